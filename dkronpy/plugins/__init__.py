@@ -1,0 +1,1 @@
+"""The three kinds of plugin: executors do the work, processors handle output, notifiers tell people."""

@@ -1,0 +1,161 @@
+"""What an executor is: one class with typed options that does the work of an attempt."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+from dkronpy.errors import DkronpyError
+from dkronpy.plugins.options import Options
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+class ExecutorError(DkronpyError):
+    """The work failed in a way the executor can name.
+
+    ``reason`` is one of the reason codes of a failed attempt; ``retryable`` is False where another try
+    with the same definition must fail again (a bad option, an unknown topic).
+    """
+
+    def __init__(self, message: str, *, reason: str = "executor_error", retryable: bool = True) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt ended, in the executor's own words.
+
+    ``reason`` is empty for a success, else ``exit``, ``signal``, ``timeout``, ``oom``, ``cancelled``,
+    ``lease_lost_killed`` or ``executor_error``. ``exit_code`` is a process's exit status or an HTTP
+    status; ``result`` is any small JSON value (a callable's return value).
+    """
+
+    success: bool
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    retryable: bool = True
+    result: Any = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A process to run in a killable child: a program (``argv``) or a Python callable.
+
+    ``env`` is the whole environment of the child. ``mem_limit`` is in bytes of resident memory, over
+    the whole process tree. ``grace`` is what lies between TERM and KILL.
+    """
+
+    argv: tuple[str, ...] | None = None
+    callable: str | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    user: str | None = None
+    group: str | None = None
+    stdin: bytes = b""
+    timeout: timedelta | None = None
+    mem_limit: int | None = None
+    grace: timedelta = timedelta(seconds=5)
+    sys_path: tuple[str, ...] = ()
+    context: dict[str, Any] = {}
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """How a killable child ended.
+
+    ``reason`` is empty when it ended by itself, else why it was ended (``timeout``, ``oom``,
+    ``cancelled``, ``lease_lost_killed``, ``shutdown``) or ``spawn_failed`` when it never began.
+    ``confirmed_gone`` is True once every process of the tree was seen gone. ``max_rss`` is in bytes,
+    ``cpu`` and ``duration`` in seconds.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    message: str = ""
+    confirmed_gone: bool = True
+    max_rss: int = 0
+    cpu: float = 0.0
+    duration: float = 0.0
+    result: Any = None
+
+
+class ExecutionContext(Protocol):
+    """All that an executor is handed besides its options."""
+
+    execution_id: str
+    run_id: str
+    job: str
+    node: str
+    due: datetime
+    attempt: int
+    token: int
+    log: logging.Logger
+    cancelled: threading.Event
+    timeout: timedelta | None
+
+    def write(self, data: bytes) -> None:
+        """Append to the output of the attempt; it is streamed, capped and masked."""
+        ...
+
+    def remaining(self) -> float | None:
+        """Seconds until the attempt's timeout; None without one, 0.0 once it has passed."""
+        ...
+
+    def on_cancel(self, callback: Callable[[str], None]) -> None:
+        """Call *callback(reason)* (from another thread, once) when the attempt must end early."""
+        ...
+
+    def spawn(self, command: Command) -> Exit:
+        """Run *command* behind the shim, its output streamed to ``write``; returns when all of it is gone.
+
+        ``DKRONPY_*`` variables, the timeout and cancellation are the context's business.
+        """
+        ...
+
+    def environment(self, extra: dict[str, str]) -> dict[str, str]:
+        """The environment of a job: PATH, HOME, LANG of the node, ``DKRONPY_*``, and *extra*."""
+        ...
+
+
+class Executor(Generic[OptionsT]):
+    """The base of every executor: one instance a node, shared by its threads.
+
+    Subclasses set ``options`` to their options type and implement ``execute``. Connections that are
+    worth keeping between attempts belong to the instance and end in ``close``.
+    """
+
+    options: ClassVar[type[Options]]
+
+    def execute(self, options: OptionsT, context: ExecutionContext) -> Outcome:
+        """Do the work of one attempt and say how it ended.
+
+        Raises ExecutorError for a failure it can name; any other exception is recorded as
+        ``executor_error`` with its traceback in the node's log.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement execute()")
+
+    def close(self) -> None:
+        """Let go of what is kept between attempts."""
+
+
+class RunContext(msgspec.Struct, kw_only=True):
+    """What a Python callable gets when its first parameter is annotated with this type."""
+
+    execution_id: str
+    run_id: str
+    job: str
+    node: str
+    due: datetime
+    attempt: int
+    token: int
+    cancelled: Any = None
+    """A ``threading.Event`` that is set when the run is cancelled or times out."""
