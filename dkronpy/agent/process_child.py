@@ -1,0 +1,146 @@
+"""What happens in the forked child of an attempt: it becomes the command, or calls the Python callable."""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import signal
+from typing import NoReturn
+
+import msgspec
+
+from dkronpy.agent.process_linux import signal_on_parent_death
+from dkronpy.agent.process_messages import Report
+from dkronpy.plugins.executor import Command
+
+_SPAWN_FAILED_STATUS = 127
+
+
+class SpawnError(Exception):
+    """The command could not begin; the text says what was asked for and why it cannot be had."""
+
+
+def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: int) -> NoReturn:
+    """Turn this freshly forked process into *command*; never returns.
+
+    *stdin* and *output* become descriptors 0, 1 and 2. What goes wrong is written as a ``Report`` to
+    *report*, which a new program closes by beginning.
+    """
+    parent = os.getppid()
+    try:
+        os.setsid()
+        _reset_signals()
+        _take_descriptors(stdin, output, report)
+        _become_user(command)
+        signal_on_parent_death(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(_SPAWN_FAILED_STATUS)
+        _enter_directory(command.cwd or cwd)
+        if command.callable is None:
+            _become_program(command)
+        from dkronpy.agent.process_callable import run_callable
+
+        run_callable(command, report)
+    except SpawnError as exc:
+        os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=str(exc))))
+    except BaseException as exc:  # noqa: BLE001 - a forked child must never return into its parent's code
+        failure = f"the child process could not be prepared: {type(exc).__name__}: {exc}"
+        os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=failure)))
+    os._exit(_SPAWN_FAILED_STATUS)
+
+
+def _reset_signals() -> None:
+    """Undo what Python and the shim did to signals: programs expect the defaults."""
+    signal.set_wakeup_fd(-1)
+    for number in (
+        signal.SIGCHLD,
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _take_descriptors(stdin: int, output: int, report: int) -> None:
+    os.dup2(stdin, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - plain names
+        fd = int(name)
+        if fd > 2 and fd != report:
+            try:
+                os.close(fd)
+            except OSError:  # the one that was used for listing
+                continue
+
+
+def _become_user(command: Command) -> None:
+    """Change groups and user; the output pipe changes hands too, so that /dev/stderr can be opened."""
+    if command.user is None and command.group is None:
+        return
+    user = _find_user(command.user) if command.user is not None else None
+    gid = _find_group(command.group) if command.group is not None else (user.pw_gid if user else os.getgid())
+    uid = user.pw_uid if user else os.getuid()
+    if (uid, gid) == (os.getuid(), os.getgid()):
+        return
+    who = command.user if command.group is None else f"{command.user or ''}:{command.group}"
+    try:
+        os.fchown(1, uid, gid)
+        if user:
+            os.initgroups(user.pw_name, gid)
+        else:
+            os.setgroups([gid])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except PermissionError as exc:
+        raise SpawnError(
+            f"cannot run as {who!r}: the agent runs as uid {os.getuid()}, only root may change users"
+        ) from exc
+
+
+def _find_user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(int(name)) if name.isascii() and name.isdigit() else pwd.getpwnam(name)
+    except KeyError as exc:
+        raise SpawnError(f"unknown user {name!r}: it is not in this node's user database") from exc
+
+
+def _find_group(name: str) -> int:
+    try:
+        return int(name) if name.isascii() and name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError as exc:
+        raise SpawnError(f"unknown group {name!r}: it is not in this node's group database") from exc
+
+
+def _enter_directory(path: str) -> None:
+    try:
+        os.chdir(path)
+    except OSError as exc:
+        raise SpawnError(f"cannot enter working directory {path!r}: {exc.strerror}") from exc
+
+
+def _become_program(command: Command) -> NoReturn:
+    if not command.argv:
+        raise SpawnError("there is no command: argv is empty")
+    name = command.argv[0]
+    if any("\0" in word for word in command.argv):
+        raise SpawnError(f"the arguments of {name!r} hold a NUL character, which no program can be given")
+    try:
+        os.execvpe(name, list(command.argv), command.env)  # noqa: S606 - a shell runs where argv names one
+    except OSError as exc:
+        raise SpawnError(_explain(name, exc)) from exc
+
+
+def _explain(name: str, exc: OSError) -> str:
+    if exc.errno == errno.ENOENT and "/" in name and os.path.exists(name):  # noqa: PTH110 - a plain stat
+        return f"cannot run {name}: the interpreter that its first line names does not exist ({exc.strerror})"
+    if exc.errno == errno.ENOENT:
+        return f"command not found: {name} ({exc.strerror})"
+    if exc.errno == errno.EACCES:
+        return f"command cannot be executed: {name} ({exc.strerror})"
+    return f"cannot run {name}: {exc.strerror}"

@@ -1,0 +1,176 @@
+"""The agent's handle on one running command: its output as it comes, how it ended, and a way to end it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import overload
+
+import msgspec
+
+from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Prepared, Started, send_message
+from dkronpy.agent.process_tree import find_processes, signal_all
+from dkronpy.errors import DkronpyError
+from dkronpy.plugins.executor import Exit
+
+_ANSWER_SECONDS = 30.0
+_LOST_SECONDS = 2.0
+
+
+class HelperError(DkronpyError):
+    """The helper process from which commands are started does not work."""
+
+
+class ChildProcess:
+    """One command that runs behind its shim.
+
+    One thread reads and waits; ``kill`` may come from any. ``stdout`` is the readable descriptor of the
+    output, standard output and error in the order in which they were written.
+    """
+
+    def __init__(self, control: socket.socket, stdout: int, execution_id: str) -> None:
+        os.set_blocking(stdout, False)
+        self.pid = 0
+        self.stdout = stdout
+        self._control = control
+        self._execution_id = execution_id
+        self._exit: Exit | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> ChildProcess:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, max_bytes: int = 65_536, timeout: timedelta | None = None) -> bytes | None:
+        """The next bytes of output; empty once there are no more, None when none came within *timeout*."""
+        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+        while True:
+            over = self._exit is not None
+            try:
+                return os.read(self.stdout, max_bytes)
+            except BlockingIOError:
+                if over:  # someone outside the tree holds the pipe open; nobody of the tree is left to write
+                    return b""
+            if not self._wait_for_news(deadline, also=self.stdout):
+                return None
+
+    @overload
+    def wait(self, timeout: None = None) -> Exit: ...
+    @overload
+    def wait(self, timeout: timedelta) -> Exit | None: ...
+    def wait(self, timeout: timedelta | None = None) -> Exit | None:
+        """How the command ended; None when it has not within *timeout* (None waits).
+
+        A command whose output nobody reads stands still once the pipe is full (64 KiB): read it first.
+        Raises ValueError when the handle was closed before the end was known.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+        while self._exit is None:
+            if self._closed:
+                raise ValueError(f"the handle of process {self.pid} was closed while it ran")
+            if not self._wait_for_news(deadline):
+                return None
+        return self._exit
+
+    @property
+    def closed(self) -> bool:
+        """Whether the handle was closed."""
+        return self._closed
+
+    def kill(self, reason: str, grace: timedelta | None = None) -> None:
+        """Ask for the end of the whole tree: TERM, and KILL after *grace* (by default the command's own).
+
+        Returns at once, from any thread; does nothing when the command has ended. The first reason counts.
+        """
+        seconds = None if grace is None else max(0.0, grace.total_seconds())
+        with self._lock:
+            if not self._closed:
+                send_message(self._control, Kill(reason=reason, grace=seconds))
+
+    def close(self) -> None:
+        """Let go of the descriptors; a command that still runs is ended as if the agent had died."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._control.close()
+                os.close(self.stdout)
+
+    def _wait_for_news(self, deadline: float | None, also: int | None = None) -> bool:
+        """Wait until the shim says something or *also* can be read; False when the deadline passed first."""
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        if also is not None:
+            poller.register(also, select.POLLIN)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = poller.poll(left)
+        if any(fd == self._control.fileno() for fd, _ in ready):
+            self._take_news()
+        return bool(ready)
+
+    def _take_news(self) -> None:
+        with self._lock:
+            if self._exit is not None or self._closed:
+                return
+            try:
+                packet = self._control.recv(PACKET_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:  # another thread was faster
+                return
+            except ConnectionResetError:
+                packet = b""
+            if not packet:
+                self._exit = self._end_lost()
+                return
+            self._apply(packet)
+
+    def _apply(self, packet: bytes) -> News:
+        news: News = msgspec.json.decode(packet, type=News)
+        if isinstance(news, Started):
+            self.pid = news.pid
+        elif isinstance(news, Ended):
+            self._exit = news.exit
+        return news
+
+    def _end_lost(self) -> Exit:
+        """Shim and helper are both gone: end what can be found by the environment."""
+        message = "the shim and the helper that guarded the command were killed"
+        deadline = time.monotonic() + _LOST_SECONDS
+        while self._execution_id and (pids := find_processes(self._execution_id)):
+            signal_all(pids, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        gone = bool(self._execution_id) and not find_processes(self._execution_id)
+        return Exit(reason="executor_error", message=message, confirmed_gone=gone)
+
+    def await_start(self) -> bool:
+        """Wait until the child was forked; False when it never will be, and the launch may be repeated."""
+        prepared = False
+        while True:
+            poller = select.poll()
+            poller.register(self._control, select.POLLIN)
+            if not poller.poll(_ANSWER_SECONDS * 1000):
+                raise HelperError(f"the helper process did not answer within {_ANSWER_SECONDS:g} s")
+            try:
+                packet = self._control.recv(PACKET_BYTES)
+            except ConnectionResetError:
+                packet = b""
+            if packet and isinstance(self._apply(packet), Prepared):
+                prepared = True
+            elif packet:
+                return True
+            elif prepared:
+                self._exit = self._end_lost()
+                return True
+            else:
+                return False

@@ -1,0 +1,54 @@
+"""The few Linux calls that Python's standard library lacks: prctl, and the environment that /proc shows."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from functools import lru_cache
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# Fields 50 and 51 of /proc/<pid>/stat, counted from the one after the program's name (field 3).
+_ENV_START, _ENV_END = 47, 48
+
+
+@lru_cache(maxsize=1)
+def load_libc() -> ctypes.CDLL:
+    """The C library; loaded on first use, so that importing this module works on any platform."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if load_libc().prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}): {os.strerror(code)}")
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every descendant whose own parent dies."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def signal_on_parent_death(number: signal.Signals) -> None:
+    """Have the kernel send *number* to this process when the thread that forked it dies.
+
+    A change of user or group clears it, so call this afterwards, and then compare ``os.getppid()`` with
+    the parent that was expected: it may have died already.
+    """
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def show_environment(entry: bytes) -> None:
+    """Let ``/proc/<pid>/environ`` of this process show *entry* (``NAME=value``) and nothing else.
+
+    A forked child that runs no new program would show its parent's environment for ever. Only safe once
+    ``os.environ`` has been cleared, when nothing points into the block any more; does nothing where
+    *entry* does not fit.
+    """
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    if start and end - start > len(entry):
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, entry, len(entry))

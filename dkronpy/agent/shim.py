@@ -1,0 +1,247 @@
+"""The shim: a small process between the agent and one attempt that ends everything the attempt started.
+
+It is the subreaper of the attempt, so every process that the attempt leaves behind, in whatever session or
+process group, becomes the shim's child; and while the shim has a child, something of the attempt lives. It
+ends the tree, TERM first and KILL after the grace, when the agent asks, the agent or the helper dies, the time
+is up or too much memory is held, and also when the command itself has ended and left others running.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from math import inf
+
+import msgspec
+
+from dkronpy.agent import process_linux
+from dkronpy.agent.process_child import run_child
+from dkronpy.agent.process_messages import (
+    PACKET_BYTES,
+    Ended,
+    Kill,
+    Launch,
+    Prepared,
+    Report,
+    Started,
+    send_message,
+)
+from dkronpy.agent.process_tree import list_descendants, signal_all
+from dkronpy.plugins.executor import Command, Exit
+
+DEATH_GRACE = 0.5
+"""Seconds between TERM and KILL when the agent or the helper has died."""
+DRAIN = 0.25
+"""Seconds that processes left behind by the command have to end by themselves before they are ended."""
+_MEMORY_INTERVAL = 0.2
+_KILL_INTERVAL = 0.02
+_GIVE_UP_AFTER = 5.0
+STUCK_STATUS = 3
+"""Exit status of a shim that could not see the last process of its tree gone."""
+
+
+class Shim:
+    """Runs one command to its end; made and run in a freshly forked process of the helper."""
+
+    def __init__(self, control: socket.socket, launch: Launch, command: Command, helper: int) -> None:
+        self._control = control
+        self._launch = launch
+        self._command = command
+        self._helper = helper
+        self._child = 0
+        self._status: int | None = None
+        self._tree_empty = False
+        self._began = self._ended = 0.0
+        self._reason = self._message = ""
+        self._report = b""
+        self._peak = 0
+        self._timeout_at = self._memory_at = self._drain_until = self._kill_at = self._give_up_at = inf
+
+    def run(self, *, stdin: int, output: int) -> int:
+        """Run the command, tell the agent how it ended, and return the shim's own exit status."""
+        wakeup = _catch_signals()
+        process_linux.become_subreaper()
+        process_linux.signal_on_parent_death(signal.SIGTERM)
+        if os.getppid() != self._helper or not send_message(self._control, Prepared()):
+            return 0
+        report = self._start(stdin, output)
+        send_message(self._control, Started(pid=self._child))
+        self._watch(wakeup, report)
+        send_message(self._control, Ended(exit=self._describe()))
+        if self._keeps_background():
+            self._mind_background(wakeup)
+            return 0
+        return 0 if self._tree_empty else STUCK_STATUS
+
+    def _start(self, stdin: int, output: int) -> int:
+        """Fork the child and return the descriptor on which its report comes."""
+        reading, writing = os.pipe()
+        self._began = time.monotonic()
+        if self._command.timeout is not None:
+            self._timeout_at = self._began + self._command.timeout.total_seconds()
+        if self._command.mem_limit is not None:
+            self._memory_at = self._began
+        self._child = os.fork()
+        if self._child == 0:
+            run_child(self._command, cwd=self._launch.cwd, stdin=stdin, output=output, report=writing)
+        for fd in (stdin, output, writing):
+            os.close(fd)
+        return reading
+
+    def _watch(self, wakeup: int, report: int) -> None:
+        poller = select.poll()
+        for fd in (self._control.fileno(), wakeup, report):
+            poller.register(fd, select.POLLIN)
+        while not self._is_over():
+            for fd, _ in poller.poll(self._milliseconds_to_wait()):
+                if fd == wakeup:
+                    os.read(wakeup, 4096)
+                elif (fd == report and not self._read_report(report)) or (
+                    fd == self._control.fileno() and not self._hear()
+                ):
+                    poller.unregister(fd)
+            self._reap()
+            self._advance(time.monotonic())
+        os.set_blocking(report, False)
+        with suppress(BlockingIOError):  # a forked-off process of a callable may hold the other end for ever
+            while self._read_report(report):
+                pass
+
+    def _is_over(self) -> bool:
+        return self._tree_empty or self._keeps_background() or time.monotonic() >= self._give_up_at
+
+    def _keeps_background(self) -> bool:
+        """Whether the command has ended by itself and what it left behind may go on."""
+        return self._launch.keep_background and self._status is not None and not self._is_ending()
+
+    def _is_ending(self) -> bool:
+        return self._give_up_at < inf
+
+    def _milliseconds_to_wait(self) -> float | None:
+        deadline = min(self._timeout_at, self._memory_at, self._drain_until, self._kill_at, self._give_up_at)
+        return None if deadline == inf else max(0.0, deadline - time.monotonic()) * 1000 + 1
+
+    def _read_report(self, report: int) -> bool:
+        data = os.read(report, PACKET_BYTES)
+        self._report += data
+        return bool(data)
+
+    def _hear(self) -> bool:
+        """Take what the agent says; False once it can say nothing more."""
+        try:
+            packet = self._control.recv(PACKET_BYTES)
+        except ConnectionResetError:
+            packet = b""
+        if not packet:
+            self._end("shutdown", "the agent died while the command ran", DEATH_GRACE)
+            return False
+        kill = msgspec.json.decode(packet, type=Kill)
+        grace = self._command.grace.total_seconds() if kill.grace is None else kill.grace
+        self._end(kill.reason, "", grace)
+        return True
+
+    def _reap(self) -> None:
+        """Collect every process that ended; no child left means that the whole tree is gone."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._tree_empty = True
+                return
+            if pid == 0:
+                return
+            if pid == self._child:
+                self._status = status
+                self._ended = time.monotonic()
+                self._timeout_at = self._memory_at = inf
+                if self._is_ending():
+                    self._terminate()  # what was forked after the first round of TERM
+                else:
+                    self._drain_until = self._ended + DRAIN
+
+    def _advance(self, now: float) -> None:
+        """Do what has become due."""
+        if os.getppid() != self._helper:
+            self._end("executor_error", "the agent's helper process died while the command ran", DEATH_GRACE)
+        if now >= self._timeout_at:
+            self._timeout_at = inf
+            seconds = self._command.timeout.total_seconds() if self._command.timeout else 0
+            message = f"the command ran longer than its timeout of {seconds:g} s"
+            self._end("timeout", message, self._command.grace.total_seconds())
+        if now >= self._memory_at:
+            self._check_memory(now)
+        if now >= self._drain_until:
+            self._drain_until = inf
+            self._end("", "", self._command.grace.total_seconds())
+        if now >= self._kill_at:
+            signal_all((entry.pid for entry in list_descendants(os.getpid())), signal.SIGKILL)
+            self._kill_at = now + _KILL_INTERVAL
+
+    def _check_memory(self, now: float) -> None:
+        resident = sum(entry.resident for entry in list_descendants(os.getpid()))
+        self._peak = max(self._peak, resident)
+        self._memory_at = now + _MEMORY_INTERVAL
+        limit = self._command.mem_limit
+        if limit is not None and resident > limit:
+            self._memory_at = inf
+            # No grace: in it the tree could go on growing and bring down the machine.
+            self._end("oom", f"the process tree held {resident} bytes of memory, its limit is {limit}", 0.0)
+
+    def _end(self, reason: str, message: str, grace: float) -> None:
+        """Begin to end the tree, or hasten it; the first reason stays, but none after the command's own end."""
+        if self._status is None and not self._reason:
+            self._reason, self._message = reason, message
+        if not self._is_ending() and grace > 0:
+            self._terminate()
+        self._kill_at = min(self._kill_at, time.monotonic() + grace)
+        self._give_up_at = self._kill_at + _GIVE_UP_AFTER
+
+    def _terminate(self) -> None:
+        pids = [entry.pid for entry in list_descendants(os.getpid())]
+        signal_all(pids, signal.SIGTERM)
+        signal_all(pids, signal.SIGCONT)  # a stopped process takes TERM only when it goes on
+
+    def _describe(self) -> Exit:
+        report = Report()
+        with suppress(msgspec.DecodeError):  # nothing, or cut off by a KILL
+            report = msgspec.json.decode(self._report, type=Report)
+        code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        if report.reason == "spawn_failed":
+            code = None
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return Exit(
+            code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            reason=self._reason or report.reason,
+            message=self._message or report.message,
+            confirmed_gone=self._tree_empty,
+            max_rss=max(self._peak, used.ru_maxrss * 1024),
+            cpu=used.ru_utime + used.ru_stime,
+            duration=(self._ended or time.monotonic()) - self._began,
+            result=msgspec.json.decode(report.result),
+        )
+
+    def _mind_background(self, wakeup: int) -> None:
+        """Stay parent of what the command left behind until it ends, or the helper says with TERM that it goes."""
+        self._control.close()
+        while not self._tree_empty and signal.SIGTERM not in os.read(wakeup, 4096):
+            self._reap()
+
+
+def _catch_signals() -> int:
+    """Have SIGCHLD and SIGTERM wake the shim up; returns the descriptor on which their numbers come."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, _note)
+    return reading
+
+
+def _note(_number: int, _frame: object) -> None:
+    """A handler must exist for Python to write the number to the wakeup descriptor."""
