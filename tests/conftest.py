@@ -1,0 +1,98 @@
+"""Fixtures for every test: real store servers, an empty store per test, a watch on unbounded keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from dkronpy.store.keys import BOUNDED
+from tests.support import StoreServer
+
+MakeStoreServer = Callable[..., StoreServer]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "unbounded_keys(reason): this test leaves keys without an expiry on purpose; say why"
+    )
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[StoreServer]:
+    """A Valkey for this test process. Tests that kill, pause or configure one take ``make_store_server``."""
+    with StoreServer(kind="valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[StoreServer]:
+    """Debian's Redis for this test process."""
+    with StoreServer(kind="redis") as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def any_store_server(request: pytest.FixtureRequest) -> StoreServer:
+    """The test runs once on Redis and once on Valkey."""
+    server: StoreServer = request.getfixturevalue(
+        {"redis": "redis_server", "valkey": "store_server"}[request.param]
+    )
+    return server
+
+
+@pytest.fixture
+def store(store_server: StoreServer) -> Iterator[redis.Redis]:
+    """A client of ``store_server``, empty at the start."""
+    with store_server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def any_store(any_store_server: StoreServer) -> Iterator[redis.Redis]:
+    """A client of ``any_store_server``, empty at the start."""
+    with any_store_server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def make_store_server() -> Iterator[MakeStoreServer]:
+    """Starts servers of the test's own, to be killed, paused or configured; arguments as StoreServer's."""
+    servers: list[StoreServer] = []
+
+    def make(**options: str) -> StoreServer:
+        servers.append(StoreServer(**options))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def key_bounds(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test after which the store holds a key that neither expires nor belongs to a bounded family."""
+    names = {"store", "any_store"} & set(request.fixturenames)
+    clients: list[redis.Redis] = [request.getfixturevalue(name) for name in sorted(names)]
+    yield
+    if request.node.get_closest_marker("unbounded_keys") is None:
+        for client in clients:
+            loose = keys_without_bound(client)
+            assert not loose, (
+                f"keys that nothing bounds (give them an expiry, or see dkronpy.store.keys): {loose[:20]}"
+            )
+
+
+def keys_without_bound(client: redis.Redis) -> list[str]:
+    """The names of keys without an expiry that match none of the bounded families."""
+    keys = list(client.scan_iter(count=1000))
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.ttl(key)
+    names = [
+        key.decode(errors="replace") for key, ttl in zip(keys, pipeline.execute(), strict=True) if ttl == -1
+    ]
+    return sorted(name for name in names if not any(family.match(name) for family in BOUNDED))
