@@ -2,17 +2,224 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import contextlib
+import copy
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from dkronpy.errors import InvalidError, Problem
+from dkronpy.plugins.values import Rejected, did_you_mean, plain, read, type_hints
+from dkronpy.secret import Secret
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base of every plugin's options: one field a key, each with its type and default."""
+OptionsT = TypeVar("OptionsT", bound="Options")
+PREFIX = "executor_config."
+
+
+def doc(description: str, *, dkron: str = "", kind: str = "") -> msgspec.Meta:
+    """The documentation of an option, for ``Annotated[type, doc("...")]``.
+
+    ``dkron`` is the key that Dkron has for it where that differs from ours; ``kind`` is how the
+    documentation names the type.
+    """
+    return msgspec.Meta(description=description, extra={"dkron": dkron, "kind": kind})
+
+
+class FieldDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to know of one option. ``default`` is JSON; ``dkron`` is Dkron's name for it."""
+
+    name: str
+    kind: str
+    required: bool
+    default: Any
+    dkron: str
+    description: str
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The base of every plugin's options: one field a key, each with its type and default.
+
+    Values are read when the options are built: ``Shell("x", timeout="10s").timeout`` is a ``timedelta``.
+    A value that cannot be read stays as it is and is named by ``problems()``, so that a file with three
+    mistakes is told of all three. Text in options may be a ``Secret``; see ``resolve_secrets``.
+    """
 
     plugin: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        for name, hint in type_hints(type(self)).items():
+            with contextlib.suppress(Rejected):
+                msgspec.structs.force_setattr(self, name, read(getattr(self, name), hint))
+
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Options:
-        return msgspec.convert(dict(config), cls)
+    def from_config(  # noqa: PYI019 - Self is not in Python 3.10
+        cls: type[OptionsT], config: Mapping[str, Any], *, job: str = ""
+    ) -> OptionsT:
+        """The options that a job's ``executor_config`` stands for.
+
+        Takes Dkron's keys with string values, and our keys with typed values. None and ``""`` mean that
+        the key is not given, as Dkron's web UI sends it.
+
+        Raises InvalidError that names every problem as ``executor_config.<key>``; *job* is its subject.
+        """
+        values, problems = _read_config(cls, config)
+        missing = [entry.name for entry in describe(cls) if entry.required and entry.name not in values]
+        if not missing:
+            options = cls(**values)
+            seen = {problem.field for problem in problems}
+            problems += [problem for problem in options.problems() if problem.field not in seen]
+            if not problems:
+                return options
+        seen = {problem.field for problem in problems}
+        for name in missing:
+            if not {PREFIX + key for key in keys_of(cls, name)} & seen:
+                problems.append(Problem(PREFIX + name, None, cls.missing(name)))
+        raise InvalidError(job or f"{cls.plugin or cls.__name__} options", problems)
+
+    @classmethod
+    def missing(cls, name: str) -> str:
+        """The message for the required option *name* that was not given."""
+        return f"{name} is missing"
+
+    def to_config(self) -> dict[str, Any]:
+        """JSON values that ``from_config`` reads back to equal options; defaults are left out."""
+        return {
+            field.name: plain(getattr(self, field.name))
+            for field in msgspec.structs.fields(type(self))
+            if field.required or getattr(self, field.name) != _default(field)
+        }
+
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong with these options; empty when they can be used."""
+        found = []
+        for name, hint in type_hints(type(self)).items():
+            value = getattr(self, name)
+            try:
+                read(value, hint)
+            except Rejected as error:
+                found.append(Problem(PREFIX + name, value, error.message, error.hint))
+        return found or list(self.check())
+
+    def check(self) -> Iterator[Problem]:
+        """What is wrong with values that can each be read; for subclasses."""
+        yield from ()
+
+    def problem(self, name: str, message: str, hint: str = "") -> Problem:
+        """A problem with the option *name*, for ``check``."""
+        return Problem(PREFIX + name, getattr(self, name), message, hint)
+
+    def but(self: OptionsT, **changes: Any) -> OptionsT:  # noqa: PYI019 - Self is not in Python 3.10
+        """A copy with some options changed."""
+        return msgspec.structs.replace(self, **changes)
+
+
+def _read_config(cls: type[Options], config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    names, hints = _keys(cls), type_hints(cls)
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in config.items():
+        if (name := names.get(key)) is None:
+            accepted = "accepted: " + ", ".join(hints)
+            problems.append(
+                Problem(
+                    PREFIX + str(key), value, "there is no such option; " + accepted, did_you_mean(key, names)
+                )
+            )
+        elif value is None or value == "":
+            continue
+        elif name in values:
+            problems.append(Problem(PREFIX + key, value, f"{key} and {name} are the same option; give one"))
+        else:
+            try:
+                values[name] = read(value, hints[name])
+            except Rejected as error:
+                problems.append(Problem(PREFIX + key, value, error.message, error.hint))
+    return values, problems
+
+
+@functools.cache
+def _keys(cls: type[Options]) -> dict[str, str]:
+    """Every key that is understood, with the field it stands for."""
+    return {key: entry.name for entry in describe(cls) for key in (entry.name, entry.dkron) if key}
+
+
+def keys_of(cls: type[Options], name: str) -> list[str]:
+    """Every key that stands for the field *name*: ours and Dkron's."""
+    return [key for key, field in _keys(cls).items() if field == name]
+
+
+@functools.cache
+def describe(cls: type[Options]) -> tuple[FieldDoc, ...]:
+    """What there is to know of each option of *cls*, in the order of definition."""
+    return tuple(_describe(field, type_hints(cls)[field.name]) for field in msgspec.structs.fields(cls))
+
+
+def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> FieldDoc:
+    metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
+    extra: dict[str, Any] = {}
+    for meta in metas:
+        extra |= {key: value for key, value in (meta.extra or {}).items() if value}
+    return FieldDoc(
+        name=field.name,
+        kind=extra.get("kind") or kind_of(hint),
+        required=field.required,
+        default=None if field.required else plain(_default(field)),
+        dkron=extra.get("dkron", ""),
+        description=next((meta.description for meta in reversed(metas) if meta.description), ""),
+    )
+
+
+def kind_of(hint: Any) -> str:
+    """The name that people have for a type: ``text``, ``duration``, ``list of text``."""
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and meta.extra and meta.extra.get("kind"):
+            return str(meta.extra["kind"])
+    if hasattr(hint, "__metadata__"):
+        return kind_of(hint.__origin__)
+    arguments = typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return ", ".join(map(str, arguments))
+    if origin in (tuple, list):
+        return f"list of {kind_of(arguments[0])}"
+    if origin is dict:
+        return f"table of {kind_of(arguments[1])}"
+    if arguments:
+        return " or ".join(dict.fromkeys(kind_of(choice) for choice in arguments if choice is not type(None)))
+    return _KINDS.get(hint) or str(getattr(hint, "__name__", hint)).lower()
+
+
+_KINDS: dict[Any, str] = {str: "text", bytes: "base64", int: "number", float: "number", Any: "JSON"}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+
+
+def resolve_secrets(options: OptionsT, resolver: Callable[[Secret], str]) -> tuple[OptionsT, frozenset[str]]:
+    """*options* with the value of every secret in it, and those values, which are to be masked.
+
+    *resolver* gives the value for a reference; what it raises is passed on.
+    """
+    seen: set[str] = set()
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, Secret):
+            text = resolver(value)
+            seen.add(text)
+            return text
+        if isinstance(value, msgspec.Struct):
+            filled = copy.copy(value)  # not a new one: what a secret holds is not to be read as an option
+            for name in value.__struct_fields__:
+                msgspec.structs.force_setattr(filled, name, resolved(getattr(value, name)))
+            return filled
+        if isinstance(value, Mapping):
+            return {key: resolved(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(resolved(item) for item in value)
+        return value
+
+    return resolved(options), frozenset(seen - {""})
