@@ -31,13 +31,14 @@ class Courier(Options, frozen=True):
     seal: bytes = b""
     speed: Literal["slow", "fast"] = "slow"
     stops: tuple[str, ...] = ()
-    labels: dict[str, Text] = {}
+    labels: dict[str, Text] = {}  # noqa: RUF012 - msgspec copies it for each
     auth: Bearer | Basic | None = None
     note: Any = None
 
 
 TEXT = st.text(max_size=20)
 SECRETS = st.builds(Secret, st.text("abc/", min_size=1, max_size=5))
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     st.none()
     | st.booleans()
