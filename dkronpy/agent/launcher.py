@@ -90,9 +90,7 @@ class Launcher:
         ours, theirs = make_packet_pair()
         output, writing = os.pipe()
         child = ChildProcess(ours, output, command.env.get(EXECUTION_ID, ""))
-        launch = Launch(
-            cwd=_current_directory(), has_stdin=bool(command.stdin), keep_background=keep_background
-        )
+        launch = Launch(cwd=_current_directory(), keep_background=keep_background)
         try:
             with ExitStack() as handed_over:
                 handed_over.callback(theirs.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import inspect
 import os
@@ -18,9 +19,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from dkronpy.agent.process_child import SpawnError
 from dkronpy.agent.process_linux import show_environment
-from dkronpy.agent.process_messages import RESULT_BYTES, Report
+from dkronpy.agent.process_messages import RESULT_BYTES, Report, SpawnError
 from dkronpy.agent.process_tree import EXECUTION_ID
 from dkronpy.plugins.executor import Command, RunContext
 
@@ -39,7 +39,7 @@ def run_callable(command: Command, report: int) -> NoReturn:
     Ends with status 0 and a result, with 1 and ``executor_error`` for an exception (its traceback goes to
     the output), or as ``SystemExit`` says. Raises SpawnError where the callable does not exist.
     """
-    _set_surroundings(command)
+    _set_surroundings(command, report)
     status = 0
     try:
         function = _find_callable(command.callable or "")
@@ -63,8 +63,16 @@ def run_callable(command: Command, report: int) -> NoReturn:
     _finish(status)
 
 
-def _set_surroundings(command: Command) -> None:
-    """Environment, import path and standard streams, as if this were a program of its own."""
+def _set_surroundings(command: Command, report: int) -> None:
+    """Descriptors, signals, environment, import path and streams, as if this were a program of its own."""
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208 - plain names
+        if fd not in (0, 1, 2, report):
+            with suppress(OSError):  # the one that listed them
+                os.close(fd)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.enable()
     os.environ.clear()
     os.environ.update(command.env)
     if EXECUTION_ID in command.env:

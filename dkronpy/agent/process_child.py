@@ -11,28 +11,30 @@ from typing import NoReturn
 
 import msgspec
 
+from dkronpy.agent.process_callable import run_callable
 from dkronpy.agent.process_linux import signal_on_parent_death
-from dkronpy.agent.process_messages import Report
+from dkronpy.agent.process_messages import Report, SpawnError
 from dkronpy.plugins.executor import Command
 
 _SPAWN_FAILED_STATUS = 127
 
 
-class SpawnError(Exception):
-    """The command could not begin; the text says what was asked for and why it cannot be had."""
-
-
 def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: int) -> NoReturn:
     """Turn this freshly forked process into *command*; never returns.
 
-    *stdin* and *output* become descriptors 0, 1 and 2. What goes wrong is written as a ``Report`` to
-    *report*, which a new program closes by beginning.
+    *stdin* and *output* become descriptors 0, 1 and 2; every other one closes as a new program begins. What
+    goes wrong before that is written as a ``Report`` to *report*. Written to touch little memory: each page
+    that a forked process writes to is copied, and that is most of what a run costs.
     """
     parent = os.getppid()
     try:
         os.setsid()
-        _reset_signals()
-        _take_descriptors(stdin, output, report)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs expect the defaults
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(stdin, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         _become_user(command)
         signal_on_parent_death(signal.SIGKILL)
         if os.getppid() != parent:
@@ -40,8 +42,6 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         _enter_directory(command.cwd or cwd)
         if command.callable is None:
             _become_program(command)
-        from dkronpy.agent.process_callable import run_callable
-
         run_callable(command, report)
     except SpawnError as exc:
         os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=str(exc))))
@@ -49,34 +49,6 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         failure = f"the child process could not be prepared: {type(exc).__name__}: {exc}"
         os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=failure)))
     os._exit(_SPAWN_FAILED_STATUS)
-
-
-def _reset_signals() -> None:
-    """Undo what Python and the shim did to signals: programs expect the defaults."""
-    signal.set_wakeup_fd(-1)
-    for number in (
-        signal.SIGCHLD,
-        signal.SIGTERM,
-        signal.SIGINT,
-        signal.SIGHUP,
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _take_descriptors(stdin: int, output: int, report: int) -> None:
-    os.dup2(stdin, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - plain names
-        fd = int(name)
-        if fd > 2 and fd != report:
-            try:
-                os.close(fd)
-            except OSError:  # the one that was used for listing
-                continue
 
 
 def _become_user(command: Command) -> None:

@@ -27,6 +27,7 @@ from dkronpy.agent.shim import Shim
 from dkronpy.plugins.executor import Command, Exit
 
 _MAX_FDS = 4
+_STDIN_AT = 3
 _SWEEP_LIMIT = 3.0
 _LAST_WAIT = 10.0
 
@@ -46,14 +47,15 @@ class Helper:
     def serve(self) -> None:
         """Serve the agent until it goes, then wait for the shims to end their trees."""
         signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(
-                number, signal.SIG_IGN
-            )  # a service manager signals all of the agent's processes at once
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # Only SIGCHLD is heeded: a service manager signals all of an agent's processes at once. Handlers,
+            # not SIG_IGN: that would be handed down to the programs.
+            signal.signal(number, _note)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_linux.become_subreaper()
         gc.collect()
         gc.freeze()
+        gc.disable()
         send_message(self._agent, Prepared())
         poller = select.poll()
         poller.register(self._agent, select.POLLIN)
@@ -75,34 +77,34 @@ class Helper:
             return False
         control = socket.socket(fileno=fds[0])
         try:
+            # Decoded here, not in the shim: what a freshly forked process touches is copied, page by page.
+            launch = msgspec.json.decode(packet, type=Launch)
+            with open(fds[2], "rb", closefd=False) as file:
+                command = msgspec.msgpack.decode(file.read(), type=Command)
+            shim = Shim(control, launch, command, self._pid)
             pid = os.fork()
-        except OSError as exc:
-            failure = Exit(
-                reason="spawn_failed", message=f"the node cannot start another process: {exc.strerror}"
-            )
-            send_message(control, Ended(exit=failure))
+        except (OSError, msgspec.MsgspecError) as exc:
+            failure = f"the node cannot start this command: {exc}"
+            send_message(control, Ended(exit=Exit(reason="spawn_failed", message=failure)))
             control.close()
         else:
             if pid == 0:
-                self._run_shim(control, packet, fds)
+                self._run_shim(shim, fds)
             self._shims[pid] = control
         for fd in fds[1:]:
             os.close(fd)
         return True
 
-    def _run_shim(self, control: socket.socket, packet: bytes, fds: list[int]) -> None:
+    def _run_shim(self, shim: Shim, fds: list[int]) -> None:
         """In the forked process: be the shim, and end."""
         status = 1
         try:
-            gc.disable()
             os.setsid()
             for unrelated in (self._agent, *self._shims.values()):
                 unrelated.close()
-            launch = msgspec.json.decode(packet, type=Launch)
-            with os.fdopen(fds[2], "rb") as file:
-                command = msgspec.msgpack.decode(file.read(), type=Command)
-            stdin = fds[3] if launch.has_stdin else os.open(os.devnull, os.O_RDONLY)
-            status = Shim(control, launch, command, self._pid).run(stdin=stdin, output=fds[1])
+            os.close(fds[2])
+            stdin = fds[3] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY)
+            status = shim.run(stdin=stdin, output=fds[1])
         except BaseException:  # noqa: BLE001 - nothing may return into the helper's loop
             sys.excepthook(*sys.exc_info())
         finally:
@@ -173,6 +175,10 @@ def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
     return packet, list(fds)
+
+
+def _note(_number: int, _frame: object) -> None:
+    """A handler must exist for Python to write the signal's number to the wakeup descriptor."""
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Agent to helper: fork a shim for the command that comes along."""
 
     cwd: str
-    has_stdin: bool
     keep_background: bool
 
 
@@ -59,6 +58,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     message: str = ""
     result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class SpawnError(Exception):
+    """The command could not begin; the text says what was asked for and why it cannot be had."""
 
 
 News = Prepared | Started | Ended

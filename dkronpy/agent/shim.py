@@ -2,8 +2,8 @@
 
 It is the subreaper of the attempt, so every process that the attempt leaves behind, in whatever session or
 process group, becomes the shim's child; and while the shim has a child, something of the attempt lives. It
-ends the tree, TERM first and KILL after the grace, when the agent asks, the agent or the helper dies, the time
-is up or too much memory is held, and also when the command itself has ended and left others running.
+ends the tree, TERM first and KILL after the grace, when the agent asks, the agent or the helper dies, the
+time is up or too much memory is held, and also when the command itself has ended and left others running.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Shim:
 
     def run(self, *, stdin: int, output: int) -> int:
         """Run the command, tell the agent how it ended, and return the shim's own exit status."""
-        wakeup = _catch_signals()
+        wakeup = _open_wakeup()
         process_linux.become_subreaper()
         process_linux.signal_on_parent_death(signal.SIGTERM)
         if os.getppid() != self._helper or not send_message(self._control, Prepared()):
@@ -134,7 +134,7 @@ class Shim:
     def _hear(self) -> bool:
         """Take what the agent says; False once it can say nothing more."""
         try:
-            packet = self._control.recv(PACKET_BYTES)
+            packet = self._control.recv(4096)
         except ConnectionResetError:
             packet = b""
         if not packet:
@@ -193,7 +193,7 @@ class Shim:
             self._end("oom", f"the process tree held {resident} bytes of memory, its limit is {limit}", 0.0)
 
     def _end(self, reason: str, message: str, grace: float) -> None:
-        """Begin to end the tree, or hasten it; the first reason stays, but none after the command's own end."""
+        """Begin to end the tree, or hasten it; the first reason stays."""
         if self._status is None and not self._reason:
             self._reason, self._message = reason, message
         if not self._is_ending() and grace > 0:
@@ -227,21 +227,15 @@ class Shim:
         )
 
     def _mind_background(self, wakeup: int) -> None:
-        """Stay parent of what the command left behind until it ends, or the helper says with TERM that it goes."""
+        """Stay parent of what the command left behind until it ends or the helper, going, sends TERM."""
         self._control.close()
         while not self._tree_empty and signal.SIGTERM not in os.read(wakeup, 4096):
             self._reap()
 
 
-def _catch_signals() -> int:
-    """Have SIGCHLD and SIGTERM wake the shim up; returns the descriptor on which their numbers come."""
+def _open_wakeup() -> int:
+    """A pipe of this process's own on which caught signals come; the helper has set their handlers."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, _note)
     return reading
-
-
-def _note(_number: int, _frame: object) -> None:
-    """A handler must exist for Python to write the number to the wakeup descriptor."""
