@@ -1,0 +1,214 @@
+"""What a results backend promises, and how a URL becomes one.
+
+The ledger holds what is going on; a results backend holds how it went. Which one a deployment uses is said
+by one setting, ``results_url``, and nothing outside this folder knows more about it than ``ResultsBackend``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+
+from dkronpy.errors import ConfigError
+from dkronpy.execution import Attempt, Execution, Output, Run
+
+RETENTION = timedelta(days=30)
+KEEP = 1000
+PREFIX = "dkronpy:results:"
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+SQL_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")
+EXAMPLES = "redis://, rediss://, unix:///path/to/socket, sqlite:///path/to/file, postgresql+psycopg://"
+
+
+class ResultsBackend(Protocol):
+    """Keeps finished runs with their executions, attempts and output. Safe to share between threads.
+
+    Every method raises ``StoreUnavailableError`` when the server is away (the next call tries again, nothing
+    has to be rebuilt) and ``StoreRefusedError`` when it is there and refuses. All times are milliseconds
+    since the epoch.
+    """
+
+    def save_execution(self, execution: Execution) -> None:
+        """Keep *execution*, replacing what was kept of it.
+
+        Saving the same record twice changes nothing. A record never falls behind: what has ended is not
+        replaced by what is still going on, nor an amended record by one that is not. An output that only has
+        a size (as lists return it) leaves the kept output alone. The id must be one that ``execution_id``
+        made from the run's id; else ``ValueError``.
+        """
+        ...
+
+    def save_run(self, run: Run) -> None:
+        """Keep *run*, replacing what was kept of it, unless that has ended and *run* has not."""
+        ...
+
+    def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
+        """The execution of that id; without *output* its output has only its size."""
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of that id."""
+        ...
+
+    def run_at(self, job: str, due_ms: int) -> Run | None:
+        """The record that says what became of this due time of *job*.
+
+        A run of exactly that due time (a scheduled one before others) wins over a range that covers it.
+        """
+        ...
+
+    def executions(self, run_id: str) -> list[Execution]:
+        """The executions of a run, in the order of their numbers; of their output only the size."""
+        ...
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before_ms: int | None = None,
+        after_ms: int | None = None,
+    ) -> list[Run]:
+        """At most *limit* runs with ``after_ms <= due < before_ms``, newest first by due time, then by id.
+
+        The due time of the last one is ``before_ms`` of the next page. Runs of several jobs may share a due
+        time: who pages through all jobs asks with that time plus 1 and passes over the ids already seen.
+        """
+        ...
+
+    def delete_job(self, job: str) -> int:
+        """Forget every run of exactly this job; returns how many there were."""
+        ...
+
+    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
+        """Forget runs that ended more than *retention* ago, and all but the *keep* latest of each job.
+
+        The latest are those that ended last, so that a backfill of old due times is not forgotten at once.
+        At most *budget* runs go in one call; returns how many went, so a caller repeats until that is 0.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the backend can be reached and used."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def open_results(
+    url: str, *, retention: timedelta = RETENTION, keep: int = KEEP, prefix: str = PREFIX
+) -> ResultsBackend:
+    """The results backend of *url*; connects at its first use, not here.
+
+    *retention*, *keep* and *prefix* are for Redis, which forgets by itself: how long after its last save a
+    run lives, how many runs of a job are kept, and what every key starts with. SQL forgets when ``prune`` is
+    called. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra ``sql`` is missing.
+    """
+    scheme, colon, _ = url.partition("://")
+    if colon and scheme in REDIS_SCHEMES:
+        from dkronpy.results.redis import RedisResults
+
+        return RedisResults(url, retention=retention, keep=keep, prefix=prefix)
+    if scheme in SQL_SCHEMES and colon:
+        from dkronpy.results.engine import make_engine
+        from dkronpy.results.sql import SqlResults
+
+        return SqlResults(make_engine(url), shown=mask(url))
+    close = difflib.get_close_matches(scheme, [*REDIS_SCHEMES, *SQL_SCHEMES], 1) if colon else []
+    raise bad_url(
+        url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else ""
+    )
+
+
+def bad_url(url: str, why: str, *, hint: str = "") -> ConfigError:
+    """The error for a ``results_url`` that cannot be used; its password is not shown."""
+    return ConfigError(f"results_url: {mask(url)!r}: {why}; accepted are {EXAMPLES}", hint=hint)
+
+
+_USER_INFO = re.compile(r"^([\w+.-]+://)?([^:/@]*):(.*)@", re.DOTALL)
+_QUERY_PASSWORD = re.compile(r"((?:^|[?&])\w*(?:password|token|secret)\w*=)[^&]*", re.IGNORECASE)
+
+
+def mask(url: str) -> str:
+    """*url* with ``***`` for its password, also when the password holds characters that had to be quoted."""
+    masked = _USER_INFO.sub(lambda match: f"{match[1] or ''}{match[2]}:***@", url)
+    return _QUERY_PASSWORD.sub(r"\1***", masked)
+
+
+def one_line(error: BaseException) -> str:
+    """What a driver's exception says, on one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def rank_of_execution(execution: Execution) -> int:
+    """0 while it goes on, 1 once it has ended, 2 when amended; a lower rank never replaces a higher one."""
+    return 2 if execution.amended else int(execution.terminal)
+
+
+def rank_of_run(run: Run) -> int:
+    """0 while it goes on, 1 once it has ended."""
+    return int(run.terminal)
+
+
+def age_of_run(run: Run) -> int:
+    """The moment that counts for retention: when it ended, or else was fired, or else was due."""
+    return run.finished_ms or run.fired_ms or run.due_ms
+
+
+def age_of_execution(execution: Execution) -> int:
+    """As ``age_of_run``, for an execution whose run was never saved."""
+    return execution.finished_ms or execution.started_ms or execution.queued_ms or execution.due_ms
+
+
+def run_of(execution_id: str) -> str:
+    """The id of the run that an execution id was made from."""
+    return execution_id.rpartition(".")[0]
+
+
+def checked(execution: Execution) -> Execution:
+    """*execution* fit to be kept: its id belongs to its run, its messages can be stored anywhere."""
+    if run_of(execution.id) != execution.run_id:
+        raise ValueError(
+            f"execution {execution.id!r}: its id has to be its run's, {execution.run_id!r}, and a number"
+        )
+    attempts = tuple(_storable_attempt(attempt) for attempt in execution.attempts)
+    return msgspec.structs.replace(execution, message=storable(execution.message), attempts=attempts)
+
+
+def storable(text: str) -> str:
+    """*text* without what UTF-8 (lone surrogates) or PostgreSQL (NUL) cannot hold; each becomes U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text
+
+
+def _storable_attempt(attempt: Attempt) -> Attempt:
+    message = storable(attempt.message)
+    return attempt if message == attempt.message else msgspec.structs.replace(attempt, message=message)
+
+
+def carries_output(output: Output) -> bool:
+    """Whether *output* is the output itself, and not only word of how long it was."""
+    return bool(output.head or output.tail) or output.size == 0
+
+
+def in_order(executions: Iterable[Execution]) -> list[Execution]:
+    """By the number at the end of the id: ``.10`` comes after ``.9``."""
+
+    def number(execution: Execution) -> tuple[int, str]:
+        last = execution.id.rpartition(".")[2]
+        return (int(last) if last.isdecimal() else 0, execution.id)
+
+    return sorted(executions, key=number)

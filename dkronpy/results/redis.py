@@ -1,0 +1,326 @@
+"""Results in Redis: two hashes for each run and sorted sets to find it by; every key expires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from dkronpy.errors import StoreRefusedError, StoreUnavailableError
+from dkronpy.execution import Execution, Output, Run, RunState
+from dkronpy.results.backend import (
+    age_of_execution,
+    age_of_run,
+    bad_url,
+    carries_output,
+    checked,
+    in_order,
+    mask,
+    one_line,
+    rank_of_execution,
+    rank_of_run,
+    run_of,
+    storable,
+)
+from dkronpy.results.redis_scripts import DROP, SAVE
+
+_MILLISECOND = timedelta(milliseconds=1)
+_STATES: tuple[str, ...] = get_args(RunState)
+_PAGE = 200
+_EXECUTION = "execution:"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Every key of the results. What varies stands last in a key, so that no name runs into another."""
+
+    prefix: str
+
+    def run(self, run_id: str) -> str:
+        return f"{self.prefix}run:{run_id}"
+
+    def output(self, run_id: str) -> str:
+        return f"{self.prefix}output:{run_id}"
+
+    def job(self, job: str) -> str:
+        return f"{self.prefix}job:{job}"
+
+    def job_aged(self, job: str) -> str:
+        return f"{self.prefix}job-aged:{job}"
+
+    def job_ranges(self, job: str) -> str:
+        return f"{self.prefix}job-ranges:{job}"
+
+    @property
+    def runs(self) -> str:
+        return f"{self.prefix}runs"
+
+    @property
+    def aged(self) -> str:
+        return f"{self.prefix}aged"
+
+    @property
+    def jobs(self) -> str:
+        return f"{self.prefix}jobs"
+
+    def state(self, state: str) -> str:
+        return f"{self.prefix}state:{state}"
+
+    def of_job(self, job: str) -> list[str]:
+        """The indexes a record of *job* may stand in, in the order the scripts expect."""
+        own = [self.job(job), self.job_aged(job), self.job_ranges(job)]
+        return [*own, self.runs, self.aged, self.jobs, *map(self.state, _STATES)]
+
+    @property
+    def prefixes(self) -> list[str]:
+        return [self.run(""), self.output(""), self.job_aged("")]
+
+
+class RedisResults:
+    """A ``ResultsBackend`` in Redis: runs live for *retention* after their last save, *keep* of each job."""
+
+    def __init__(self, url: str, *, retention: timedelta, keep: int, prefix: str) -> None:
+        self._shown = mask(url)
+        self._client = redis.Redis(connection_pool=_pool(url))
+        self._keys = Keys(prefix)
+        self._limits = [max(1, retention // _MILLISECOND), max(1, keep)]
+        self._save = self._client.register_script(SAVE)
+        self._drop = self._client.register_script(DROP)
+
+    def save_execution(self, execution: Execution) -> None:
+        execution = checked(execution)
+        output = execution.output
+        kept = msgspec.structs.replace(execution, output=Output(size=output.size))
+        self._write(
+            run_id=execution.run_id,
+            job=execution.job,
+            field=_EXECUTION + execution.id,
+            record=b"%d" % rank_of_execution(execution) + msgspec.json.encode(kept),
+            rest=[
+                age_of_execution(execution),
+                msgspec.msgpack.encode(output) if carries_output(output) else b"",
+            ],
+        )
+
+    def save_run(self, run: Run) -> None:
+        run = msgspec.structs.replace(run, message=storable(run.message))
+        state = _STATES.index(run.state) + 1 if run.state in _STATES else 0
+        self._write(
+            run_id=run.id,
+            job=run.job,
+            field="run",
+            record=b"%d" % rank_of_run(run) + msgspec.json.encode(run),
+            rest=[age_of_run(run), run.due_ms, run.until_ms, state],
+        )
+
+    def _write(
+        self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes]
+    ) -> None:
+        args: list[Any] = [*self._keys.prefixes, *self._limits, run_id, job, field, record, *rest]
+        with self._reach():
+            self._save(keys=self._keys.of_job(job), args=args)
+
+    def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
+        run_id, field = run_of(execution_id), _EXECUTION + execution_id
+        with self._reach():
+            pipe = self._client.pipeline()
+            pipe.hget(self._keys.run(run_id), field)
+            if output:
+                pipe.hget(self._keys.output(run_id), field)
+            record, *outputs = pipe.execute()
+        if record is None:
+            return None
+        found = _execution(record)
+        if not outputs or outputs[0] is None:
+            return found
+        return msgspec.structs.replace(found, output=msgspec.msgpack.decode(outputs[0], type=Output))
+
+    def run(self, run_id: str) -> Run | None:
+        return next(iter(self._load([run_id])), None)
+
+    def run_at(self, job: str, due_ms: int) -> Run | None:
+        with self._reach():
+            exact: Any = self._client.zrange(
+                self._keys.job(job), due_ms, due_ms, byscore=True, offset=0, num=_PAGE
+            )
+        found = self._load(exact)
+        if found:
+            return min(found, key=lambda run: (run.trigger != "schedule", run.id))
+        ranges = self._pages(self._keys.job_ranges(job), low=due_ms, newest_first=False)
+        return next((run for page in ranges for run in page if run.due_ms <= due_ms), None)
+
+    def executions(self, run_id: str) -> list[Execution]:
+        with self._reach():
+            fields: Any = self._client.hgetall(self._keys.run(run_id))
+        prefix = _EXECUTION.encode()
+        return in_order(_execution(record) for field, record in fields.items() if field.startswith(prefix))
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before_ms: int | None = None,
+        after_ms: int | None = None,
+    ) -> list[Run]:
+        key = self._keys.runs if state is None else self._keys.state(state)
+        pages = self._pages(
+            key if job is None else self._keys.job(job),
+            low="-inf" if after_ms is None else after_ms,
+            high="+inf" if before_ms is None else f"({before_ms}",
+            page=min(_PAGE, max(limit, 1)) if job is None or state is None else _PAGE,
+        )
+        found: dict[str, Run] = {}
+        while len(found) < limit and (page := next(pages, None)) is not None:
+            # What is saved meanwhile shifts the pages: the same run may come twice, and counts once.
+            found.update((run.id, run) for run in page if state in (None, run.state))
+        return list(found.values())[: max(0, limit)]
+
+    def delete_job(self, job: str) -> int:
+        gone = 0
+        with self._reach():
+            while ids := self._zrange(self._keys.job_aged(job), 0, _PAGE - 1):
+                gone += self._forget(job, ids)
+        return gone
+
+    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
+        with self._reach():
+            gone = self._prune_aged(now_ms - retention // _MILLISECOND, budget)
+            return gone + self._prune_count(max(0, keep), budget - gone)
+
+    def _prune_aged(self, before_ms: int, budget: int) -> int:
+        gone = 0
+        while gone < budget:
+            most = min(_PAGE, budget - gone)
+            ids: Any = self._client.zrange(
+                self._keys.aged, "-inf", f"({before_ms}", byscore=True, offset=0, num=most
+            )
+            if not ids:
+                break
+            pipe = self._client.pipeline(transaction=False)
+            for run_id in ids:
+                pipe.hget(self._keys.run(run_id.decode()), "job")
+            by_job: dict[str, list[bytes]] = {}
+            for run_id, job in zip(ids, pipe.execute(), strict=True):
+                by_job.setdefault((job or b"").decode(), []).append(run_id)
+            gone += sum(self._forget(job, members) for job, members in by_job.items())
+        return gone
+
+    def _prune_count(self, keep: int, budget: int) -> int:
+        gone, names = 0, [name.decode() for name, _ in self._client.zscan_iter(self._keys.jobs, count=_PAGE)]
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            pipe = self._client.pipeline(transaction=False)
+            for job in page:
+                pipe.zcard(self._keys.job_aged(job))
+            for job, count in zip(page, pipe.execute(), strict=True):
+                over = min(count - keep, budget - gone)
+                if over > 0:
+                    gone += self._forget(job, self._zrange(self._keys.job_aged(job), 0, over - 1))
+        return gone
+
+    def ping(self) -> None:
+        with self._reach():
+            self._client.ping()
+
+    def close(self) -> None:
+        self._client.connection_pool.disconnect()
+
+    def _forget(self, job: str, ids: Sequence[bytes]) -> int:
+        gone = 0
+        for start in range(0, len(ids), _PAGE):
+            args: list[Any] = [*self._keys.prefixes, job, *ids[start : start + _PAGE]]
+            gone += int(self._drop(keys=self._keys.of_job(job), args=args))
+        return gone
+
+    def _zrange(self, key: str, first: int, last: int) -> list[bytes]:
+        members: Any = self._client.zrange(key, first, last)
+        return list(members)
+
+    def _pages(
+        self,
+        key: str,
+        *,
+        low: int | str = "-inf",
+        high: int | str = "+inf",
+        newest_first: bool = True,
+        page: int = _PAGE,
+    ) -> Iterator[list[Run]]:
+        """The runs an index lists between two scores, a page at a time."""
+        offset = 0
+        while True:
+            ends = (high, low) if newest_first else (low, high)
+            with self._reach():
+                ids: Any = self._client.zrange(
+                    key,
+                    *ends,
+                    desc=newest_first,
+                    byscore=True,
+                    offset=offset,
+                    num=page,
+                )
+            if ids:
+                yield self._load(ids)
+            if len(ids) < page:
+                return
+            offset += page
+
+    def _load(self, ids: Sequence[str | bytes]) -> list[Run]:
+        """The runs of those ids that are (still) there, in the same order."""
+        if not ids:
+            return []
+        with self._reach():
+            pipe = self._client.pipeline(transaction=False)
+            for run_id in ids:
+                pipe.hget(self._keys.run(run_id if isinstance(run_id, str) else run_id.decode()), "run")
+            records = pipe.execute()
+        return [msgspec.json.decode(record[1:], type=Run) for record in records if record is not None]
+
+    @contextmanager
+    def _reach(self) -> Iterator[None]:
+        try:
+            yield
+        except (redis.AuthenticationError, redis.ResponseError) as error:
+            raise StoreRefusedError(
+                f"results backend {self._shown}: it refuses: {one_line(error)}"
+            ) from error
+        except (redis.RedisError, OSError) as error:
+            raise StoreUnavailableError(
+                f"results backend {self._shown}: not reachable: {one_line(error)}"
+            ) from error
+
+
+def _execution(record: bytes) -> Execution:
+    return msgspec.json.decode(record[1:], type=Execution)
+
+
+def _pool(url: str) -> redis.ConnectionPool:
+    """A pool for *url* that gives up in seconds; options in the URL's query win over these."""
+    try:
+        parts = urlsplit(url)
+        database = "" if parts.scheme == "unix" else parts.path.strip("/")
+        pool = redis.ConnectionPool.from_url(
+            url,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=5,
+            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2),
+        )
+        # Connections are made from the query's options at first use; a wrong option is to be found now.
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise bad_url(url, one_line(error)) from None
+    if database and not database.isdecimal():  # redis-py would quietly take database 0
+        raise bad_url(url, f"the database {database!r} is not a number")
+    if parts.scheme == "unix" and not parts.path:
+        raise bad_url(url, "it names no socket")
+    return pool

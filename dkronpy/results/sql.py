@@ -1,0 +1,234 @@
+"""Results in SQL: one row for each run and execution, output in a table of its own; SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dkronpy.errors import StoreRefusedError, StoreUnavailableError
+from dkronpy.execution import Attempt, Execution, Output, Run
+from dkronpy.results.backend import (
+    age_of_execution,
+    age_of_run,
+    carries_output,
+    checked,
+    in_order,
+    one_line,
+    rank_of_execution,
+    rank_of_run,
+    storable,
+)
+from dkronpy.results.schema import EXECUTION, OUTPUT, RUN, create
+
+_MILLISECOND = timedelta(milliseconds=1)
+_BATCH = 200
+_RUN_COLUMNS = [RUN.c[name] for name in Run.__struct_fields__]
+_EXECUTION_COLUMNS = [EXECUTION.c[name] for name in Execution.__struct_fields__ if name != "output"]
+
+
+class SqlResults:
+    """A ``ResultsBackend`` on an SQLAlchemy engine. It creates its tables at its first use.
+
+    *shown* is the URL without its password, for messages.
+    """
+
+    def __init__(self, engine: sa.Engine, *, shown: str) -> None:
+        self._engine = engine
+        self._shown = shown
+        self._lock = threading.Lock()
+        self._created = False
+        self._pid = os.getpid()
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def save_execution(self, execution: Execution) -> None:
+        execution = checked(execution)
+        output = execution.output
+        row = msgspec.structs.asdict(execution)
+        del row["output"]
+        row.update(
+            attempts=msgspec.to_builtins(execution.attempts),
+            output_size=output.size,
+            record_rank=rank_of_execution(execution),
+            aged_ms=age_of_execution(execution),
+        )
+        with self._begin() as connection:
+            if connection.execute(self._upsert(EXECUTION, row)).rowcount and carries_output(output):
+                kept = {"execution_id": execution.id, **msgspec.structs.asdict(output)}
+                connection.execute(self._upsert(OUTPUT, kept))
+
+    def save_run(self, run: Run) -> None:
+        row = msgspec.structs.asdict(run)
+        row.update(
+            message=storable(run.message),
+            execution_ids=list(run.execution_ids),
+            record_rank=rank_of_run(run),
+            aged_ms=age_of_run(run),
+        )
+        with self._begin() as connection:
+            connection.execute(self._upsert(RUN, row))
+
+    def _upsert(self, table: sa.Table, row: Mapping[str, Any]) -> sa.Insert:
+        """Insert *row* or replace the one of the same key, unless that one has a higher rank."""
+        insert = self._insert(table).values(row)
+        key = next(iter(table.primary_key.columns))
+        ranked = "record_rank" in table.c
+        return insert.on_conflict_do_update(
+            index_elements=[key],
+            set_={name: insert.excluded[name] for name in row if name != key.name},
+            where=insert.excluded["record_rank"] >= table.c["record_rank"] if ranked else None,
+        )
+
+    def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
+        query = sa.select(*_EXECUTION_COLUMNS, EXECUTION.c.output_size).where(EXECUTION.c.id == execution_id)
+        if output:
+            query = query.add_columns(OUTPUT.c.head, OUTPUT.c.tail).outerjoin(
+                OUTPUT, OUTPUT.c.execution_id == EXECUTION.c.id
+            )
+        return next(iter(self._executions(query)), None)
+
+    def executions(self, run_id: str) -> list[Execution]:
+        query = sa.select(*_EXECUTION_COLUMNS, EXECUTION.c.output_size).where(EXECUTION.c.run_id == run_id)
+        return in_order(self._executions(query))
+
+    def _executions(self, query: sa.Select[Any]) -> list[Execution]:
+        with self._begin() as connection:
+            return [_execution(row) for row in connection.execute(query).mappings()]
+
+    def run(self, run_id: str) -> Run | None:
+        return next(iter(self._runs(sa.select(*_RUN_COLUMNS).where(RUN.c.id == run_id))), None)
+
+    def run_at(self, job: str, due_ms: int) -> Run | None:
+        of_job = sa.select(*_RUN_COLUMNS).where(RUN.c.job == job).limit(1)
+        exact = of_job.where(RUN.c.due_ms == due_ms).order_by(RUN.c.trigger != "schedule", RUN.c.id)
+        covering = of_job.where(RUN.c.until_ms >= due_ms, RUN.c.due_ms <= due_ms).order_by(
+            RUN.c.until_ms, RUN.c.id
+        )
+        return next(iter(self._runs(exact) or self._runs(covering)), None)
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before_ms: int | None = None,
+        after_ms: int | None = None,
+    ) -> list[Run]:
+        query = sa.select(*_RUN_COLUMNS).order_by(RUN.c.due_ms.desc(), RUN.c.id.desc()).limit(max(0, limit))
+        if job is not None:
+            query = query.where(RUN.c.job == job)
+        if state is not None:
+            query = query.where(RUN.c.state == state)
+        if before_ms is not None:
+            query = query.where(RUN.c.due_ms < before_ms)
+        if after_ms is not None:
+            query = query.where(RUN.c.due_ms >= after_ms)
+        return self._runs(query)
+
+    def _runs(self, query: sa.Select[Any]) -> list[Run]:
+        with self._begin() as connection:
+            return [_run(row) for row in connection.execute(query).mappings()]
+
+    def delete_job(self, job: str) -> int:
+        gone = 0
+        kept = sa.select(RUN.c.id).where(RUN.c.job == job)
+        loose = sa.select(EXECUTION.c.run_id).where(EXECUTION.c.job == job).distinct()
+        for query in (kept, loose):
+            while ids := self._ids(query.limit(_BATCH)):
+                gone += self._forget(ids)
+        return gone
+
+    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
+        before_ms = now_ms - retention // _MILLISECOND
+        aged = sa.select(RUN.c.id).where(RUN.c.aged_ms < before_ms).order_by(RUN.c.aged_ms, RUN.c.id)
+        loose = (
+            sa.select(EXECUTION.c.run_id)
+            .where(EXECUTION.c.aged_ms < before_ms, ~sa.exists().where(RUN.c.id == EXECUTION.c.run_id))
+            .distinct()
+        )
+        gone = 0
+        for query in (aged, loose, *self._over(keep)):
+            while gone < budget and (ids := self._ids(query.limit(min(_BATCH, budget - gone)))):
+                gone += self._forget(ids)
+        return gone
+
+    def _over(self, keep: int) -> Iterator[sa.Select[Any]]:
+        """For each job that has more than *keep* runs, the query for those beyond, latest first."""
+        keep = max(0, keep)
+        crowded = sa.select(RUN.c.job).group_by(RUN.c.job).having(sa.func.count() > keep).order_by(RUN.c.job)
+        for job in self._ids(crowded):
+            of_job = sa.select(RUN.c.id).where(RUN.c.job == job)
+            yield of_job.order_by(RUN.c.aged_ms.desc(), RUN.c.id.desc()).offset(keep)
+
+    def ping(self) -> None:
+        with self._begin() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _ids(self, query: sa.Select[Any]) -> list[str]:
+        with self._begin() as connection:
+            return list(connection.scalars(query))
+
+    def _forget(self, run_ids: Sequence[str]) -> int:
+        theirs = sa.select(EXECUTION.c.id).where(EXECUTION.c.run_id.in_(run_ids))
+        with self._begin() as connection:
+            connection.execute(sa.delete(OUTPUT).where(OUTPUT.c.execution_id.in_(theirs)))
+            connection.execute(sa.delete(EXECUTION).where(EXECUTION.c.run_id.in_(run_ids)))
+            connection.execute(sa.delete(RUN).where(RUN.c.id.in_(run_ids)))
+        return len(run_ids)
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        """A transaction. A write has to be its first statement: SQLite then waits for its turn."""
+        try:
+            self._prepare()
+            with self._engine.begin() as connection:
+                yield connection
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            raise StoreUnavailableError(
+                f"results backend {self._shown}: not reachable: {_said(error)}"
+            ) from error
+        except sa.exc.SQLAlchemyError as error:
+            kind = (
+                StoreUnavailableError
+                if getattr(error, "connection_invalidated", False)
+                else StoreRefusedError
+            )
+            raise kind(f"results backend {self._shown}: it refuses: {_said(error)}") from error
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if self._pid != os.getpid():  # forked: the connections are the parent's
+                self._engine.dispose(close=False)
+                self._pid = os.getpid()
+            if not self._created:
+                create(self._engine)
+                self._created = True
+
+
+def _run(row: sa.RowMapping) -> Run:
+    fields: dict[str, Any] = dict(row)
+    return Run(**{**fields, "execution_ids": tuple(fields["execution_ids"])})
+
+
+def _execution(row: sa.RowMapping) -> Execution:
+    fields: dict[str, Any] = dict(row)
+    size = fields.pop("output_size")
+    head, tail = fields.pop("head", None), fields.pop("tail", None)
+    output = Output(size=size) if head is None else Output(head=head, tail=tail or b"", size=size)
+    attempts = msgspec.convert(fields.pop("attempts"), tuple[Attempt, ...])
+    return Execution(**fields, attempts=attempts, output=output)
+
+
+def _said(error: BaseException) -> str:
+    return one_line(getattr(error, "orig", None) or error)
