@@ -1,0 +1,86 @@
+"""dkronpy: jobs defined once in Python, run on the right machines at the right moment, with a record of
+every due time.
+
+These names are all that a configuration needs. Each is imported when it is first used, so that ``import
+dkronpy`` costs nothing and touches nothing; executors are found through their entry points, so that a
+stranger's plugin stands beside ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dkronpy.declare import defaults, job, template
+    from dkronpy.executors.http import Http
+    from dkronpy.executors.python import Python
+    from dkronpy.executors.shell import Shell
+    from dkronpy.job import Job, Run
+    from dkronpy.node import Target, all_nodes, any_node, on_node
+    from dkronpy.plugins.auth import Basic, Bearer
+    from dkronpy.plugins.executor import RunContext
+    from dkronpy.retry import Retry
+    from dkronpy.schedule import ScheduleSpec, at, cron, every, manual
+    from dkronpy.secret import Secret, secret
+
+__all__ = [
+    "Basic",
+    "Bearer",
+    "Http",
+    "Job",
+    "Python",
+    "Retry",
+    "Run",
+    "RunContext",
+    "ScheduleSpec",
+    "Secret",
+    "Shell",
+    "Target",
+    "all_nodes",
+    "any_node",
+    "at",
+    "cron",
+    "defaults",
+    "every",
+    "job",
+    "manual",
+    "on_node",
+    "secret",
+    "template",
+]
+
+_HOMES = {
+    "dkronpy.declare": ("defaults", "job", "template"),
+    "dkronpy.job": ("Job", "Run"),
+    "dkronpy.node": ("Target", "all_nodes", "any_node", "on_node"),
+    "dkronpy.plugins.auth": ("Basic", "Bearer"),
+    "dkronpy.plugins.executor": ("RunContext",),
+    "dkronpy.retry": ("Retry",),
+    "dkronpy.schedule": ("ScheduleSpec", "at", "cron", "every", "manual"),
+    "dkronpy.secret": ("Secret", "secret"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name *name*, or the options of the executor that is called so; kept for the next time."""
+    from importlib import import_module
+
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is not None:
+        value = getattr(import_module(home), name)
+    elif name[:1].isupper():
+        from dkronpy.errors import PluginError
+        from dkronpy.plugins.registry import options_by_class_name
+
+        try:
+            value = options_by_class_name(name)
+        except PluginError as error:
+            raise AttributeError(f"module 'dkronpy' has no attribute {name!r}: {error}") from None
+    else:
+        raise AttributeError(f"module 'dkronpy' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,254 @@
+"""A job: what runs, when, where, and what happens if it fails, overlaps or comes too late."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import msgspec
+
+from dkronpy.collect import current_defaults, declare, is_collecting
+from dkronpy.errors import InvalidError, Problem
+from dkronpy.job_check import check_job
+from dkronpy.job_values import normalised
+from dkronpy.node import Target
+from dkronpy.retry import Retry
+from dkronpy.schedule import Schedule, parse
+from dkronpy.schedule.problems import did_you_mean
+from dkronpy.schedule.zoned import Gap, Overlap
+
+When = Literal["success", "failure", "always"]
+Concurrency = Literal["allow", "forbid", ""]
+CatchUp = Literal["none", "latest", "all"]
+Delivery = Literal["at_most_once", "at_least_once"]
+OnLeaseLoss = Literal["kill", "continue"]
+
+LONGEST_START_DEADLINE = timedelta(hours=1)
+
+
+class Run(msgspec.Struct, frozen=True):
+    """What a job runs, untyped: the name of an executor and its configuration, exactly as JSON gave it."""
+
+    executor: str
+    config: dict[str, Any] = {}
+
+
+class RunOptions(Protocol):
+    """What a job runs, typed: the options of an executor, such as ``Shell("backup.sh")``."""
+
+    plugin: ClassVar[str]
+
+    def to_config(self) -> dict[str, Any]:
+        """The configuration that JSON carries."""
+        ...
+
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from dkronpy.job_fields import AllFields, JobFields
+
+    Runnable = Run | RunOptions
+else:
+    Runnable = Run  # what a stored definition holds, and msgspec decodes
+
+
+class _JobType(msgspec.StructMeta):
+    """Reads the arguments of ``Job(...)`` as people write them; decoding a stored job skips all of this."""
+
+    def __call__(cls, **given: Any) -> Any:  # noqa: N805 - the instance of this metaclass is a class
+        problems = [
+            Problem(name, given[name], f"a job has no field {name!r}", did_you_mean(name, cls.__struct_fields__))
+            for name in given
+            if name not in cls.__struct_fields__
+        ]
+        if problems and not is_collecting():
+            raise TypeError("; ".join(f"{problem.message}, {problem.hint}".rstrip(", ") for problem in problems))
+        known = {name: value for name, value in given.items() if name in cls.__struct_fields__}
+        if is_collecting():  # what is missing is reported together with everything else
+            known = {"name": "", "run": Run(""), **current_defaults(), **known}
+        job = super().__call__(**normalised({**current_defaults(), **known}))
+        declare(job, problems)
+        return job
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metaclass=_JobType):
+    """A named definition of work. It is a value: building one runs nothing and stores nothing.
+
+    A field that holds something impossible is no error yet: ``check()`` names every problem at once.
+    Durations are given as seconds (``90``), text (``"1h30m"``) or ``timedelta``, and kept as ``timedelta``.
+    Names and meaning of what Dkron knows are Dkron's; its JSON is read and written by ``dkronpy.job_json``.
+    """
+
+    name: str
+    """Unique: lower-case letters, digits, ``-`` and ``_``."""
+
+    run: Runnable
+    """The options of an executor (``Shell(...)``, ``Http(...)``, ``Python(...)``), or ``Run(name,
+    config)``.
+    """
+
+    schedule: str = ""
+    """When it is due; several schedules are joined by `` | ``. Not used by a job with ``after``."""
+
+    timezone: str = ""
+    """The zone that the schedule is read in, such as ``Europe/Berlin``; empty: UTC."""
+
+    gap: Gap = "after"
+    """A wall-clock time that the clock skips is due when the gap ends (``after``), just ``before`` it,
+    or not (``skip``).
+    """
+
+    overlap: Overlap = "first"
+    """A wall-clock time that the clock repeats is due the ``first`` time, the ``second``, or ``both``."""
+
+    starts_at: datetime | None = None
+    """Due times before this moment do not count."""
+
+    expires_at: datetime | None = None
+    """Due times after this moment do not count."""
+
+    on: Target = Target(count=1)
+    """Which nodes run it: ``any_node(...)`` (the default: one), ``all_nodes(...)`` or ``on_node(...)``."""
+
+    after: tuple[str, ...] = ()
+    """The jobs that it follows; several mean all of them."""
+
+    when: When = "success"
+    """How the jobs in ``after`` have to end."""
+
+    timeout: timedelta | None = None
+    """How long one attempt may take before it is ended; None: as long as it likes."""
+
+    retry: Retry = Retry(0)
+    """How often, and after what pauses, it is tried again."""
+
+    concurrency: Concurrency = "allow"
+    """``forbid`` skips a run while an earlier one is active; empty means ``allow``, as in Dkron."""
+
+    catch_up: CatchUp = "latest"
+    """Which of the due times that nobody served (all were down) are made up for: ``none``, the
+    ``latest``, or ``all``.
+    """
+
+    start_deadline: timedelta | None = None
+    """How late a run may start; None: the time to the next due time, at most an hour."""
+
+    delivery: Delivery = "at_most_once"
+    """``at_least_once`` starts it again when a node was lost in the middle; it then has to be idempotent."""
+
+    on_lease_loss: OnLeaseLoss | None = None
+    """What a node that lost the store does with running work; None: ``kill`` with ``forbid``, else
+    ``continue``.
+    """
+
+    output_limit: int = 256_000
+    """How many bytes of an attempt's output are kept, half from its head and half from its tail."""
+
+    processors: dict[str, dict[str, str]] = {}
+    """What is done with the output, by the name of the processor."""
+
+    enabled: bool = True
+    """Whether it is scheduled."""
+
+    ephemeral: bool = False
+    """Whether it is deleted after its first success."""
+
+    owner: str = ""
+    """Who answers for it: free text."""
+
+    owner_email: str = ""
+    """Where mail about it goes."""
+
+    display_name: str = ""
+    """What people read instead of the name."""
+
+    metadata: dict[str, str] = {}
+    """Free labels that lists can be filtered by."""
+
+    doc: str = ""
+    """What it is for, in a sentence or more."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, run: Runnable, **fields: Unpack[JobFields]) -> None: ...
+
+    @property
+    def executor(self) -> str:
+        """The name of the executor."""
+        return self.run.executor if isinstance(self.run, Run) else self.run.plugin
+
+    @property
+    def executor_config(self) -> dict[str, Any]:
+        """The executor's configuration as JSON carries it; do not change it."""
+        return self.run.config if isinstance(self.run, Run) else self.run.to_config()
+
+    @property
+    def forbids_overlap(self) -> bool:
+        """Whether two runs of it may never be active at once."""
+        return self.concurrency == "forbid"
+
+    @property
+    def lease_loss(self) -> OnLeaseLoss:
+        """What a node that lost the store does with running work."""
+        return self.on_lease_loss or ("kill" if self.forbids_overlap else "continue")
+
+    @property
+    def max_attempts(self) -> int:
+        """How many tries an execution has in all."""
+        return self.retry.max + 1
+
+    def deadline(self, period: timedelta | None) -> timedelta:
+        """How late a run may start when the next due time is *period* away (None: there is none)."""
+        if self.start_deadline is not None:
+            return self.start_deadline
+        return LONGEST_START_DEADLINE if period is None else min(period, LONGEST_START_DEADLINE)
+
+    def in_force(self, due: datetime) -> bool:
+        """Whether a moment lies between ``starts_at`` and ``expires_at``; both count as inside."""
+        begun = self.starts_at is None or due >= self.starts_at
+        return begun and (self.expires_at is None or due <= self.expires_at)
+
+    def parsed_schedule(self, anchor: datetime | None = None) -> Schedule:
+        """Its schedule, ready to name due times; ``@every`` counts from *anchor*, the moment the job
+        was made.
+
+        Costs some 20 microseconds and is not kept here: who asks often keeps the answer. Raises
+        ScheduleError.
+        """
+        return parse(
+            self.schedule or "@manually",
+            timezone=self.timezone,
+            job=self.name,
+            starts_at=self.starts_at,
+            expires_at=self.expires_at,
+            anchor=anchor,
+            gap=self.gap,
+            overlap=self.overlap,
+            hash_rule="dkron",
+        )
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong with it by itself; the executor's options are checked where plugins
+        are known.
+        """
+        return check_job(self)
+
+    def require_valid(self) -> Job:
+        """The job itself. Raises InvalidError with every problem if there is one."""
+        problems = self.check()
+        if problems:
+            raise InvalidError(self.name, problems)
+        return self
+
+    def but(self, **changes: Unpack[AllFields]) -> Job:
+        """A copy with some fields changed; while configuration is loaded the copy counts as a job of
+        its own.
+        """
+        unknown = [name for name in changes if name not in self.__struct_fields__]
+        if unknown:
+            hint = did_you_mean(unknown[0], self.__struct_fields__)
+            raise TypeError(f"a job has no field {unknown[0]!r} {hint}".strip())
+        copy = msgspec.structs.replace(self, **normalised(changes))
+        declare(copy)
+        return copy

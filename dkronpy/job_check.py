@@ -1,0 +1,240 @@
+"""What a job must be like by itself; every rule names the field, the value and what would be right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dkronpy.clock import EPOCH
+from dkronpy.errors import Problem, ScheduleError
+from dkronpy.node import Target
+from dkronpy.retry import Retry
+from dkronpy.schedule import parse
+from dkronpy.schedule.durations import ACCEPTED as DURATIONS
+from dkronpy.schedule.problems import SchedulePositionError, did_you_mean
+from dkronpy.schedule.zones import check_zone
+
+if TYPE_CHECKING:
+    from dkronpy.job import Job
+
+LONGEST_NAME = 200
+MOST_RETRIES = 1000
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "gap": ("skip", "before", "after"),
+    "overlap": ("first", "second", "both"),
+    "when": ("success", "failure", "always"),
+    "catch_up": ("none", "latest", "all"),
+    "delivery": ("at_most_once", "at_least_once"),
+}
+
+
+def check_job(job: Job) -> list[Problem]:
+    """Every problem of *job*, in Dkron's order where Dkron has the rule, and with its words there."""
+    return [problem for rule in _RULES for problem in rule(job)]
+
+
+def propose_name(name: str) -> str:
+    """The nearest name that a job may have; empty when nothing of *name* can stay."""
+    plain = unicodedata.normalize("NFKC", name).lower()
+    kept = "".join(character if _is_name_character(character) else "-" for character in plain)
+    return re.sub(r"-{2,}", "-", kept).strip("-")
+
+
+def _is_name_character(character: str) -> bool:
+    return character in "0123456789_-" or unicodedata.category(character) == "Ll"
+
+
+def _name(job: Job) -> Iterator[Problem]:
+    name: Any = job.name
+    if not isinstance(name, str):
+        yield Problem("name", name, f"{name!r} is not text")
+    elif not name:
+        yield Problem("name", name, "name cannot be empty", "give it one: name='nightly-report'")
+    elif len(name) > LONGEST_NAME:
+        yield Problem("name", name, f"the name has {len(name)} characters; {LONGEST_NAME} are enough")
+    else:
+        bad = next((character for character in name if not _is_name_character(character)), None)
+        if bad is not None:
+            proposed = propose_name(name)
+            hint = f"did you mean {proposed!r}?" if proposed else "lower-case letters, digits, '-' and '_' are accepted"
+            yield Problem("name", name, f"name contains illegal character '{bad}'", hint)
+
+
+def _parents(job: Job) -> Iterator[Problem]:
+    after: Any = job.after
+    if not isinstance(after, tuple) or not all(isinstance(name, str) and name for name in after):
+        yield Problem("after", after, f"{after!r} is neither a job nor the name of one, nor several of them")
+        return
+    if job.name in after:
+        yield Problem("after", job.name, "the job can not have itself as parent")
+    for name in sorted({name for name in after if after.count(name) > 1}):
+        yield Problem("after", name, f"job {name!r} is named twice")
+
+
+def _schedule(job: Job) -> Iterator[Problem]:
+    text: Any = job.schedule
+    if not isinstance(text, str):
+        yield Problem("schedule", text, f"{text!r} is not a schedule", "write cron('30 2 * * *'), every('5m') or text")
+        return
+    if not text.strip():
+        if not job.after:
+            hint = "schedule=manual() for a job that is only started by hand"
+            yield Problem("schedule", text, "the job would never run: it has no schedule and no 'after'", hint)
+        return
+    bounds = [moment for moment in (job.starts_at, job.expires_at) if moment is not None]
+    usable = all(_is_aware(moment) for moment in bounds) and bounds == sorted(bounds)
+    try:
+        # What has a rule of its own is left out where it is wrong, so that nothing is reported twice.
+        schedule = parse(
+            text,
+            timezone=job.timezone if _zone_problem(job.timezone) is None else "UTC",
+            job=str(job.name),
+            gap=job.gap if job.gap in _CHOICES["gap"] else "after",
+            overlap=job.overlap if job.overlap in _CHOICES["overlap"] else "first",
+            starts_at=job.starts_at if usable else None,
+            expires_at=job.expires_at if usable else None,
+            hash_rule="dkron",
+        )
+    except SchedulePositionError as error:
+        yield Problem("schedule", text, str(error).removeprefix("schedule: "), error.hint)
+    except ScheduleError as error:
+        yield Problem("schedule", text, str(error), error.hint)
+    else:
+        if not schedule.manual and schedule.next(EPOCH) is None:
+            yield _never_due(job)
+
+
+def _never_due(job: Job) -> Problem:
+    bounds = {"after starts_at": job.starts_at, "before expires_at": job.expires_at}
+    where = " and ".join(f"{word}, {moment.isoformat()}" for word, moment in bounds.items() if moment is not None)
+    return Problem("schedule", job.schedule, f"the job would never run: nothing is due {where or 'after 1970'}")
+
+
+def _concurrency(job: Job) -> Iterator[Problem]:
+    if job.concurrency not in ("allow", "forbid", ""):
+        message = 'invalid concurrency policy value, use "allow" or "forbid"'
+        yield Problem("concurrency", job.concurrency, message, _near(job.concurrency, ("allow", "forbid")))
+
+
+def _zone_problem(zone: Any) -> SchedulePositionError | None:
+    try:
+        check_zone(zone)
+    except SchedulePositionError as error:
+        return error
+    except (AttributeError, TypeError):
+        return SchedulePositionError(f"{zone!r} is not text", field="timezone", value=repr(zone))
+    return None
+
+
+def _zone(job: Job) -> Iterator[Problem]:
+    error = _zone_problem(job.timezone)
+    if error is not None:
+        yield Problem(
+            "timezone", job.timezone, str(error).removeprefix("timezone: ").split("; accepted")[0], error.hint
+        )
+
+
+def _bounds(job: Job) -> Iterator[Problem]:
+    moments: dict[str, Any] = {"starts_at": job.starts_at, "expires_at": job.expires_at}
+    for name, moment in moments.items():
+        if moment is not None and not _is_aware(moment):
+            shown = moment.isoformat() if isinstance(moment, datetime) else repr(moment)
+            message = f"{shown} is not a moment with a time zone"
+            yield Problem(name, moment, message, "write it as '2027-01-01T09:30:00+01:00'")
+    start, end = moments.values()
+    if _is_aware(start) and _is_aware(end) and end <= start:
+        message = f"{end.isoformat()} is not after starts_at, {start.isoformat()}: the job would never run"
+        yield Problem("expires_at", end, message)
+
+
+def _is_aware(moment: Any) -> bool:
+    return isinstance(moment, datetime) and moment.tzinfo is not None
+
+
+def _choices(job: Job) -> Iterator[Problem]:
+    for name, accepted in _CHOICES.items():
+        value = getattr(job, name)
+        if value not in accepted:
+            yield Problem(name, value, f"{value!r} is not one of {', '.join(accepted)}", _near(value, accepted))
+    if job.on_lease_loss not in ("kill", "continue", None):
+        message = f"{job.on_lease_loss!r} is neither kill nor continue"
+        yield Problem("on_lease_loss", job.on_lease_loss, message, _near(job.on_lease_loss, ("kill", "continue")))
+
+
+def _near(value: Any, accepted: tuple[str, ...]) -> str:
+    return did_you_mean(str(value), accepted)
+
+
+def _durations(job: Job) -> Iterator[Problem]:
+    for name in ("timeout", "start_deadline"):
+        value: Any = getattr(job, name)
+        if value is not None and not isinstance(value, timedelta):
+            yield Problem(name, value, f"{value!r} is not a duration", f"accepted: {DURATIONS}")
+        elif isinstance(value, timedelta) and value <= timedelta(0):
+            yield Problem(name, value, "a duration above zero is needed", f"leave {name} out for none")
+
+
+def _retry(job: Job) -> Iterator[Problem]:
+    retry: Any = job.retry
+    if not isinstance(retry, Retry):
+        yield Problem("retry", retry, f"{retry!r} is neither a number of retries nor a Retry(...)")
+        return
+    count: Any = retry.max
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_RETRIES:
+        yield Problem("retry", count, f"{count!r} is not a whole number from 0 to {MOST_RETRIES}")
+    if retry.backoff not in ("fixed", "exponential"):
+        message = f"backoff {retry.backoff!r} is neither fixed nor exponential"
+        yield Problem("retry", retry.backoff, message, _near(retry.backoff, ("fixed", "exponential")))
+    for name in ("delay", "cap"):
+        pause: Any = getattr(retry, name)
+        if not isinstance(pause, timedelta) or pause < timedelta(0):
+            yield Problem("retry", pause, f"{name} {pause!r} is not a duration", f"accepted: {DURATIONS}")
+
+
+def _target(job: Job) -> Iterator[Problem]:
+    target: Any = job.on
+    if not isinstance(target, Target):
+        hint = "write any_node(role='web'), all_nodes(role='web') or on_node('web1')"
+        yield Problem("on", target, f"{target!r} is not a target", hint)
+        return
+    if target.count is not None and (isinstance(target.count, bool) or not isinstance(target.count, int)):
+        yield Problem("on", target.count, f"{target.count!r} is not a number of nodes")
+    elif target.count is not None and target.count < 1:
+        yield Problem("on", target.count, f"a run on {target.count} nodes would never run")
+    for tag, value in target.tags.items():
+        if not isinstance(tag, str) or not isinstance(value, str):
+            yield Problem("on", value, f"tag {tag!r} is {value!r}; tags are text", f"{tag}={str(value)!r}")
+
+
+def _texts(job: Job) -> Iterator[Problem]:
+    for name in ("owner", "owner_email", "display_name", "doc"):
+        if not isinstance(getattr(job, name), str):
+            yield Problem(name, getattr(job, name), f"{getattr(job, name)!r} is not text")
+    for name in ("enabled", "ephemeral"):
+        if not isinstance(getattr(job, name), bool):
+            yield Problem(name, getattr(job, name), f"{getattr(job, name)!r} is neither True nor False")
+    limit: Any = job.output_limit
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        yield Problem("output_limit", limit, f"{limit!r} is not a number of bytes, 0 or more")
+
+
+def _mappings(job: Job) -> Iterator[Problem]:
+    metadata: Any = job.metadata
+    if not _is_text_map(metadata):
+        yield Problem("metadata", metadata, f"{metadata!r} does not map text to text")
+    processors: Any = job.processors
+    if not isinstance(processors, Mapping) or not all(map(_is_text_map, processors.values())):
+        yield Problem("processors", processors, f"{processors!r} does not map names to configurations of text")
+
+
+def _is_text_map(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
+_RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
+    _name, _parents, _schedule, _concurrency, _zone, _bounds, _choices, _durations, _retry, _target, _texts,
+    _mappings,
+)  # fmt: skip

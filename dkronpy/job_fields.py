@@ -1,0 +1,56 @@
+"""The arguments of ``Job(...)`` and their types, for type checkers and editors; nothing here is needed
+at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from dkronpy.job import CatchUp, Concurrency, Delivery, Job, OnLeaseLoss, Run, RunOptions, When
+    from dkronpy.node import Target
+    from dkronpy.retry import Retry
+    from dkronpy.schedule import ScheduleSpec
+    from dkronpy.schedule.zoned import Gap, Overlap
+
+    DurationLike = timedelta | str | int | float
+    ScheduleLike = str | ScheduleSpec
+
+
+class JobFields(TypedDict, total=False):
+    """Everything about a job but its name and what it runs, as people write it."""
+
+    schedule: ScheduleLike | Sequence[ScheduleLike] | None
+    timezone: str
+    gap: Gap
+    overlap: Overlap
+    starts_at: datetime | str | None
+    expires_at: datetime | str | None
+    on: Target
+    after: Job | str | Sequence[Job | str]
+    when: When
+    timeout: DurationLike | None
+    retry: int | Retry
+    concurrency: Concurrency
+    catch_up: CatchUp
+    start_deadline: DurationLike | None
+    delivery: Delivery
+    on_lease_loss: OnLeaseLoss | None
+    output_limit: int
+    processors: Mapping[str, Mapping[str, str]]
+    enabled: bool
+    ephemeral: bool
+    owner: str
+    owner_email: str
+    display_name: str
+    metadata: Mapping[str, str]
+    doc: str
+
+
+class AllFields(JobFields, total=False):
+    """Everything about a job."""
+
+    name: str
+    run: Run | RunOptions

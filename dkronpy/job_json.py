@@ -1,0 +1,340 @@
+"""Jobs as JSON: Dkron's form for people and programs, and the compact form that the store keeps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from dkronpy.clock import from_ms
+from dkronpy.errors import ConfigError, InvalidError, Problem
+from dkronpy.job import Job, Run
+from dkronpy.node import Target
+from dkronpy.retry import Retry
+from dkronpy.schedule.durations import format_duration
+from dkronpy.schedule.problems import did_you_mean
+
+NEVER = "0001-01-01T00:00:00Z"
+"""Go's zero time, which Dkron writes for a ``next`` that does not exist."""
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Job)}
+
+
+class JobState(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a job so far: the read-only part of Dkron's JSON.
+
+    Times are RFC 3339 text, since Dkron's nanoseconds have to come out as they went in; ``go_time``
+    makes them.
+    """
+
+    success_count: int = 0
+    error_count: int = 0
+    last_success: str | None = None
+    last_error: str | None = None
+    status: str = ""
+    next: str = NEVER
+    dependent_jobs: tuple[str, ...] = ()
+
+
+def go_time(moment: datetime | int) -> str:
+    """A moment (aware, or milliseconds since the epoch) as Go writes it: no more digits than it needs."""
+    moment = from_ms(moment) if isinstance(moment, int) else moment
+    text = moment.replace(tzinfo=None).isoformat(timespec="microseconds").rstrip("0").rstrip(".")
+    offset = moment.isoformat(timespec="microseconds")[26:]
+    return text + ("Z" if offset == "+00:00" else offset)
+
+
+def encode_job(job: Job, state: JobState | None = None) -> dict[str, Any]:
+    """*job* in Dkron's JSON: every field of Dkron's in its order, then each of ours that differs from
+    what its absence means.
+    """
+    state = state or JobState()
+    return {
+        "id": job.name,
+        "name": job.name,
+        "displayname": job.display_name,
+        "timezone": job.timezone,
+        "schedule": job.schedule,
+        "owner": job.owner,
+        "owner_email": job.owner_email,
+        "success_count": state.success_count,
+        "error_count": state.error_count,
+        "last_success": state.last_success,
+        "last_error": state.last_error,
+        "disabled": not job.enabled,
+        "tags": job.on.tags or None,
+        "metadata": job.metadata or None,
+        "retries": job.retry.max,
+        "dependent_jobs": list(state.dependent_jobs) or None,
+        "parent_job": job.after[0] if job.after else "",
+        "processors": job.processors,
+        "concurrency": job.concurrency,
+        "executor": job.executor,
+        "executor_config": job.executor_config or None,
+        "status": state.status,
+        "next": state.next,
+        "ephemeral": job.ephemeral,
+        "starts_at": None if job.starts_at is None else go_time(job.starts_at),
+        "expires_at": None if job.expires_at is None else go_time(job.expires_at),
+        **_ours(job),
+    }
+
+
+def _ours(job: Job) -> dict[str, Any]:
+    """The fields that Dkron does not know."""
+    on = {"count": job.on.count, "nodes": list(job.on.nodes)}
+    retry = {
+        "delay": format_duration(job.retry.delay),
+        "backoff": job.retry.backoff,
+        "cap": format_duration(job.retry.cap),
+        "jitter": job.retry.jitter,
+    }
+    values: dict[str, Any] = {
+        "on": {key: value for key, value in on.items() if value or value == 0},
+        "after": list(job.after) if len(job.after) > 1 else [],
+        "retry": {} if job.retry == Retry(job.retry.max) else retry,
+    }
+    ours = {name: value for name, value in values.items() if value}
+    for name in _PLAIN:
+        value = getattr(job, name)
+        if value != _DEFAULTS[name]:
+            ours[name] = format_duration(value) if isinstance(value, timedelta) else value
+    return ours
+
+
+_PLAIN = (
+    "when", "timeout", "catch_up", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
+    "overlap", "doc",
+)  # fmt: skip
+
+
+def decode_job(data: bytes | str | Mapping[str, Any]) -> tuple[Job, JobState]:
+    """The job that Dkron's JSON (with our fields, or without) stands for, and the state that was sent
+    along.
+
+    Reads as Dkron does: keys match in any case, unknown ones are ignored, null means not given, what
+    follows the first JSON value is ignored. Without our ``on`` it has Dkron's targets: every node that
+    has the tags.
+
+    Raises ConfigError for what is not JSON, InvalidError that names every value of a wrong type. What a
+    job has to be like beyond that is for ``Job.check``.
+    """
+    fields = data if isinstance(data, Mapping) else _parsed(data)
+    if not isinstance(fields, Mapping):
+        raise ConfigError(f"a job is a JSON object, not {_json_type(fields)}")
+    given = {str(key).lower(): value for key, value in fields.items() if value is not None}
+    problems = [problem for name, value in given.items() for problem in _type_problems(name, value)]
+    if not problems:
+        problems = _disagreements(given)
+    if problems:
+        raise InvalidError(str(given.get("name") or "job"), problems)
+    return _job(given), _state(given)
+
+
+def decode_json(data: bytes | str) -> Any:
+    """The first JSON value in *data*; raises ConfigError with line and column."""
+    return _parsed(data)
+
+
+def _parsed(data: bytes | str) -> Any:
+    # As Go does: a byte that is not UTF-8, and half a surrogate pair, become U+FFFD.
+    text = data.decode("utf-8-sig", "replace") if isinstance(data, bytes) else data
+    try:
+        value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text.lstrip(" \t\r\n"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"this is not JSON: {error}") from None
+    return _mended(value) if "\\ud" in text.lower() or _SURROGATE.search(text) else value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(one) for key, one in value.items()}
+    return value
+
+
+def _job(given: Mapping[str, Any]) -> Job:
+    on = given.get("on", {})
+    retry = given.get("retry", {})
+    retries = retry if isinstance(retry, int) else given.get("retries", retry.get("max", 0))
+    pauses = {name: retry[name] for name in _RETRY_KEYS if name in retry} if isinstance(retry, dict) else {}
+    after = given.get("after") or given.get("parent_job") or ()
+    plain = {field: given[key] for key, field in _SAME.items() if key in given}
+    return Job(
+        name=given.get("name", ""),
+        run=Run(given.get("executor", ""), dict(given.get("executor_config", {}))),
+        on=Target(tags=given.get("tags", {}), count=on.get("count"), nodes=tuple(on.get("nodes", ()))),
+        after=after,
+        retry=Retry(retries, **pauses),
+        enabled=not given.get("disabled", False),
+        **plain,
+    )
+
+
+def _state(given: Mapping[str, Any]) -> JobState:
+    names = {name: given[name] for name in JobState.__struct_fields__ if name in given}
+    return JobState(**{**names, "dependent_jobs": tuple(given.get("dependent_jobs", ()))})
+
+
+_RETRY_KEYS = ("delay", "backoff", "cap", "jitter")
+_SAME = {
+    "displayname": "display_name",
+    **{
+        name: name
+        for name in (
+            "timezone", "schedule", "owner", "owner_email", "metadata", "processors", "concurrency",
+            "ephemeral", "starts_at", "expires_at", *_PLAIN,
+        )
+    },
+}  # fmt: skip
+
+
+def _disagreements(given: Mapping[str, Any]) -> list[Problem]:
+    """Where a field of ours and one of Dkron's say the same thing differently."""
+    problems = []
+    after, parent = given.get("after"), given.get("parent_job")
+    if after and parent and parent != (after if isinstance(after, str) else after[0]):
+        problems.append(
+            Problem("after", after, f"parent_job is {parent!r}; it has to be the first of 'after'", "give one")
+        )
+    retry, retries = given.get("retry"), given.get("retries")
+    most = retry.get("max") if isinstance(retry, dict) else retry
+    if most is not None and retries is not None and most != retries:
+        problems.append(Problem("retry", most, f"retries is {retries}, and retry says {most}", "give one of them"))
+    return problems
+
+
+def _type_problems(name: str, value: Any) -> list[Problem]:
+    if name in _SHAPES:
+        wanted, fits = _SHAPES[name]
+        if not fits(value):
+            return [Problem(name, value, f"{wanted} is needed, not {_json_type(value)}")]
+    if isinstance(value, dict) and name in ("on", "retry"):
+        keys = ("count", "nodes") if name == "on" else ("max", *_RETRY_KEYS)
+        hints = {"tags": "tags stand beside 'on', in 'tags'"}
+        return [
+            Problem(
+                f"{name}.{key}",
+                value[key],
+                "there is no such field",
+                hints.get(key) or did_you_mean(key, keys),
+            )
+            for key in value
+            if key not in keys
+        ]
+    return []
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _is_text_table(value: Any) -> bool:
+    return _is_table(value) and all(isinstance(one, str) for one in value.values())
+
+
+def _is_tables(value: Any) -> bool:
+    return _is_table(value) and all(map(_is_text_table, value.values()))
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _is_target(value: Any) -> bool:
+    return _is_table(value) and _is_count(value.get("count", 1)) and _is_texts(value.get("nodes", []))
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and _RFC3339.fullmatch(value) is not None
+
+
+_TEXT: tuple[str, Callable[[Any], bool]] = ("text", _is_text)
+_COUNT: tuple[str, Callable[[Any], bool]] = ("a whole number from 0 up", _is_count)
+_TIME: tuple[str, Callable[[Any], bool]] = ("an RFC 3339 time", _is_time)
+_SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(
+        ("name", "displayname", "timezone", "schedule", "owner", "owner_email", "parent_job", "concurrency",
+         "executor", "status", "starts_at", "expires_at", "when", "catch_up", "delivery", "on_lease_loss",
+         "gap", "overlap", "doc"),
+        _TEXT,
+    ),
+    **dict.fromkeys(("success_count", "error_count", "retries", "output_limit"), _COUNT),
+    **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
+    **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
+    **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),
+    "dependent_jobs": ("an array of texts", _is_texts),
+    "executor_config": ("an object", _is_table),
+    "processors": ("an object of objects of texts", _is_tables),
+    **dict.fromkeys(("timeout", "start_deadline"), ("a duration", _is_duration)),
+    "after": ("a name or an array of names", lambda value: _is_text(value) or _is_texts(value)),
+    "retry": ("a number or an object", lambda value: _is_count(value) or _is_table(value)),
+    "on": ("an object with count and nodes", _is_target),
+}  # fmt: skip
+
+
+def _json_type(value: Any) -> str:
+    names = {
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "an array",
+        dict: "an object",
+    }
+    return "null" if value is None else f"{names.get(type(value), type(value).__name__)} ({str(value)[:40]})"
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Job)
+
+
+def untyped(job: Job) -> Job:
+    """*job* with its executor's options as the pair of name and configuration that the store keeps."""
+    if isinstance(job.run, Run):
+        return job
+    return msgspec.structs.replace(job, run=Run(job.executor, job.executor_config))
+
+
+def encode_definition(job: Job) -> bytes:
+    """The definition as the store keeps it: JSON, the same bytes for equal jobs, nothing that changes
+    by itself.
+    """
+    return _encoder.encode(untyped(job))
+
+
+def decode_definition(data: bytes) -> Job:
+    """The job of a stored definition. Raises ConfigError for bytes that are none."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"a stored job cannot be read: {error}") from None

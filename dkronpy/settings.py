@@ -1,0 +1,282 @@
+"""Every setting of dkronpy: its meaning, its default, its environment variable, and where its value
+came from.
+"""
+
+from __future__ import annotations
+
+import runpy
+import socket
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Literal
+
+import msgspec
+
+from dkronpy.errors import ConfigError, InvalidError, Problem
+from dkronpy.schedule.problems import did_you_mean
+from dkronpy.settings_values import BadValueError, is_redis, read_value
+
+ENV_PREFIX = "DKRONPY_"
+FILE_NAME = "settings.py"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one deployment. Durations are ``timedelta``, sizes are bytes."""
+
+    broker_url: str = ""
+    """The Celery broker, such as ``redis://10.0.0.5:6379/0``. Empty: ``dkronpy up`` starts a store of
+    its own.
+    """
+
+    store_url: str = ""
+    """The Redis or Valkey that holds jobs and ledger. Empty: the broker, where that is Redis."""
+
+    results_url: str = ""
+    """Where finished runs are kept: ``redis://``, ``sqlite:///`` or ``postgresql://``. Empty: the store."""
+
+    data_dir: str = ".dkronpy"
+    """The folder of the embedded store, the agents' spools and the logs; made when it is missing."""
+
+    key_prefix: str = "dkronpy:"
+    """What every key of dkronpy in the store begins with."""
+
+    redbeat_key_prefix: str = "redbeat:"
+    """What RedBeat's keys begin with; the same as in other programs that share its schedule."""
+
+    allow_volatile: bool = False
+    """Use a store that may forget: one without an append-only file, or one that evicts keys."""
+
+    node_name: str = ""
+    """The name of this node. Empty: the host's name without its domain."""
+
+    node_tags: dict[str, str] = {}
+    """The tags of this node, that jobs choose nodes by: ``{"role": "web"}``, or ``role=web,dc=fra`` as
+    text.
+    """
+
+    capacity: int = 8
+    """How many executions an agent runs at a time."""
+
+    allow_root: bool = False
+    """Let an agent that runs as root start jobs that name no other user."""
+
+    secrets_dir: str = ""
+    """A folder with one file a secret. Empty: ``$CREDENTIALS_DIRECTORY``, or ``/run/secrets``."""
+
+    output_limit: int = 256_000
+    """How many bytes of an attempt's output are kept, half from its head and half from its tail."""
+
+    kill_grace: timedelta = timedelta(seconds=5)
+    """What lies between TERM and KILL when an attempt is ended."""
+
+    stop_grace: timedelta = timedelta(seconds=30)
+    """How long an agent that is told to stop lets running executions go on."""
+
+    lease: timedelta = timedelta(seconds=60)
+    """How long a node may run an execution without renewing its claim."""
+
+    lease_renew: timedelta = timedelta(seconds=15)
+    """How often an agent renews its claims; at most a third of ``lease``."""
+
+    heartbeat: timedelta = timedelta(seconds=2)
+    """How often an agent tells the store that its node is alive."""
+
+    node_ttl: timedelta = timedelta(seconds=10)
+    """How long a node counts as alive after its last heartbeat."""
+
+    leader_ttl: timedelta = timedelta(seconds=10)
+    """How long a dead leading beat keeps the others waiting."""
+
+    tick: timedelta = timedelta(seconds=1)
+    """The longest that beat sleeps between two looks at the schedule."""
+
+    batch: int = 500
+    """How many due jobs beat commits in one step."""
+
+    history_limit: int = 100
+    """How many finished runs are kept for each job."""
+
+    retention: timedelta = timedelta(days=30)
+    """How long finished runs are kept, within ``history_limit``."""
+
+    log_level: LogLevel = "info"
+    """The least severe message that is logged: ``debug``, ``info``, ``warning`` or ``error``."""
+
+    log_format: LogFormat = "text"
+    """``text`` for people, ``json`` for machines (one object a line)."""
+
+    health_address: str = "127.0.0.1"
+    """The address of the health endpoint of ``dkronpy up``."""
+
+    health_port: int = 0
+    """The port of the health endpoint; 0 lets the system choose a free one. Jobs find it in
+    ``DKRONPY_HEALTH_URL``.
+    """
+
+    flower_address: str = "127.0.0.1"
+    """The address that Flower listens on. Anything but loopback needs ``flower_basic_auth``."""
+
+    flower_port: int = 5555
+    """The port that Flower listens on."""
+
+    flower_basic_auth: str = ""
+    """Who may log in to Flower: ``name:password``, several separated by commas."""
+
+    @property
+    def node(self) -> str:
+        """The node's name: ``node_name``, else the host's name without its domain."""
+        return self.node_name or socket.gethostname().split(".", 1)[0].lower()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the deployment brings its own store."""
+        return not (self.broker_url or self.store_url)
+
+    @property
+    def effective_store_url(self) -> str:
+        """The URL of the store; empty when it is embedded and not yet started."""
+        return self.store_url or (self.broker_url if is_redis(self.broker_url) else "")
+
+    @property
+    def effective_results_url(self) -> str:
+        """The URL of the results backend; empty when it is the embedded store."""
+        return self.results_url or self.effective_store_url
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the value of a setting came from: ``flag``, ``env``, ``file`` or ``default``, and its name
+    there.
+    """
+
+    kind: Literal["flag", "env", "file", "default"]
+    place: str = ""
+
+    def __str__(self) -> str:
+        return self.place or self.kind
+
+
+Sources = Mapping[str, Source]
+"""For each setting, where its value came from."""
+
+
+def setting_names() -> tuple[str, ...]:
+    """The name of every setting, in the order of the documentation."""
+    return Settings.__struct_fields__
+
+
+def env_name(setting: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + setting.upper()
+
+
+def load_settings(
+    path: str | Path | None, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None
+) -> tuple[Settings, Sources]:
+    """The settings in force, and for each of them where it came from.
+
+    A flag wins over the environment (``DKRONPY_<NAME>``; an empty variable counts as not set), that over
+    the settings file, that over the default. ``path`` is the settings file or the folder that holds
+    ``settings.py``; None, or a folder without one, means no file. ``flags`` holds what the command line
+    said, without the options that were not given.
+
+    Raises InvalidError with every value that cannot be used and every unknown name, and ConfigError
+    when the file raises or is not there.
+    """
+    file = _settings_file(path)
+    given: dict[str, tuple[Any, Source]] = {}
+    problems: list[Problem] = []
+    if file is not None:
+        for name, value in _read_file(file, problems).items():
+            given[name] = value, Source(kind="file", place=str(file))
+    for name in setting_names():
+        text = environ.get(env_name(name), "")
+        if text:
+            given[name] = text, Source(kind="env", place=env_name(name))
+    for name, value in (flags or {}).items():
+        if value is not None:
+            given[name] = value, Source(kind="flag", place="--" + name.replace("_", "-"))
+    values = _converted(given, problems)
+    settings = Settings(**values)
+    problems += [] if problems else _contradictions(settings)
+    if problems:
+        raise InvalidError("settings", problems)
+    default = Source(kind="default")
+    return settings, {name: given[name][1] if name in given else default for name in setting_names()}
+
+
+def _settings_file(path: str | Path | None) -> Path | None:
+    if path is None:
+        return None
+    path = Path(path)
+    if path.is_dir():
+        file = path / FILE_NAME
+        return file if file.is_file() else None
+    if not path.is_file():
+        raise ConfigError(f"there is no settings file {path}", hint="give a file, or the folder that holds settings.py")
+    return path
+
+
+def _read_file(file: Path, problems: list[Problem]) -> dict[str, Any]:
+    """What the file assigns, by the name of the setting; unknown names go to ``problems``."""
+    try:
+        assigned = runpy.run_path(str(file))
+    except SyntaxError as error:
+        raise ConfigError(f"{error.filename}:{error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the file is a stranger's program
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        place = f"{file}:{own[-1].lineno}: {own[-1].line}: " if own else f"{file}: "
+        raise ConfigError(f"{place}{type(error).__name__}: {error}") from None
+    known = set(setting_names())
+    found = {}
+    for name, value in assigned.items():
+        if name.startswith("_") or isinstance(value, (ModuleType, FunctionType, type)) or name == "annotations":
+            continue
+        if name.lower() in known:
+            found[name.lower()] = value
+        else:
+            hint = did_you_mean(name, known) or "a name that is only a helper of the file begins with an underscore"
+            problems.append(Problem(field=name, value=value, message=f"there is no such setting ({file})", hint=hint))
+    return found
+
+
+def _converted(given: Mapping[str, tuple[Any, Source]], problems: list[Problem]) -> dict[str, Any]:
+    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    values = {}
+    for name, (value, source) in given.items():
+        if name not in types:
+            problems.append(Problem(name, value, f"there is no such setting ({source})", did_you_mean(name, types)))
+            continue
+        try:
+            values[name] = read_value(name, value, types[name])
+        except BadValueError as error:
+            problems.append(Problem(name, value, f"{error} (from {source})", error.hint))
+    return values
+
+
+def _contradictions(settings: Settings) -> list[Problem]:
+    """Values that are good by themselves and not together."""
+    problems = []
+    for name, limit, factor in (
+        ("lease_renew", "lease", 3),
+        ("heartbeat", "node_ttl", 2),
+        ("tick", "leader_ttl", 2),
+    ):
+        value, most = getattr(settings, name), getattr(settings, limit) / factor
+        if value > most:
+            message = f"{value.total_seconds():g} s is more than {limit} / {factor} ({most.total_seconds():g} s)"
+            problems.append(Problem(name, value, message, f"lower {name} or raise {limit}"))
+    if settings.store_url and not is_redis(settings.store_url):
+        hint = "accepted: redis://, rediss://, unix:// and their valkey forms"
+        problems.append(Problem("store_url", settings.store_url, "the store has to be Redis or Valkey", hint))
+    if settings.broker_url and not settings.effective_store_url:
+        message = "the broker is not Redis, so the store needs a URL of its own"
+        problems.append(Problem("store_url", "", message, "set DKRONPY_STORE_URL=redis://..."))
+    return problems

@@ -1,0 +1,94 @@
+"""Values of settings as files and the environment give them, and the types that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from dkronpy.schedule.durations import DurationError, parse_duration
+from dkronpy.schedule.problems import did_you_mean
+
+_REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+socket", "sentinel")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_MAY_BE_ZERO = frozenset({"kill_grace", "stop_grace", "health_port", "output_limit"})
+
+
+class BadValueError(ValueError):
+    """A value that a setting cannot have."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def is_redis(url: str) -> bool:
+    """Whether the URL names a Redis or a Valkey."""
+    return url.partition("://")[0].lower() in _REDIS
+
+
+def read_value(name: str, value: Any, wanted: Any) -> Any:
+    """``value`` as the type ``wanted``; text is read as people write it in the environment.
+
+    Raises BadValueError with the value seen and what is accepted.
+    """
+    if wanted is timedelta:
+        return _duration(name, value)
+    if wanted is bool:
+        return _truth(value)
+    if wanted is int:
+        return _number(name, value)
+    if wanted is str:
+        return _text(value)
+    if wanted == dict[str, str]:
+        return _tags(value)
+    choices = get_args(wanted)
+    if isinstance(value, str) and value.lower() in choices:
+        return value.lower()
+    raise BadValueError(f"{value!r} is not one of {', '.join(choices)}", did_you_mean(str(value), choices))
+
+
+def _duration(name: str, value: Any) -> timedelta:
+    try:
+        duration = parse_duration(value, field=name)
+    except DurationError as error:
+        raise BadValueError(str(error).removeprefix(f"{name}: "), error.hint) from None
+    if not duration and name not in _MAY_BE_ZERO:
+        raise BadValueError("a duration above zero is needed")
+    return duration
+
+
+def _truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise BadValueError(f"{value!r} is neither true nor false; accepted: true, false, 1, 0, yes, no, on, off")
+
+
+def _number(name: str, value: Any) -> int:
+    least = 0 if name in _MAY_BE_ZERO else 1
+    text = str(value).strip().replace("_", "")
+    if isinstance(value, (int, str)) and not isinstance(value, bool) and text.isdecimal() and int(text) >= least:
+        return int(text)
+    raise BadValueError(f"{value!r} is not a whole number from {least} up")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (str, Path)):
+        return str(value)
+    raise BadValueError(f"{value!r} is not text")
+
+
+def _tags(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not (tag.strip() and equals) for tag, equals, _ in pairs):
+            raise BadValueError(f"{value!r} is not tag=value,tag=value")
+        return {tag.strip(): content.strip() for tag, _, content in pairs}
+    if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
+        return dict(value)
+    raise BadValueError(f"{value!r} is not a mapping of tags to texts", 'write {"role": "web"}')
