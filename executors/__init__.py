@@ -1,0 +1,1 @@
+"""One module per executor; each is found through its line under ``dkronpy.executors`` in setup.cfg."""

@@ -1,0 +1,161 @@
+"""What executors that run a process share: environment options, and how its end is told to people."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from dkronpy.plugins.executor import Command, Exit, Outcome
+from dkronpy.plugins.options import Options, doc
+from dkronpy.plugins.values import (
+    Duration,
+    Rejected,
+    Size,
+    Text,
+    as_timedelta,
+    read,
+    read_duration,
+    read_size,
+    read_text,
+    shown,
+)
+
+_NAME = re.compile(r"[^=\0]+")
+_SHELL_STATUS = {
+    126: "the command was found and cannot be executed",
+    127: "the shell did not find the command",
+}
+
+
+def read_env(value: Any) -> dict[str, Any]:
+    """Environment variables from a table, or from Dkron's ``K=V,K2=V2``."""
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
+        value = dict(_pairs(value))
+    table: dict[str, Any] = read(value, dict[str, Text])
+    for name, content in table.items():
+        if not _NAME.fullmatch(name):
+            raise Rejected(f"{shown(name)} cannot be the name of a variable: it is empty, or holds = or NUL")
+        if isinstance(content, str) and "\0" in content:
+            raise Rejected(f"the value of {name} holds a NUL character, which no program can be given")
+    return table
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            hint = 'for a value with a comma write a table: {"NAME": "a,b"}'
+            raise Rejected(f"{shown(part)} has no =; the form is NAME=value,NAME2=value2", hint)
+        pairs.append((name, value))
+    return pairs
+
+
+def read_timeout(value: Any) -> Any:
+    """A duration; zero is no limit."""
+    return None if value is None else read_duration(value) or None
+
+
+def read_memory(value: Any) -> Any:
+    """A size, or None."""
+    return None if value is None else read_size(value)
+
+
+def read_user(value: Any) -> str:
+    """``user`` or ``user:group``, by name or number."""
+    user = read_text(value)
+    if user and not re.fullmatch(r"[^:\s]+(:[^:\s]+)?", user):
+        raise Rejected(f"{shown(user)} is not a user; accepted: user or user:group")
+    return user
+
+
+def _reads(reader: Any, kind: str) -> msgspec.Meta:
+    return msgspec.Meta(extra={"read": reader, "kind": kind})
+
+
+Env = Annotated[dict[str, Text], _reads(read_env, "table of text or secret")]
+Timeout = Annotated[Duration | None, _reads(read_timeout, "duration")]
+MemoryLimit = Annotated[Size | None, _reads(read_memory, "size")]
+User = Annotated[str, _reads(read_user, "user or user:group")]
+
+
+class ProcessOptions(Options, frozen=True, kw_only=True):
+    """The surroundings and limits of a process."""
+
+    plugin: ClassVar[str] = ""
+
+    cwd: Annotated[str, doc("The folder it runs in; by default the agent's.")] = ""
+    env: Annotated[
+        Env, doc("Variables on top of the job's clean environment. As text: `NAME=value,NAME2=value2`.")
+    ] = {}  # noqa: RUF012 - msgspec copies it for each
+    user: Annotated[
+        User,
+        doc("Whom it runs as, with that user's supplementary groups. Needs an agent run by root.", dkron="su"),
+    ] = ""
+    timeout: Annotated[
+        Timeout, doc("Its whole process tree is ended after this: TERM, and KILL 5 s later. 0 is no limit.")
+    ] = None
+    mem_limit: Annotated[
+        MemoryLimit,
+        doc("Resident memory of the whole process tree; above it, the tree is killed. `512MB`, `1.5GB`."),
+    ] = None
+
+    def process(self, **what: Any) -> Command:
+        """The command *what* (``argv`` or ``callable``, ``env``) within these surroundings and limits."""
+        user, _, group = self.user.partition(":")
+        limit = None if self.mem_limit is None else read_size(self.mem_limit)
+        return Command(
+            cwd=self.cwd or None,
+            user=user or None,
+            group=group or None,
+            timeout=as_timedelta(self.timeout),
+            mem_limit=limit,
+            **what,
+        )
+
+
+def texts(table: Mapping[str, Text]) -> dict[str, str]:
+    """A table whose secrets were resolved before it came to an executor."""
+    return {name: str(value) for name, value in table.items()}
+
+
+def outcome_of(exit: Exit, success_codes: tuple[int, ...] = (0,)) -> Outcome:  # noqa: A002 - its name in the contract
+    """How a process's end is told: success, or a reason code with one line that a person would say."""
+    if exit.reason:
+        reason = "executor_error" if exit.reason == "spawn_failed" else exit.reason
+        message = exit.message or _SAID.get(exit.reason, exit.reason)
+        return _failure(exit, reason, message)
+    if exit.signal is not None:
+        return _failure(exit, "signal", f"signal: ended by {_signal_name(exit.signal)}")
+    if exit.code in success_codes:
+        return Outcome(success=True, exit_code=exit.code, result=exit.result)
+    message = f"exit status {exit.code}"
+    if exit.code in _SHELL_STATUS:
+        message += f": {_SHELL_STATUS[exit.code]}"
+    elif exit.code is not None and exit.code - 128 in set(signal.Signals):
+        message += f": a command in it was ended by {_signal_name(exit.code - 128)}"
+    return _failure(exit, "exit", message)
+
+
+_SAID = {
+    "cancelled": "it was cancelled and ended",
+    "shutdown": "the agent was stopped and ended it",
+    "lease_lost_killed": "the node lost touch with the store and ended it",
+}
+
+
+def _failure(exit: Exit, reason: str, message: str) -> Outcome:  # noqa: A002
+    if not exit.confirmed_gone:
+        message += "; some of its processes could not be ended"
+    return Outcome(success=False, reason=reason, message=message, exit_code=exit.code, result=exit.result)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:  # real-time signals have no names
+        return f"signal {number}"
