@@ -3,7 +3,9 @@
 Pure: no clock is read here, every question brings the moment it is about.
 """
 
+from .clock_changes import dst_notes
 from .durations import format_duration, parse_duration
+from .english import explain
 from .model import Schedule
 from .parser import parse
 from .spec import ScheduleSpec, at, cron, every, manual
@@ -13,7 +15,9 @@ __all__ = [
     "ScheduleSpec",
     "at",
     "cron",
+    "dst_notes",
     "every",
+    "explain",
     "format_duration",
     "manual",
     "parse",

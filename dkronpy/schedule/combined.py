@@ -23,14 +23,10 @@ class Several(Schedule):
         return min((due for part in self._parts if (due := part.next_ms(after_ms)) is not None), default=None)
 
     def prev_ms(self, before_ms: int) -> int | None:
-        return max(
-            (due for part in self._parts if (due := part.prev_ms(before_ms)) is not None), default=None
-        )
+        return max((due for part in self._parts if (due := part.prev_ms(before_ms)) is not None), default=None)
 
     def first_ms(self, saved_ms: int) -> int | None:
-        return min(
-            (due for part in self._parts if (due := part.first_ms(saved_ms)) is not None), default=None
-        )
+        return min((due for part in self._parts if (due := part.first_ms(saved_ms)) is not None), default=None)
 
 
 class Bounded(Schedule):
@@ -38,8 +34,8 @@ class Bounded(Schedule):
 
     def __init__(self, inner: Schedule, *, starts_ms: int | None, expires_ms: int | None) -> None:
         self._inner = inner
-        self._starts_ms = starts_ms
-        self._expires_ms = expires_ms
+        self.starts_ms = starts_ms
+        self.expires_ms = expires_ms
         self.text = inner.text
         self.timezone = inner.timezone
         self.manual = inner.manual
@@ -54,21 +50,21 @@ class Bounded(Schedule):
         return self._inside(self._inner.next_ms(self._not_before_start(after_ms)))
 
     def prev_ms(self, before_ms: int) -> int | None:
-        if self._expires_ms is not None:
-            before_ms = min(before_ms, self._expires_ms + 1)
+        if self.expires_ms is not None:
+            before_ms = min(before_ms, self.expires_ms + 1)
         return self._inside(self._inner.prev_ms(before_ms))
 
     def first_ms(self, saved_ms: int) -> int | None:
         return self._inside(self._inner.first_ms(self._not_before_start(saved_ms)))
 
     def _not_before_start(self, moment_ms: int) -> int:
-        return moment_ms if self._starts_ms is None else max(moment_ms, self._starts_ms - 1)
+        return moment_ms if self.starts_ms is None else max(moment_ms, self.starts_ms - 1)
 
     def _inside(self, due_ms: int | None) -> int | None:
         if due_ms is None:
             return None
-        if self._starts_ms is not None and due_ms < self._starts_ms:
+        if self.starts_ms is not None and due_ms < self.starts_ms:
             return None
-        if self._expires_ms is not None and due_ms > self._expires_ms:
+        if self.expires_ms is not None and due_ms > self.expires_ms:
             return None
         return due_ms

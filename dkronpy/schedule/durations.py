@@ -32,9 +32,7 @@ _SPELLED = {
     "day": "d", "days": "d", "week": "w", "weeks": "w", "msec": "ms", "millis": "ms",
 }  # fmt: skip
 
-ACCEPTED = (
-    "a number with a unit, such as 90s, 1h30m or 2d (units ms, s, m, h, d, w), or a bare number of seconds"
-)
+ACCEPTED = "a number with a unit, such as 90s, 1h30m or 2d (units ms, s, m, h, d, w), or a bare number of seconds"
 
 
 class DurationError(ConfigError, ValueError):
@@ -87,9 +85,7 @@ def _from_text(value: str, field: str) -> timedelta:
     if text.startswith("-"):
         raise DurationError(f"{field}: {value!r} is below zero; accepted: {ACCEPTED}")
     if len(text) > _LONGEST:
-        raise DurationError(
-            f"{field}: {value[:_LONGEST]!r}... is too long for a duration; accepted: {ACCEPTED}"
-        )
+        raise DurationError(f"{field}: {value[:_LONGEST]!r}... is too long for a duration; accepted: {ACCEPTED}")
     bare = text.removeprefix("+")
     whole = _BARE.fullmatch(bare)
     nanos = Decimal(bare) * _UNITS["s"] if whole else _sum_parts(bare, value, field)

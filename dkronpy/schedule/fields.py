@@ -144,10 +144,8 @@ class FieldReader:
         if "-" in high_text:
             self._fail(f"{body!r} has two hyphens", body, column, dkron=f"too many hyphens: {item}")
         low = self._value(low_text, column, item)
-        if dash:
-            high = self._value(high_text, column + len(low_text) + 1, item)
-        else:
-            high = self.kind.high if step else low
+        top = self.kind.high if step else low
+        high = self._value(high_text, column + len(low_text) + 1, item) if dash else top
         if self.kind.place == 5 and low == 7 and (high < 7 or not dash):
             low, high = 0, (high if dash or step else 0)
         self._add(low, high, step or 1)

@@ -11,9 +11,7 @@ class Every(Schedule):
     With 1 the first due time is a full period after the anchor, with 0 the anchor itself.
     """
 
-    def __init__(
-        self, *, text: str, period_ms: int, anchor_ms: int, first: int = 1, timezone: str = ""
-    ) -> None:
+    def __init__(self, *, text: str, period_ms: int, anchor_ms: int, first: int = 1, timezone: str = "") -> None:
         self.text = text
         self.timezone = timezone
         self.period_ms = period_ms

@@ -29,9 +29,7 @@ DESCRIPTORS = {
     "@hourly": "0 0 * * * *",
     "@minutely": "0 * * * * *",
 }
-_EVERY_ACCEPTED = (
-    "@every and a duration from 100ms to 100 years, such as @every 90s, @every 1h30m or @every 1d"
-)
+_EVERY_ACCEPTED = "@every and a duration from 100ms to 100 years, such as @every 90s, @every 1h30m or @every 1d"
 
 
 def read_keyword(text: str, column: int, reading: Reading) -> Schedule:
@@ -107,9 +105,7 @@ def _read_after(words: list[Word], reading: Reading) -> Schedule:
         )
     text, moment_ms = _read_instant(words[1:-1], words[0], reading)
     grace = read_grace(*words[-1])
-    return At(
-        text=f"@after {text} {words[-1].text}", moment_ms=moment_ms, timezone=reading.timezone, grace=grace
-    )
+    return At(text=f"@after {text} {words[-1].text}", moment_ms=moment_ms, timezone=reading.timezone, grace=grace)
 
 
 def _read_instant(words: list[Word], keyword: Word, reading: Reading) -> tuple[str, int]:
@@ -130,9 +126,7 @@ def _read_instant(words: list[Word], keyword: Word, reading: Reading) -> tuple[s
 def _instant_in_zone(moment: datetime, text: str, column: int, field: str, reading: Reading) -> int:
     # The first answer alone counts: @at is due once, even where an overlap has the time twice.
     single = SingleMoment(moment)
-    schedule = ZonedSchedule(
-        single, text=text, timezone=reading.timezone, gap=reading.gap, overlap=reading.overlap
-    )
+    schedule = ZonedSchedule(single, text=text, timezone=reading.timezone, gap=reading.gap, overlap=reading.overlap)
     found = schedule.next_ms((single.wall - 3 * 86_400) * 1000)
     if found is None:
         refuse(f"{text!r} never comes in {reading.timezone}: clocks skip it", text, column, field=field)

@@ -34,19 +34,17 @@ class Manual(Schedule):
         self.timezone = timezone
         self.manual = True
 
-    def next_ms(self, after_ms: int) -> int | None:  # noqa: ARG002 - nothing is ever due
+    def next_ms(self, after_ms: int) -> int | None:
         return None
 
-    def prev_ms(self, before_ms: int) -> int | None:  # noqa: ARG002
+    def prev_ms(self, before_ms: int) -> int | None:
         return None
 
 
 class At(Schedule):
     """Due once, at ``moment_ms``; with ``grace`` (``@after``) a job saved that much later still runs."""
 
-    def __init__(
-        self, *, text: str, moment_ms: int, timezone: str = "", grace: timedelta | None = None
-    ) -> None:
+    def __init__(self, *, text: str, moment_ms: int, timezone: str = "", grace: timedelta | None = None) -> None:
         self.text = text
         self.timezone = timezone
         self.grace = grace
@@ -80,10 +78,10 @@ class SingleMoment:
         return self.wall if wall >= self.wall else None
 
 
-def read_moment(text: str, *, field: str, column: int) -> datetime:
+def read_moment(text: str, *, field: str, column: int, keyword: str = "") -> datetime:
     """The moment that ``text`` writes in RFC 3339; naive when it names no offset, cut to the millisecond."""
     match = _MOMENT.fullmatch(text)
-    dkron = f'failed to parse date {field} {text}: parsing time "{text}"'
+    dkron = f'failed to parse date {keyword or field} {text}: parsing time "{text}"'
     if match is None:
         raise SchedulePositionError(
             f"{text!r} is not a time" if text else "the time is missing",

@@ -15,7 +15,7 @@ from .keywords import read_keyword
 from .model import Schedule, ceil_ms
 from .problems import did_you_mean
 from .reading import Reading, Word, refuse
-from .recurrence import RECURRENCE, read_recurrence
+from .rrule import RECURRENCE, read_recurrence
 from .zoned import Gap, Overlap
 from .zones import check_zone
 
@@ -124,9 +124,7 @@ def _read_part(part: Word, reading: Reading) -> Schedule:
     if match := _ZONE.match(text):
         prefix = f"{match[1].upper()}{match[2]} "
         if not match[2]:
-            refuse(
-                "a zone must follow TZ=", text, column, field="timezone", accepted="TZ=Europe/Berlin, for one"
-            )
+            refuse("a zone must follow TZ=", text, column, field="timezone", accepted="TZ=Europe/Berlin, for one")
         reading = replace(reading, timezone=check_zone(match[2], column=column + len(match[1])))
         column += match.end()
         text = text[match.end() :]

@@ -29,9 +29,7 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     gap: Gap = "after"
     overlap: Overlap = "first"
 
-    def parse(
-        self, *, job: str = "", anchor: datetime | None = None, expires_at: datetime | None = None
-    ) -> Schedule:
+    def parse(self, *, job: str = "", anchor: datetime | None = None, expires_at: datetime | None = None) -> Schedule:
         """The schedule itself; raises ``ScheduleError`` when the text does not make one."""
         return parse(
             self.text,
@@ -75,14 +73,10 @@ def every(period: str | int | timedelta, *, start: datetime | None = None) -> Sc
 
     Raises ``DurationError`` for a period that cannot be understood.
     """
-    return ScheduleSpec(
-        text=f"@every {format_duration(parse_duration(period, field='every'))}", starts_at=start
-    )
+    return ScheduleSpec(text=f"@every {format_duration(parse_duration(period, field='every'))}", starts_at=start)
 
 
-def at(
-    moment: str | datetime, *, tz: str | None = None, grace: str | int | timedelta | None = None
-) -> ScheduleSpec:
+def at(moment: str | datetime, *, tz: str | None = None, grace: str | int | timedelta | None = None) -> ScheduleSpec:
     """Due once, at ``moment`` (RFC 3339 or a ``datetime``); ``tz`` is its zone when it has no offset.
 
     A job saved up to ``grace`` after the moment still runs, once. Raises ``DurationError`` for a wrong grace.
@@ -90,9 +84,7 @@ def at(
     text = moment.isoformat() if isinstance(moment, datetime) else moment
     if grace is None:
         return ScheduleSpec(text=f"@at {text}", timezone=tz or "")
-    return ScheduleSpec(
-        text=f"@after {text} <{format_grace(parse_duration(grace, field='grace'))}", timezone=tz or ""
-    )
+    return ScheduleSpec(text=f"@after {text} <{format_grace(parse_duration(grace, field='grace'))}", timezone=tz or "")
 
 
 def manual() -> ScheduleSpec:

@@ -136,9 +136,7 @@ class ZonedSchedule(Schedule):
                 return None
             skips = wall is not None and last_before <= local
             second = (
-                min(span.start - 1, wall - span.offset + _TWO_DAYS)
-                if skips and wall is not None
-                else span.start - 1
+                min(span.start - 1, wall - span.offset + _TWO_DAYS) if skips and wall is not None else span.start - 1
             )
         return None
 
@@ -156,9 +154,7 @@ class ZonedSchedule(Schedule):
                 low = here.start + here.before
             if here.after < here.offset and self.overlap == "second":
                 high = here.end + here.after
-            if self.gap == "after" and self._is_due_between(
-                here.start + here.before, here.start + here.offset
-            ):
+            if self.gap == "after" and self._is_due_between(here.start + here.before, here.start + here.offset):
                 at_start = here.start
             if self.gap == "before" and self._is_due_between(here.end + here.offset, here.end + here.after):
                 at_end = here.end - 1

@@ -50,6 +50,10 @@ class ZoneTable:
         moment = (EPOCH + timedelta(seconds=second)).astimezone(self._zone)
         return _seconds(moment.utcoffset())
 
+    def local(self, second: int) -> int:
+        """The wall-clock second (from 1970-01-01 00:00 on the wall) at a UTC second."""
+        return second + self.offset(second)
+
     def stretch(self, second: int) -> Stretch:
         """The stretch of constant offset that holds the UTC second."""
         index = second // _CHUNK
@@ -115,11 +119,7 @@ def check_zone(name: str, *, column: int = 0) -> str:
             pass
         else:
             return name
-    hint = (
-        "name the zone: Local differs from machine to machine"
-        if name.lower() in _NOT_ZONES
-        else _near_zone(name)
-    )
+    hint = "name the zone: Local differs from machine to machine" if name.lower() in _NOT_ZONES else _near_zone(name)
     raise SchedulePositionError(
         f"unknown time zone {name!r}",
         field="timezone",
@@ -138,9 +138,7 @@ def _zone_names() -> frozenset[str]:
 
 
 def _near_zone(name: str) -> str:
-    cities = {
-        zone.rsplit("/", 1)[-1].lower(): zone for zone in sorted(_zone_names(), reverse=True) if "/" in zone
-    }
+    cities = {zone.rsplit("/", 1)[-1].lower(): zone for zone in sorted(_zone_names(), reverse=True) if "/" in zone}
     city = cities.get(name.rsplit("/", 1)[-1].replace(" ", "_").lower())
     return f"did you mean {city!r}?" if city else did_you_mean(name, _zone_names())
 
