@@ -123,9 +123,7 @@ def open_results(
 
         return SqlResults(make_engine(url), shown=mask(url))
     close = difflib.get_close_matches(scheme, [*REDIS_SCHEMES, *SQL_SCHEMES], 1) if colon else []
-    raise bad_url(
-        url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else ""
-    )
+    raise bad_url(url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else "")
 
 
 def bad_url(url: str, why: str, *, hint: str = "") -> ConfigError:
@@ -176,9 +174,7 @@ def run_of(execution_id: str) -> str:
 def checked(execution: Execution) -> Execution:
     """*execution* fit to be kept: its id belongs to its run, its messages can be stored anywhere."""
     if run_of(execution.id) != execution.run_id:
-        raise ValueError(
-            f"execution {execution.id!r}: its id has to be its run's, {execution.run_id!r}, and a number"
-        )
+        raise ValueError(f"execution {execution.id!r}: its id has to be its run's, {execution.run_id!r}, and a number")
     attempts = tuple(_storable_attempt(attempt) for attempt in execution.attempts)
     return msgspec.structs.replace(execution, message=storable(execution.message), attempts=attempts)
 

@@ -47,9 +47,7 @@ def make_engine(url: str) -> sa.Engine:
         if backend == "sqlite":
             return _sqlite(url, parsed)
         arguments = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query}
-        return sa.create_engine(
-            parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=10, pool_recycle=1800
-        )
+        return sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=10, pool_recycle=1800)
     except ImportError as error:
         raise PluginError(
             'results_url: keeping results in PostgreSQL needs psycopg: run  pip install "dkronpy[sql]"'

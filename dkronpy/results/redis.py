@@ -121,9 +121,7 @@ class RedisResults:
             rest=[age_of_run(run), run.due_ms, run.until_ms, state],
         )
 
-    def _write(
-        self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes]
-    ) -> None:
+    def _write(self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes]) -> None:
         args: list[Any] = [*self._keys.prefixes, *self._limits, run_id, job, field, record, *rest]
         with self._reach():
             self._save(keys=self._keys.of_job(job), args=args)
@@ -148,9 +146,7 @@ class RedisResults:
 
     def run_at(self, job: str, due_ms: int) -> Run | None:
         with self._reach():
-            exact: Any = self._client.zrange(
-                self._keys.job(job), due_ms, due_ms, byscore=True, offset=0, num=_PAGE
-            )
+            exact: Any = self._client.zrange(self._keys.job(job), due_ms, due_ms, byscore=True, offset=0, num=_PAGE)
         found = self._load(exact)
         if found:
             return min(found, key=lambda run: (run.trigger != "schedule", run.id))
@@ -201,9 +197,7 @@ class RedisResults:
         gone = 0
         while gone < budget:
             most = min(_PAGE, budget - gone)
-            ids: Any = self._client.zrange(
-                self._keys.aged, "-inf", f"({before_ms}", byscore=True, offset=0, num=most
-            )
+            ids: Any = self._client.zrange(self._keys.aged, "-inf", f"({before_ms}", byscore=True, offset=0, num=most)
             if not ids:
                 break
             pipe = self._client.pipeline(transaction=False)
@@ -290,13 +284,9 @@ class RedisResults:
         try:
             yield
         except (redis.AuthenticationError, redis.ResponseError) as error:
-            raise StoreRefusedError(
-                f"results backend {self._shown}: it refuses: {one_line(error)}"
-            ) from error
+            raise StoreRefusedError(f"results backend {self._shown}: it refuses: {one_line(error)}") from error
         except (redis.RedisError, OSError) as error:
-            raise StoreUnavailableError(
-                f"results backend {self._shown}: not reachable: {one_line(error)}"
-            ) from error
+            raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {one_line(error)}") from error
 
 
 def _execution(record: bytes) -> Execution:

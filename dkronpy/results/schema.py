@@ -30,9 +30,7 @@ from dkronpy.errors import StoreRefusedError
 
 VERSION = 1
 _PART = "results"
-_LOCK = (
-    0x646B726F6E7079  # "dkronpy": whoever creates the tables holds PostgreSQL's advisory lock of this number
-)
+_LOCK = 0x646B726F6E7079  # "dkronpy": whoever creates the tables holds PostgreSQL's advisory lock of this number
 
 # Ids and names sort by their bytes on every database, whatever the collation of this one is.
 _NAME = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
@@ -109,6 +107,7 @@ OUTPUT = Table(
     Column("head", LargeBinary, nullable=False),
     Column("tail", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("record_rank", SmallInteger, nullable=False),
 )
 
 

@@ -59,9 +59,10 @@ class SqlResults:
             record_rank=rank_of_execution(execution),
             aged_ms=age_of_execution(execution),
         )
+        kept = {"execution_id": execution.id, **msgspec.structs.asdict(output), "record_rank": row["record_rank"]}
         with self._begin() as connection:
-            if connection.execute(self._upsert(EXECUTION, row)).rowcount and carries_output(output):
-                kept = {"execution_id": execution.id, **msgspec.structs.asdict(output)}
+            connection.execute(self._upsert(EXECUTION, row))
+            if carries_output(output):
                 connection.execute(self._upsert(OUTPUT, kept))
 
     def save_run(self, run: Run) -> None:
@@ -79,11 +80,10 @@ class SqlResults:
         """Insert *row* or replace the one of the same key, unless that one has a higher rank."""
         insert = self._insert(table).values(row)
         key = next(iter(table.primary_key.columns))
-        ranked = "record_rank" in table.c
         return insert.on_conflict_do_update(
             index_elements=[key],
             set_={name: insert.excluded[name] for name in row if name != key.name},
-            where=insert.excluded["record_rank"] >= table.c["record_rank"] if ranked else None,
+            where=insert.excluded["record_rank"] >= table.c["record_rank"],
         )
 
     def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
@@ -108,9 +108,7 @@ class SqlResults:
     def run_at(self, job: str, due_ms: int) -> Run | None:
         of_job = sa.select(*_RUN_COLUMNS).where(RUN.c.job == job).limit(1)
         exact = of_job.where(RUN.c.due_ms == due_ms).order_by(RUN.c.trigger != "schedule", RUN.c.id)
-        covering = of_job.where(RUN.c.until_ms >= due_ms, RUN.c.due_ms <= due_ms).order_by(
-            RUN.c.until_ms, RUN.c.id
-        )
+        covering = of_job.where(RUN.c.until_ms >= due_ms, RUN.c.due_ms <= due_ms).order_by(RUN.c.until_ms, RUN.c.id)
         return next(iter(self._runs(exact) or self._runs(covering)), None)
 
     def runs(
@@ -195,15 +193,9 @@ class SqlResults:
             with self._engine.begin() as connection:
                 yield connection
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            raise StoreUnavailableError(
-                f"results backend {self._shown}: not reachable: {_said(error)}"
-            ) from error
+            raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {_said(error)}") from error
         except sa.exc.SQLAlchemyError as error:
-            kind = (
-                StoreUnavailableError
-                if getattr(error, "connection_invalidated", False)
-                else StoreRefusedError
-            )
+            kind = StoreUnavailableError if getattr(error, "connection_invalidated", False) else StoreRefusedError
             raise kind(f"results backend {self._shown}: it refuses: {_said(error)}") from error
 
     def _prepare(self) -> None:
