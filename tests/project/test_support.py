@@ -25,9 +25,7 @@ def test_free_ports_are_distinct_enough() -> None:
 
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])
-def test_a_server_keeps_its_data_through_a_crash_and_a_restart(
-    kind: str, make_store_server: MakeStoreServer
-) -> None:
+def test_a_server_keeps_its_data_through_a_crash_and_a_restart(kind: str, make_store_server: MakeStoreServer) -> None:
     server = make_store_server(kind=kind, appendfsync="always", password="s3cret")
     first = server.pid
     with server.client() as client:
