@@ -50,6 +50,12 @@ class Launcher:
         helper = self._helper
         return helper is not None and helper.poll() is None
 
+    @property
+    def helper_pid(self) -> int | None:
+        """The process id of the helper; None while there is none."""
+        helper = self._helper
+        return None if helper is None else helper.pid
+
     def start(self) -> None:
         """Start the helper unless it runs.
 

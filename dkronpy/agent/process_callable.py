@@ -143,9 +143,7 @@ def _encode_result(result: Any) -> msgspec.Raw:
     else:
         if len(encoded) <= RESULT_BYTES:
             return msgspec.Raw(encoded)
-    return msgspec.Raw(
-        msgspec.json.encode(text.encode("utf-8", "replace")[:RESULT_BYTES].decode("utf-8", "ignore"))
-    )
+    return msgspec.Raw(msgspec.json.encode(text.encode("utf-8", "replace")[:RESULT_BYTES].decode("utf-8", "ignore")))
 
 
 def _exit_status(exc: SystemExit) -> int:

@@ -125,9 +125,7 @@ class Helper:
             gone = self._sweep()
             message = "the shim that guarded the command was killed; what it had started was ended"
             # Where the shim itself has said how it ended, this comes second and is not read.
-            send_message(
-                control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone))
-            )
+            send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
         control.close()
 
     def _sweep(self) -> bool:

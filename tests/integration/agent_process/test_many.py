@@ -1,0 +1,70 @@
+"""Many runs: side by side from threads, and one after the other without leaving anything in the agent."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from dkronpy.agent.launcher import Launcher
+from dkronpy.agent.process_tree import list_descendants
+from tests.support import wait_until
+
+from .conftest import Finished, MakeCommand, finish
+
+
+def open_descriptors(pid: int | str = "self") -> int:
+    """How many descriptors a process holds."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_fifty_runs_at_once_from_threads(launcher: Launcher, command: MakeCommand) -> None:
+    barrier = threading.Barrier(50)
+
+    def one(number: int) -> Finished:
+        barrier.wait()
+        return finish(launcher.launch(command("sh", "-c", f"echo {number}; cat; exit {number}", stdin=b"in")))
+
+    with ThreadPoolExecutor(50) as pool:
+        for number, (output, ended) in enumerate(pool.map(one, range(50))):
+            assert (output, ended.code, ended.reason) == (f"{number}\nin".encode(), number, "")
+
+
+def test_threads_that_start_while_the_helper_is_dead_share_one_new_helper(command: MakeCommand) -> None:
+    launcher = Launcher()
+    barrier = threading.Barrier(8)
+
+    def one(_: int) -> bytes:
+        barrier.wait()
+        return finish(launcher.launch(command("sh", "-c", "ps -o ppid= -p $PPID")))[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        helpers = set(pool.map(one, range(8)))
+    launcher.stop(timedelta(0))
+    assert len(helpers) == 1
+
+
+def test_three_hundred_runs_leave_no_descriptor_thread_or_process(launcher: Launcher, command: MakeCommand) -> None:
+    helper = launcher.helper_pid
+    assert helper is not None
+
+    def held() -> tuple[int, int, int, int]:
+        processes = len(list_descendants(os.getpid()))
+        return open_descriptors(), open_descriptors(helper), threading.active_count(), processes
+
+    before = held()
+    for _ in range(300):
+        assert finish(launcher.launch(command("true", stdin=b"x")))[1].code == 0
+    assert launcher.helper_pid == helper
+    wait_until(lambda: held() == before, description=f"all is as before, {before}, not {held()}")
+
+
+def test_failed_launches_leave_no_descriptor(launcher: Launcher, command: MakeCommand) -> None:
+    finish(launcher.launch(command("no-such-program")))
+    before = open_descriptors()
+    for _ in range(20):
+        finish(launcher.launch(command("no-such-program")))
+        finish(launcher.launch(command("true", mem_limit="much")))
+    assert open_descriptors() == before
