@@ -91,7 +91,7 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         with self.connect() as connection:
             icu = "LOCALE_PROVIDER icu ICU_LOCALE 'und'" if connection.info.server_version >= 150_000 else ""
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {icu}")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {icu}")
         return name
 
     def start(self) -> None:

@@ -131,7 +131,7 @@ def bad_url(url: str, why: str, *, hint: str = "") -> ConfigError:
     return ConfigError(f"results_url: {mask(url)!r}: {why}; accepted are {EXAMPLES}", hint=hint)
 
 
-_USER_INFO = re.compile(r"^([\w+.-]+://)?([^:/@]*):(.*)@", re.DOTALL)
+_USER_INFO = re.compile(r"^([\w+.-]+://)?([^:/@]*):(?!//)(.*)@", re.DOTALL)
 _QUERY_PASSWORD = re.compile(r"((?:^|[?&])\w*(?:password|token|secret)\w*=)[^&]*", re.IGNORECASE)
 
 

@@ -46,6 +46,8 @@ def make_engine(url: str) -> sa.Engine:
     try:
         if backend == "sqlite":
             return _sqlite(url, parsed)
+        if not parsed.database:
+            raise bad_url(url, "it names no database")
         arguments = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query}
         return sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=10, pool_recycle=1800)
     except ImportError as error:

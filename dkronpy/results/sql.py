@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dkronpy.errors import StoreRefusedError, StoreUnavailableError
+from dkronpy.errors import DkronpyError, StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.results.backend import (
     age_of_execution,
@@ -32,6 +32,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 _BATCH = 200
 _RUN_COLUMNS = [RUN.c[name] for name in Run.__struct_fields__]
 _EXECUTION_COLUMNS = [EXECUTION.c[name] for name in Execution.__struct_fields__ if name != "output"]
+
+_REFUSALS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry", "readonly")
+"""Words by which a server that is there turns somebody away; drivers report both cases as the same error."""
 
 
 class SqlResults:
@@ -193,10 +196,15 @@ class SqlResults:
             with self._engine.begin() as connection:
                 yield connection
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {_said(error)}") from error
+            raise self._named(error, away=not any(words in str(error) for words in _REFUSALS)) from error
         except sa.exc.SQLAlchemyError as error:
-            kind = StoreUnavailableError if getattr(error, "connection_invalidated", False) else StoreRefusedError
-            raise kind(f"results backend {self._shown}: it refuses: {_said(error)}") from error
+            raise self._named(error, away=getattr(error, "connection_invalidated", False)) from error
+
+    def _named(self, error: sa.exc.SQLAlchemyError, *, away: bool) -> DkronpyError:
+        said = one_line(getattr(error, "orig", None) or error)
+        if away:
+            return StoreUnavailableError(f"results backend {self._shown}: not reachable: {said}")
+        return StoreRefusedError(f"results backend {self._shown}: it refuses: {said}")
 
     def _prepare(self) -> None:
         with self._lock:
@@ -220,7 +228,3 @@ def _execution(row: sa.RowMapping) -> Execution:
     output = Output(size=size) if head is None else Output(head=head, tail=tail or b"", size=size)
     attempts = msgspec.convert(fields.pop("attempts"), tuple[Attempt, ...])
     return Execution(**fields, attempts=attempts, output=output)
-
-
-def _said(error: BaseException) -> str:
-    return one_line(getattr(error, "orig", None) or error)

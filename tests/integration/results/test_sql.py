@@ -1,0 +1,142 @@
+"""What only SQL promises: tables that several processes create at once, a version, and rows anybody can read."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from dkronpy.errors import StoreRefusedError
+from dkronpy.results.engine import make_engine
+from tests.integration.results.conftest import Opener, Place
+from tests.integration.results.records import a_run, an_execution, save_all
+from tests.services_postgres import PostgresServer
+from tests.support import ROOT
+
+TABLES = {"dkronpy_schema", "dkronpy_run", "dkronpy_execution", "dkronpy_output"}
+
+
+def test_eight_processes_create_the_tables_at_once(sql_place: Place) -> None:
+    program = [sys.executable, "-m", "tests.integration.results.records", sql_place.url, "1", "1"]
+    writers = [subprocess.Popen([*program, f"job{number}"], cwd=ROOT, stderr=subprocess.PIPE) for number in range(8)]
+    for writer in writers:
+        _, said = writer.communicate(timeout=60)
+        assert writer.returncode == 0, said.decode()
+    engine = make_engine(sql_place.url)
+    assert set(sa.inspect(engine).get_table_names()) == TABLES
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT part, version FROM dkronpy_schema")).all() == [("results", 1)]
+        assert connection.scalar(sa.text("SELECT count(*) FROM dkronpy_run")) == 8
+    engine.dispose()
+
+
+def test_rows_can_be_read_by_anything_that_speaks_sql(sql_place: Place, open_place: Opener) -> None:
+    results = open_place(sql_place.url)
+    results.save_run(a_run())
+    results.save_execution(an_execution())
+    engine = make_engine(sql_place.url)
+    with engine.connect() as connection:
+        row = connection.execute(
+            sa.text(
+                "SELECT r.job, r.state, e.node, e.output_size, o.head, e.attempts FROM dkronpy_run r "
+                "JOIN dkronpy_execution e ON e.run_id = r.id JOIN dkronpy_output o ON o.execution_id = e.id"
+            )
+        ).one()
+    engine.dispose()
+    assert tuple(row)[:5] == ("backup", "success", "web1", 5000, b"hello\n")
+    assert '"exit_code": 0' in str(row.attempts) or row.attempts[1]["exit_code"] == 0
+
+
+def test_tables_of_another_version_are_left_alone(sql_place: Place, open_place: Opener) -> None:
+    open_place(sql_place.url).ping()
+    engine = make_engine(sql_place.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE dkronpy_schema SET version = 2"))
+    engine.dispose()
+    with pytest.raises(StoreRefusedError, match="its tables are of version 2, this dkronpy knows version 1"):
+        open_place(sql_place.url).save_run(a_run())
+
+
+def test_deleted_jobs_leave_no_row(sql_place: Place, open_place: Opener) -> None:
+    results = open_place(sql_place.url)
+    save_all(results, ["backup"], 5, threads=1)
+    results.delete_job("backup")
+    engine = make_engine(sql_place.url)
+    with engine.connect() as connection:
+        for table in TABLES - {"dkronpy_schema"}:
+            assert connection.scalar(sa.text(f"SELECT count(*) FROM {table}")) == 0
+    engine.dispose()
+
+
+def test_sqlite_readers_do_not_wait_for_a_writer(sqlite_place: Place, tmp_path: Path, open_place: Opener) -> None:
+    results = open_place(sqlite_place.url)
+    results.save_run(a_run())
+    writer = sqlite3.connect(tmp_path / "results.db", isolation_level=None)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    writer.execute("BEGIN IMMEDIATE")
+    assert results.runs() == [a_run()]
+    writer.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, open_place: Opener) -> None:
+    (tmp_path / "notes.txt").write_text("these are notes, not a database " * 100)
+    with pytest.raises(StoreRefusedError, match="file is not a database"):
+        open_place(f"sqlite:///{tmp_path}/notes.txt").runs()
+
+
+def test_a_wrong_password_is_not_shown(postgres_server: PostgresServer, open_place: Opener) -> None:
+    url = postgres_server.url().replace(postgres_server.password, "wrong-one")
+    with pytest.raises(StoreRefusedError, match="password authentication failed") as caught:
+        open_place(url).ping()
+    assert "wrong-one" not in str(caught.value)
+    assert "dkronpy:***@" in str(caught.value)
+
+
+def test_sessions_that_the_server_ended_are_replaced(
+    postgres_server: PostgresServer, postgresql_place: Place, open_place: Opener
+) -> None:
+    results = open_place(postgresql_place.url)
+    results.save_run(a_run())
+    postgres_server.kill()
+    postgres_server.start()
+    assert results.runs() == [a_run()]
+
+
+def test_who_may_not_create_tables_may_use_them(postgres_server: PostgresServer, open_place: Opener) -> None:
+    database = postgres_server.new_database()
+    url = postgres_server.url(database)
+    guest = url.replace("//dkronpy:", "//guest:")
+    with postgres_server.connect(database) as connection:
+        connection.execute("DROP ROLE IF EXISTS guest")
+        connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{postgres_server.password}'")
+        connection.execute("REVOKE CREATE ON SCHEMA public FROM public")
+        with pytest.raises(StoreRefusedError, match="permission denied for schema public"):
+            open_place(guest).ping()
+        open_place(url).ping()
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest")
+        results = open_place(guest)
+        results.save_run(a_run())
+        assert results.runs() == [a_run()]
+        connection.execute("DROP OWNED BY guest")
+
+
+def test_a_fork_opens_connections_of_its_own(sql_place: Place, open_place: Opener) -> None:
+    program = (
+        "import os, sys\n"
+        "from dkronpy.results.backend import open_results\n"
+        "from tests.integration.results.records import T0, a_run\n"
+        "results = open_results(sys.argv[1])\n"
+        "results.save_run(a_run())\n"
+        "child = os.fork()\n"
+        "for number in range(50):\n"
+        "    results.save_run(a_run(due_ms=T0 + 1 + number * 2 + bool(child)))\n"
+        "results.close()\n"
+        "sys.exit(os.waitpid(child, 0)[1] if child else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, sql_place.url], cwd=ROOT, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert len(open_place(sql_place.url).runs(limit=1000)) == 101
