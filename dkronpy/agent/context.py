@@ -1,0 +1,130 @@
+"""The context of one attempt: what an executor is handed, and the way to end it early."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from dkronpy.agent.launcher import Launcher
+from dkronpy.agent.output import AttemptOutput
+from dkronpy.plugins.executor import Command, Exit
+
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+"""What a job inherits of the agent's environment; the rest may hold what is none of its business."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attempt of what it is."""
+
+    execution_id: str
+    run_id: str
+    job: str
+    node: str
+    due: datetime
+    attempt: int
+    token: int
+
+
+class AttemptContext:
+    """An ``ExecutionContext`` on a live node."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        output: AttemptOutput,
+        launcher: Launcher,
+        timeout: timedelta | None,
+        grace: timedelta,
+    ) -> None:
+        self.execution_id, self.run_id = identity.execution_id, identity.run_id
+        self.job, self.node, self.due = identity.job, identity.node, identity.due
+        self.attempt, self.token = identity.attempt, identity.token
+        self.timeout = timeout
+        self.log = logging.getLogger(f"dkronpy.job.{identity.job}")
+        self.cancelled = threading.Event()
+        self.reason = ""
+        self._identity = identity
+        self._output = output
+        self._launcher = launcher
+        self._grace = grace
+        self._began = time.monotonic()
+        self._callbacks: list[Callable[[str], None]] = []
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Append to the output."""
+        self._output.write(data)
+
+    def remaining(self) -> float | None:
+        """Seconds until the timeout; None without one."""
+        if self.timeout is None:
+            return None
+        return max(0.0, self._began + self.timeout.total_seconds() - time.monotonic())
+
+    def on_cancel(self, callback: Callable[[str], None]) -> None:
+        """Call *callback* with the reason when the attempt must end early; at once if it must already."""
+        with self._lock:
+            if not self.cancelled.is_set():
+                self._callbacks.append(callback)
+                return
+        callback(self.reason)
+
+    def cancel(self, reason: str) -> None:
+        """End the attempt early; the first reason counts. Returns at once, from any thread."""
+        with self._lock:
+            if self.cancelled.is_set():
+                return
+            self.reason = reason
+            self.cancelled.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(reason)
+
+    def environment(self, extra: dict[str, str]) -> dict[str, str]:
+        """PATH, HOME, LANG of the node, ``DKRONPY_*``, and *extra*."""
+        own = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        return own | self._variables() | extra
+
+    def spawn(self, command: Command) -> Exit:
+        """Run *command* behind the shim, its output streamed as it comes."""
+        limits = [limit for limit in (command.timeout, self._left()) if limit is not None]
+        ready = msgspec.structs.replace(
+            command,
+            env=self._variables() | command.env,
+            timeout=min(limits) if limits else None,
+            grace=self._grace,
+            context=self._facts(),
+        )
+        with self._launcher.launch(ready) as child:
+            self.on_cancel(child.kill)
+            while chunk := child.read():
+                self.write(chunk)
+            return child.wait()
+
+    def _left(self) -> timedelta | None:
+        left = self.remaining()
+        return None if left is None else timedelta(seconds=left)
+
+    def _variables(self) -> dict[str, str]:
+        identity = self._identity
+        return {
+            "DKRONPY_JOB": identity.job,
+            "DKRONPY_NODE": identity.node,
+            "DKRONPY_RUN_ID": identity.run_id,
+            "DKRONPY_EXECUTION_ID": identity.execution_id,
+            "DKRONPY_ATTEMPT": str(identity.attempt),
+            "DKRONPY_FENCING_TOKEN": str(identity.token),
+            "DKRONPY_DUE": identity.due.isoformat(),
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = msgspec.to_builtins(self._identity)
+        return facts

@@ -1,0 +1,130 @@
+"""Keeps the leases of what runs here: renews them all in one call, and ends what can no longer be vouched for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+import redis
+
+from dkronpy.agent.context import AttemptContext
+from dkronpy.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+SELF_KILL = 0.8
+"""The share of a lease after which work that could not be renewed is ended, well before another may start it."""
+GO_ON, CANCEL = 1, 2
+
+
+@dataclass
+class Held:
+    """One running attempt: its token, its context, and when its lease was last known to be good (monotonic seconds)."""
+
+    token: int
+    context: AttemptContext
+    kill_on_loss: bool
+    renewed: float = field(default_factory=time.monotonic)
+
+
+class Leases:
+    """One thread for all attempts of the agent."""
+
+    def __init__(self, ledger: Ledger, *, lease_seconds: float, renew_seconds: float) -> None:
+        self.ledger = ledger
+        self.lease_seconds = lease_seconds
+        self.renew_seconds = renew_seconds
+        self._held: dict[str, Held] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._next = 0.0
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    @property
+    def lease_ms(self) -> int:
+        """The length of a lease."""
+        return int(self.lease_seconds * 1000)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._thread.join()
+
+    def add(self, execution_id: str, held: Held) -> None:
+        """An attempt has begun."""
+        with self._lock:
+            self._held[execution_id] = held
+
+    def remove(self, execution_id: str) -> None:
+        """It has ended."""
+        with self._lock:
+            self._held.pop(execution_id, None)
+
+    def running(self) -> int:
+        """How many attempts run here."""
+        return len(self._held)
+
+    def cancel(self, execution_id: str, reason: str) -> bool:
+        """End one attempt early; False when it does not run here."""
+        held = self._held.get(execution_id)
+        if held is not None:
+            held.context.cancel(reason)
+        return held is not None
+
+    def cancel_all(self, reason: str) -> int:
+        """End every attempt early; returns how many there were."""
+        with self._lock:
+            held = list(self._held.values())
+        for one in held:
+            one.context.cancel(reason)
+        return len(held)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TICK_SECONDS):
+            now = time.monotonic()
+            with self._lock:
+                held = dict(self._held)
+            for one in held.values():
+                if one.context.remaining() == 0.0:
+                    one.context.cancel("timeout")
+            if now >= self._next:
+                self._renew(held)
+            self._give_up(held)
+
+    def _renew(self, held: dict[str, Held]) -> None:
+        asked = time.monotonic()
+        try:
+            codes = self.ledger.renew([(name, one.token) for name, one in held.items()], self.lease_ms)
+        except (redis.RedisError, OSError) as error:
+            if not self._away:
+                log.warning("leases cannot be renewed: %s; trying again every second", error)
+            self._away, self._next = True, asked + 1.0
+            return
+        if self._away:
+            log.warning("leases are renewed again")
+        self._away, self._next = False, asked + self.renew_seconds
+        for (name, one), code in zip(held.items(), codes, strict=True):
+            if code in {GO_ON, CANCEL}:
+                one.renewed = asked
+            if code == CANCEL:
+                one.context.cancel("cancelled")
+            elif code != GO_ON and name in self._held and one.kill_on_loss:
+                log.error("execution %s is no longer ours: ending it", name)
+                one.context.cancel("lease_lost_killed")
+
+    def _give_up(self, held: dict[str, Held]) -> None:
+        limit = time.monotonic() - SELF_KILL * self.lease_seconds
+        for name, one in held.items():
+            if one.kill_on_loss and one.renewed < limit and not one.context.cancelled.is_set():
+                log.error(
+                    "execution %s could not be renewed for %.0f s: ending it", name, SELF_KILL * self.lease_seconds
+                )
+                one.context.cancel("lease_lost_killed")

@@ -1,0 +1,58 @@
+"""Takes the values of secrets out of output before it leaves the node, in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = b"***"
+SHORTEST = 4
+"""Shorter values are not masked: they would blot out ordinary text."""
+
+
+def disguises(value: str) -> set[bytes]:
+    """A secret as it may appear in output: plain, base64, URL-encoded, inside JSON."""
+    plain = value.encode()
+    encoded = base64.b64encode(plain)
+    forms = {plain, encoded, encoded.rstrip(b"="), quote(value, safe="").encode(), json.dumps(value)[1:-1].encode()}
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+class Masker:
+    """Masks a stream: a secret that is cut in two by the pieces it comes in is found as well."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._forms = sorted({form for value in values for form in disguises(value)}, key=len, reverse=True)
+        self._kept = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be passed on of all that came so far; the possible beginning of a secret is held back."""
+        if not self._forms:
+            return data
+        text = self._masked(self._kept + data)
+        keep = self._possible_beginning(text)
+        self._kept = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def end(self) -> bytes:
+        """What was held back."""
+        kept, self._kept = self._kept, b""
+        return kept
+
+    def text(self, text: str) -> str:
+        """A message with the secrets taken out."""
+        return self._masked(text.encode()).decode("utf-8", "replace") if self._forms else text
+
+    def _masked(self, data: bytes) -> bytes:
+        for form in self._forms:
+            data = data.replace(form, MASK)
+        return data
+
+    def _possible_beginning(self, text: bytes) -> int:
+        longest = min(len(text), len(self._forms[0]) - 1)
+        for size in range(longest, 0, -1):
+            if any(form.startswith(text[-size:]) for form in self._forms):
+                return size
+        return 0

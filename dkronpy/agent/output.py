@@ -1,0 +1,91 @@
+"""Carries output from running attempts to the store: gathered for a moment, capped, never holding up the work."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from dkronpy.agent.masking import Masker
+from dkronpy.execution import Output
+from dkronpy.store.output import OutputWriter
+
+FLUSH_SECONDS = 0.1
+FLUSH_BYTES = 64 * 1024
+OFFLINE_SECONDS = 2.0
+"""After the store did not take output, it is not asked again for this long; the record has it all the same."""
+
+
+class AttemptOutput:
+    """The output of one attempt: written by its thread, flushed by that or by the pump."""
+
+    def __init__(self, writer: OutputWriter, masker: Masker) -> None:
+        self._writer = writer
+        self._masker = masker
+        self._pending = bytearray()
+        self._offline_until = 0.0
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        with self._lock:
+            self._pending += self._masker.feed(data)
+            if len(self._pending) >= FLUSH_BYTES:
+                self._flush()
+
+    def flush(self) -> None:
+        """Pass on what has gathered."""
+        with self._lock:
+            self._flush()
+
+    def end(self) -> Output:
+        """Pass on the rest, tell those who follow that it was all, and return what is kept."""
+        with self._lock:
+            self._pending += self._masker.end()
+            self._flush()
+            if time.monotonic() >= self._offline_until:
+                self._writer.end()
+            return self._writer.output()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        data, self._pending = bytes(self._pending), bytearray()
+        online = time.monotonic() >= self._offline_until
+        if not self._writer.write(data, stream=online) and online:
+            self._offline_until = time.monotonic() + OFFLINE_SECONDS
+
+
+class OutputPump:
+    """One thread that flushes every attempt's output a few times a second."""
+
+    def __init__(self) -> None:
+        self._outputs: set[AttemptOutput] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="output", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._thread.join()
+
+    def add(self, output: AttemptOutput) -> None:
+        """Take an attempt's output into care."""
+        with self._lock:
+            self._outputs.add(output)
+
+    def remove(self, output: AttemptOutput) -> None:
+        """Let it go again."""
+        with self._lock:
+            self._outputs.discard(output)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(FLUSH_SECONDS):
+            with self._lock:
+                outputs = list(self._outputs)
+            for output in outputs:
+                output.flush()

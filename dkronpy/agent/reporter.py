@@ -1,0 +1,129 @@
+"""Brings outcomes home: spool, ledger, results backend, and the copy that Celery's own result API reads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from msgspec import structs
+
+from dkronpy.agent.spool import Report, Spool
+from dkronpy.errors import DkronpyError
+from dkronpy.results.backend import ResultsBackend
+from dkronpy.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 2.0
+SETTLED = {"closed", "amended", "retry", "again"}
+OUTAGES = (redis.RedisError, OSError, DkronpyError)
+
+
+class Reporter:
+    """Reports at once where it can; what cannot be delivered waits in the spool and is tried again by a thread."""
+
+    def __init__(
+        self, spool: Spool, ledger: Ledger, results: ResultsBackend, copy_result: Callable[[Report], None]
+    ) -> None:
+        self.spool = spool
+        self.ledger = ledger
+        self.results = results
+        self._copy_result = copy_result
+        self._under_way: set[Path] = set()
+        self._lock = threading.Lock()
+        self._behind = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; what an earlier life of this agent left in the spool goes first."""
+        self._behind.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """One last try for what waits, then the end."""
+        self._stopped.set()
+        self._behind.set()
+        self._thread.join()
+        self._catch_up()
+
+    def report(self, report: Report) -> None:
+        """Write the report down, then deliver it. Returns once it is safe, delivered or not."""
+        try:
+            path = self.spool.put(report)
+        except OSError as error:
+            log.error(
+                "the spool cannot be written (%s); the outcome of %s goes out unsaved", error, report.execution_id
+            )
+            self._deliver_unsaved(report)
+            return
+        self._deliver(path, report)
+
+    def _deliver(self, path: Path, report: Report) -> bool:
+        with self._lock:
+            if path in self._under_way:
+                return True
+            self._under_way.add(path)
+        try:
+            self._bring_home(report)
+            self.spool.remove(path)
+        except OUTAGES as error:
+            log.warning("the outcome of %s waits in the spool: %s", report.execution_id, error)
+            self._behind.set()
+            return False
+        finally:
+            with self._lock:
+                self._under_way.discard(path)
+        return True
+
+    def _deliver_unsaved(self, report: Report) -> None:
+        while True:
+            try:
+                self._bring_home(report)
+            except OUTAGES as error:
+                log.error("the outcome of %s cannot be reported yet: %s", report.execution_id, error)
+                if self._stopped.wait(AGAIN_SECONDS):
+                    return
+            else:
+                return
+
+    def _bring_home(self, report: Report) -> None:
+        happened, run_state = self.ledger.finish(
+            report.execution_id,
+            report.token,
+            success=report.success,
+            reason=report.reason,
+            message=report.message,
+            exit_code=report.exit_code,
+            pause_ms=report.pause_ms,
+        )
+        if happened not in SETTLED:
+            log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)
+            return
+        execution = self.ledger.execution(report.execution_id)
+        if execution is None:
+            return
+        self.results.save_execution(structs.replace(execution, output=report.output))
+        if run_state or happened == "again":
+            run = self.ledger.run(execution.run_id)
+            if run is not None and run.terminal:
+                self.results.save_run(run)
+        if execution.terminal:
+            self._copy_result(report)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._behind.wait()
+            if self._stopped.is_set():
+                return
+            self._behind.clear()
+            if not self._catch_up():
+                self._stopped.wait(AGAIN_SECONDS)
+                self._behind.set()
+
+    def _catch_up(self) -> bool:
+        """Deliver what waits, oldest first; False when the store is still away."""
+        return all(self._deliver(path, report) for path, report in self.spool.waiting())

@@ -1,0 +1,190 @@
+"""Runs one execution on this node: claim, definition, executor, report. What a Celery message sets off."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import traceback
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import redis
+
+from dkronpy.agent.context import AttemptContext, Identity
+from dkronpy.agent.launcher import HelperError, Launcher
+from dkronpy.agent.leases import Held, Leases
+from dkronpy.agent.masking import Masker
+from dkronpy.agent.output import AttemptOutput, OutputPump
+from dkronpy.agent.reporter import Reporter
+from dkronpy.agent.secrets import SecretResolver
+from dkronpy.agent.spool import Report
+from dkronpy.clock import from_ms
+from dkronpy.errors import ConfigError, DkronpyError
+from dkronpy.job import Job
+from dkronpy.job_json import decode_definition
+from dkronpy.plugins.executor import Executor, ExecutorError, Outcome
+from dkronpy.plugins.options import Options, resolve_secrets
+from dkronpy.plugins.registry import executor_class, options_type
+from dkronpy.settings import Settings
+from dkronpy.store.connection import Store
+from dkronpy.store.ledger import Claim, Ledger
+from dkronpy.store.output import OutputWriter
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What came of a doorbell message: the state of the attempt, or why it was not run (``state`` is ``ignored``)."""
+
+    state: str
+    reason: str = ""
+    message: str = ""
+
+
+class Runner:
+    """Executes what this node's queue brings. Safe to use from the worker's threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        ledger: Ledger,
+        reporter: Reporter,
+        leases: Leases,
+        launcher: Launcher,
+        pump: OutputPump,
+        *,
+        node: str,
+        instance: str,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.ledger = ledger
+        self.reporter = reporter
+        self.leases = leases
+        self.launcher = launcher
+        self.pump = pump
+        self.node = node
+        self.instance = instance
+        self._secrets = SecretResolver(settings.secrets_dir)
+        self._rng = random.SystemRandom()
+        self._executors: dict[str, Executor[Any]] = {}
+        self._lock = threading.Lock()
+
+    def run(self, execution_id: str, delivery: int) -> Ran:
+        """Run an execution if the ledger says so. Raises nothing for an outage: the message will be sent again."""
+        try:
+            claim = self.ledger.claim(execution_id, delivery, self.node, self.instance, self.leases.lease_ms)
+        except (redis.RedisError, OSError) as error:
+            log.warning("execution %s cannot be claimed now, it will be sent again: %s", execution_id, error)
+            return Ran(state="ignored", reason=f"the store is away: {error}")
+        if isinstance(claim, str):
+            log.info("execution %s is not ours to run: it %s", execution_id, claim)
+            return Ran(state="ignored", reason=claim)
+        return self._attempt(claim)
+
+    def close(self) -> None:
+        """Let the executors' connections go."""
+        for executor in self._executors.values():
+            executor.close()
+
+    def _attempt(self, claim: Claim) -> Ran:
+        execution = claim.execution
+        try:
+            job, options, masked = self._prepare(claim)
+        except DkronpyError as error:
+            report = Report(
+                execution_id=execution.id,
+                token=claim.token,
+                success=False,
+                reason="bad_definition",
+                message=_cut(str(error)),
+            )
+            self.reporter.report(report)
+            return Ran(state="failed", reason=report.reason, message=report.message)
+        masker = Masker(masked)
+        output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
+        context = self._context(claim, job, output)
+        forbid = job.concurrency == "forbid"
+        kill = forbid if job.on_lease_loss is None else job.on_lease_loss == "kill"
+        self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
+        self.pump.add(output)
+        try:
+            outcome = self._execute(job, options, context)
+        finally:
+            self.pump.remove(output)
+        report = self._report(claim, job, outcome, masker, output)
+        try:
+            self.reporter.report(report)
+        finally:
+            self.leases.remove(execution.id)
+        return Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message)
+
+    def _prepare(self, claim: Claim) -> tuple[Job, Options, frozenset[str]]:
+        if claim.definition is None:
+            raise ConfigError(f"the definition of job {claim.execution.job!r} is gone: it was deleted long ago")
+        job = decode_definition(claim.definition)
+        options = options_type(job.executor).from_config(job.executor_config, job=job.name)
+        resolved, masked = resolve_secrets(options, self._secrets)
+        return job, resolved, masked
+
+    def _context(self, claim: Claim, job: Job, output: AttemptOutput) -> AttemptContext:
+        execution = claim.execution
+        identity = Identity(
+            execution_id=execution.id,
+            run_id=execution.run_id,
+            job=execution.job,
+            node=self.node,
+            due=from_ms(execution.due_ms),
+            attempt=claim.attempt,
+            token=claim.token,
+        )
+        return AttemptContext(
+            identity, output=output, launcher=self.launcher, timeout=job.timeout, grace=self.settings.kill_grace
+        )
+
+    def _execute(self, job: Job, options: Options, context: AttemptContext) -> Outcome:
+        try:
+            return self._executor(job.executor).execute(options, context)
+        except ExecutorError as error:
+            return Outcome(success=False, reason=error.reason, message=str(error), retryable=error.retryable)
+        except (HelperError, OSError) as error:
+            return Outcome(success=False, reason=context.reason or "executor_error", message=str(error))
+        except Exception as error:  # noqa: BLE001 - a plugin's mistake fails its execution, never the agent
+            if context.reason:
+                return Outcome(success=False, reason=context.reason, message=f"{type(error).__name__}: {error}")
+            log.error("executor %s failed on %s:\n%s", job.executor, context.execution_id, traceback.format_exc())
+            return Outcome(success=False, reason="executor_error", message=f"{type(error).__name__}: {error}")
+
+    def _executor(self, name: str) -> Executor[Any]:
+        with self._lock:
+            found = self._executors.get(name)
+            if found is None:
+                found = self._executors[name] = executor_class(name)()
+            return found
+
+    def _report(self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: AttemptOutput) -> Report:
+        pause: timedelta | None = None
+        ended_from_outside = outcome.reason in {"cancelled", "shutdown"}
+        if not outcome.success and outcome.retryable and not ended_from_outside and claim.attempt < claim.max_attempts:
+            pause = job.retry.pause(claim.attempt, self._rng)
+        return Report(
+            execution_id=claim.execution.id,
+            token=claim.token,
+            success=outcome.success,
+            reason="" if outcome.success else outcome.reason or "executor_error",
+            message=masker.text(_cut(outcome.message)),
+            exit_code=outcome.exit_code,
+            pause_ms=None if pause is None else int(pause.total_seconds() * 1000),
+            result=outcome.result,
+            output=output.end(),
+        )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "..."

@@ -1,0 +1,94 @@
+"""The Celery worker of an agent: one queue, a thread pool, and no message that can bring it down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.apps.worker import Worker
+from celery.worker.consumer import Consumer
+from kombu.transport.redis import Channel, Empty, Transport
+
+from dkronpy.dispatch.send import node_queue
+from dkronpy.node import queue_name
+from dkronpy.store.quarantine import Quarantine
+
+QUARANTINE = "dkronpy_quarantine"
+
+
+class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
+    """kombu's Redis channel, which sets aside what is not a message at all instead of ending the worker."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        client, popped = self.client, []
+        parse = client.parse_response
+
+        def remember(*args: Any, **kwargs: Any) -> Any:
+            answer = parse(*args, **kwargs)
+            popped.append(answer)
+            return answer
+
+        client.parse_response = remember
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if not popped or not popped[0]:
+                raise
+            queue, raw = popped[0]
+            keep: Quarantine = self.connection.client.transport_options[QUARANTINE]
+            keep.message(queue.decode(), raw, f"{type(error).__name__}: {error}")
+            raise Empty from error
+        finally:
+            del client.parse_response
+
+
+class QuarantineTransport(Transport):  # type: ignore[misc]  # no types there
+    """The Redis transport with that channel."""
+
+    Channel = QuarantineChannel
+
+
+class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
+    """Celery's consumer, which keeps what it must refuse: unknown tasks, unknown formats, bodies that do not decode."""
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._keep(message, "not a Celery message")
+        super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._keep(message, f"unknown task {exc}")
+        message.reject_log_error(None, self.connection_errors)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._keep(message, f"invalid task message: {exc}")
+        super().on_invalid_task(body, message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._keep(message, f"body does not decode: {exc}")
+        message.ack()
+
+    def _keep(self, message: Any, error: str) -> None:
+        keep: Quarantine = self.app.conf[QUARANTINE]
+        queue = (message.delivery_info or {}).get("routing_key", "?")
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        keep.message(queue, body, error)
+
+
+def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine: Quarantine) -> Worker:
+    """A worker that consumes the node's queue only, named after the node."""
+    app.conf.task_queues = [node_queue(node)]
+    app.conf.task_default_queue = queue_name(node)
+    app.conf[QUARANTINE] = quarantine
+    if app.conf.broker_url.startswith(("redis://", "rediss://", "redis+socket://")):
+        app.conf.broker_transport = f"{__name__}:QuarantineTransport"
+        app.conf.broker_transport_options = {**app.conf.broker_transport_options, QUARANTINE: quarantine}
+    app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"
+    return app.Worker(
+        hostname=f"{node}@{host}",
+        pool="threads",
+        concurrency=capacity,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+        loglevel="INFO",
+    )

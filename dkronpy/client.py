@@ -1,0 +1,281 @@
+"""One facade over a deployment, for the command line, the API, the pages and users' own programs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from random import SystemRandom
+
+import msgspec
+
+from dkronpy.clock import from_ms, to_ms
+from dkronpy.config_check import full_check
+from dkronpy.deployment import Deployment
+from dkronpy.dispatch.courier import NoCourier
+from dkronpy.dispatch.targets import Planner
+from dkronpy.errors import ConflictError, InvalidError, NotFoundError, StoreRefusedError
+from dkronpy.execution import Execution, Output, Run, run_id
+from dkronpy.job import Job
+from dkronpy.job_json import JobState
+from dkronpy.node import Node
+from dkronpy.settings import Settings
+from dkronpy.store.jobs import Saved, StoredJob
+from dkronpy.store.ledger import Firing
+from dkronpy.store.output import follow_output, read_output
+from dkronpy.store.quarantine import Quarantine
+from dkronpy.why import why_nothing, why_run
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job with where it stands and what happened to it so far."""
+
+    stored: StoredJob
+    state: JobState
+
+    @property
+    def job(self) -> Job:
+        """The definition."""
+        return self.stored.job
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with its executions."""
+
+    run: Run
+    executions: tuple[Execution, ...]
+
+
+class Leader(msgspec.Struct, frozen=True, kw_only=True):
+    """The beat that leads, since when (ms), under which epoch."""
+
+    holder: str
+    epoch: int
+    since_ms: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment at a glance. ``late_ms`` is how long the oldest owed due time waits for beat (0: none)."""
+
+    now_ms: int
+    store: str
+    leader: Leader | None
+    nodes: tuple[Node, ...]
+    jobs: int
+    open_executions: int
+    late_ms: int
+    quarantined: int
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of state, out of the event stream."""
+
+    id: str
+    kind: str
+    fields: dict[str, str]
+
+
+class Client:
+    """Talks to a deployment's store directly. Every method raises StoreUnavailableError when the store is away."""
+
+    def __init__(self, settings: Settings, *, who: str = "client") -> None:
+        self.deployment = Deployment(settings)
+        self.who = who
+        self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
+
+    # jobs
+
+    def jobs(self) -> list[JobView]:
+        """Every job, by name."""
+        with self.deployment.store.errors():
+            stored = self.deployment.jobs.all()
+            states = self.deployment.jobs.states([one.job.name for one in stored])
+        return [JobView(stored=one, state=states[one.job.name]) for one in stored]
+
+    def job(self, name: str) -> JobView:
+        """One job. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            stored = self.deployment.jobs.get(name)
+            return JobView(stored=stored, state=self.deployment.jobs.states([name])[name])
+
+    def save_job(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
+        """Check a definition and store it. Raises InvalidError with every problem, ConflictError when it is stale."""
+        problems = full_check(job)
+        if problems:
+            raise InvalidError(job.name, problems)
+        with self.deployment.store.errors():
+            return self.deployment.jobs.save(job, source=source, revision=revision)
+
+    def delete_job(self, name: str) -> None:
+        """Delete a job; its open runs go on, its history stays for as long as it is kept. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            if not self.deployment.jobs.delete(name):
+                raise NotFoundError(f"there is no job named {name!r}")
+
+    def toggle_job(self, name: str) -> Job:
+        """Disable an enabled job, or the reverse; returns what it is now."""
+        view = self.job(name)
+        job = msgspec.structs.replace(view.job, enabled=not view.job.enabled)
+        self.save_job(job, source=view.stored.source, revision=view.stored.revision)
+        return job
+
+    # runs
+
+    def run_job(self, name: str) -> RunView:
+        """Start a job now, whatever its schedule says. Where it forbids overlap the run may be skipped at once."""
+        deployment = self.deployment
+        with deployment.store.errors():
+            stored = deployment.jobs.get(name)
+            now_ms = deployment.store.now_ms()
+            plan = self._planner.run(
+                stored.job, stored.schedule(), now_ms, now_ms, deployment.nodes.all(),
+                trigger="manual", suffix=secrets.token_hex(3), message=f"by {self.who}",
+            )  # fmt: skip
+            forbid = stored.job.concurrency == "forbid"
+            firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid)
+            _, (code,) = deployment.ledger.fire([firing], epoch=None)
+            if code == -2:
+                raise ConflictError(f"job {name!r} was changed in this very moment", hint="run it again")
+            deployment.store.client.publish(deployment.store.keys.wake, "run")
+        return self.run(plan.id)
+
+    def run(self, run: str) -> RunView:
+        """One run, live or finished. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            found = self.deployment.ledger.run(run)
+            executions = self.deployment.ledger.executions(found.execution_ids) if found else []
+        if found is None or len(executions) < len(found.execution_ids):
+            kept = self.deployment.results.run(run)
+            if kept is None:
+                raise NotFoundError(f"there is no run {run!r}", hint="`dkronpy runs list` names the recent ones")
+            found, executions = kept, self.deployment.results.executions(run)
+        return RunView(run=found, executions=tuple(executions))
+
+    def runs(self, *, job: str | None = None, state: str | None = None, limit: int = 50) -> list[Run]:
+        """The newest runs first: those the ledger knows, then those that only the results backend keeps."""
+        with self.deployment.store.errors():
+            live = self.deployment.ledger.recent_runs(job, max(limit, 200) if state else limit)
+        found = {run.id: run for run in self.deployment.results.runs(job=job, state=state, limit=limit)}
+        found.update({run.id: run for run in live if state is None or run.state == state})
+        return sorted(found.values(), key=lambda run: (run.due_ms, run.id), reverse=True)[:limit]
+
+    def cancel_run(self, run: str) -> dict[str, str]:
+        """Cancel what is open of a run; for each execution 'ended', 'told' (its node ends it now), or its state."""
+        view = self.run(run)
+        names = [execution.id for execution in view.executions]
+        with self.deployment.store.errors():
+            return dict(zip(names, self.deployment.ledger.cancel(names, self.who), strict=True)) if names else {}
+
+    def output(self, execution: Execution, attempt: int | None = None) -> Output:
+        """What an attempt (the last one unless said) printed so far; empty where nothing is kept."""
+        number = attempt or execution.attempt
+        with self.deployment.store.errors():
+            live = read_output(self.deployment.store, execution.id, number) if number else None
+        if live is not None:
+            return live
+        kept = self.deployment.results.execution(execution.id)
+        return kept.output if kept is not None else Output()
+
+    def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
+        """Replay an attempt's output, then follow it to its end: (offset, bytes); None when nothing came."""
+        return follow_output(self.deployment.store, execution_id, attempt)
+
+    # answers
+
+    def due_times(self, name: str, after: datetime, count: int) -> list[datetime]:
+        """The next due times of a stored job."""
+        schedule, ms = self.job(name).stored.schedule(), to_ms(after)
+        found: list[datetime] = []
+        while len(found) < count and (following := schedule.next_ms(ms)) is not None:
+            ms = following
+            found.append(from_ms(ms))
+        return found
+
+    def why(self, name: str, at: datetime, zone: tzinfo) -> str:
+        """What became of the due time *at* of a job, in a sentence."""
+        at_ms = to_ms(at)
+        with self.deployment.store.errors():
+            run = self.deployment.ledger.run(run_id(name, at_ms))
+        run = run or self.deployment.results.run_at(name, at_ms) or self._range_at(name, at_ms)
+        if run is not None:
+            return why_run(run, self.run(run.id).executions, zone)
+        view = self.job(name)
+        schedule = view.stored.schedule() if view.job.schedule else None
+        return why_nothing(name, schedule, at, self.deployment.store.now_ms(), zone, enabled=view.job.enabled)
+
+    def _range_at(self, name: str, at_ms: int) -> Run | None:
+        with self.deployment.store.errors():
+            recent = self.deployment.ledger.recent_runs(name, 200)
+        return next((run for run in recent if run.count > 1 and run.due_ms <= at_ms <= run.until_ms), None)
+
+    # the deployment
+
+    def nodes(self) -> list[Node]:
+        """Every node that is known."""
+        with self.deployment.store.errors():
+            return self.deployment.nodes.all()
+
+    def status(self) -> Status:
+        """The deployment at a glance."""
+        store, keys = self.deployment.store, self.deployment.store.keys
+        with store.errors():
+            nodes = self.deployment.nodes.all()
+            with store.client.pipeline(transaction=False) as pipe:
+                pipe.hgetall(keys.leader)
+                pipe.scard(keys.jobs)
+                pipe.zcard(keys.open)
+                pipe.zrange(keys.schedule, 0, 0, withscores=True)
+                pipe.hlen(keys.quarantine)
+                leader, jobs, waiting, first, quarantined = pipe.execute()
+            now_ms = store.now_ms()
+        late = max(0, now_ms - round(first[0][1] * 1000)) if first else 0
+        return Status(
+            now_ms=now_ms, store=store.where, leader=_leader(leader), nodes=tuple(nodes), jobs=jobs,
+            open_executions=waiting, late_ms=late, quarantined=quarantined,
+        )  # fmt: skip
+
+    def quarantined(self) -> dict[str, str]:
+        """The entries and messages that were set aside, by key, with what was wrong."""
+        with self.deployment.store.errors():
+            return Quarantine(self.deployment.store).all()
+
+    def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
+        """Changes of state as they come, for ever; None whenever nothing came for a while."""
+        store = self.deployment.store
+        last: str | bytes = after
+        if after == "$":
+            newest = store.client.xrevrange(store.keys.events, count=1)
+            last = newest[0][0] if newest else "0"
+        while True:
+            with store.errors():
+                answer = store.client.xread({store.keys.events: last}, count=500, block=block_ms)
+            if not answer:
+                yield None
+                continue
+            for entry_id, fields in _entries(answer):
+                last = entry_id
+                text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
+                yield Event(id=entry_id.decode(), kind=text.pop("event", ""), fields=text)
+
+    def ping(self) -> None:
+        """Raise StoreUnavailableError, or StoreRefusedError for a store that is not ours to use."""
+        with self.deployment.store.errors():
+            if not self.deployment.store.client.ping():
+                raise StoreRefusedError(f"the store at {self.deployment.store.where} does not answer PING")
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.deployment.store.close()
+
+
+def _leader(row: dict[bytes, bytes]) -> Leader | None:
+    if not row:
+        return None
+    return Leader(holder=row[b"holder"].decode(), epoch=int(row[b"epoch"]), since_ms=int(row.get(b"since_ms", 0)))
+
+
+def _entries(answer: object) -> Sequence[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of one stream in an XREAD answer, in RESP2's or RESP3's shape."""
+    if isinstance(answer, dict):
+        return next(iter(answer.values()))[0]  # type: ignore[no-any-return]
+    return answer[0][1]  # type: ignore[index, no-any-return]

@@ -1,0 +1,71 @@
+"""The services of one deployment, made from its settings: store, ledger, jobs, nodes, results."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.settings import Settings, load_settings
+from dkronpy.store.connection import Store
+from dkronpy.store.jobs import Jobs
+from dkronpy.store.keys import Keys
+from dkronpy.store.ledger import Ledger
+from dkronpy.store.nodes import Nodes
+
+CONFIG_VARIABLE = "DKRONPY_CONFIG"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the services of one process share. Each part connects at its first use."""
+
+    settings: Settings
+
+    @cached_property
+    def store(self) -> Store:
+        """The Redis that holds jobs and ledger."""
+        keys = Keys(prefix=self.settings.key_prefix, redbeat=self.settings.redbeat_key_prefix)
+        return Store(self.settings.effective_store_url, keys)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger on it."""
+        return Ledger(self.store, history=self.settings.history_limit)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The job store on it."""
+        return Jobs(self.store)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The register of nodes on it."""
+        return Nodes(self.store)
+
+    @cached_property
+    def results(self) -> ResultsBackend:
+        """Where finished runs are kept."""
+        settings = self.settings
+        return open_results(
+            settings.effective_results_url,
+            retention=settings.retention,
+            keep=settings.history_limit,
+            prefix=settings.key_prefix + "results:",
+        )
+
+
+def settings_from_environment() -> Settings:
+    """The settings of a process without flags: the environment, and the folder that ``DKRONPY_CONFIG`` names."""
+    settings, _ = load_settings(os.environ.get(CONFIG_VARIABLE) or None, os.environ)
+    return settings
+
+
+def deployment_of(app: Any) -> Deployment:
+    """The deployment behind a Celery application: made with ours, or from the environment for a user's own."""
+    found = app.conf.get("dkronpy_deployment")
+    if found is None:
+        found = app.conf["dkronpy_deployment"] = Deployment(settings_from_environment())
+    return found  # type: ignore[no-any-return]

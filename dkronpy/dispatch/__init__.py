@@ -1,0 +1,1 @@
+"""From a due time to executions on nodes: which nodes, until when, with which message."""

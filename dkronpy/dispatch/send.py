@@ -1,0 +1,144 @@
+"""The couriers of beat: the doorbell message of an execution travels to its node's queue."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+from kombu.serialization import dumps
+
+from dkronpy.dispatch.courier import Courier
+from dkronpy.node import queue_name
+
+CARRIER_TASK = "dkronpy.run"
+_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
+
+
+def node_queue(node: str) -> Queue:
+    """The queue of a node, declared alike by whoever sends and whoever listens."""
+    name = queue_name(node)
+    return Queue(name, Exchange(""), routing_key=name, durable=True)
+
+
+def describe(execution_id: str, job: str, node: str) -> str:
+    """What Flower shows as the arguments: short, and without a secret."""
+    return f"(job={job} node={node} execution={execution_id})"
+
+
+class RedisCourier:
+    """Encloses the message in the commit. kombu builds one; its bytes become the mould for all others."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        options = app.conf.broker_transport_options or {}
+        self._prefix = options.get("global_keyprefix", "")
+        self._mould: list[str] | None = None
+        self._quoted = lru_cache(maxsize=10_000)(_quote)
+
+    def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
+        queue = queue_name(node)
+        mould = self._mould or self._cast()
+        body = base64.b64encode(
+            b'[["%s", %d], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+            % (self._quoted(execution_id).encode(), delivery)
+        ).decode()
+        values = {
+            _EXECUTION: self._quoted(execution_id),
+            _BODY: body,
+            _TAG: str(uuid.uuid4()),
+            _JOB: self._quoted(f"job:{job}"),
+            _ARGS: self._quoted(describe(execution_id, job, node)),
+            _QUEUE: self._quoted(queue),
+        }
+        return self._prefix + queue, "".join([values.get(part, part) for part in mould]).encode()
+
+    def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
+        return None
+
+    def _cast(self) -> list[str]:
+        payload = capture(self._app)
+        payload["body"] = _BODY
+        payload["headers"].update(id=_EXECUTION, root_id=_EXECUTION, shadow=_JOB, argsrepr=_ARGS)
+        payload["properties"].update(correlation_id=_EXECUTION, delivery_tag=_TAG)
+        payload["properties"]["delivery_info"]["routing_key"] = _QUEUE
+        text = json.dumps(payload)
+        for mark in (_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE):
+            text = text.replace(_quote(mark), f"\n{mark}\n")
+        self._mould = text.split("\n")
+        return self._mould
+
+
+class BrokerCourier:
+    """Publishes through kombu after the commit, for every other broker. The sweep sends again what got lost."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
+        return "", b""
+
+    def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
+        with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
+            for execution_id, delivery, job, node in sends:
+                self._app.send_task(
+                    CARRIER_TASK,
+                    args=(execution_id, delivery),
+                    task_id=execution_id,
+                    queue=node_queue(node),
+                    producer=producer,
+                    retry=False,
+                    shadow=f"job:{job}",
+                    argsrepr=describe(execution_id, job, node),
+                    kwargsrepr="",
+                    ignore_result=True,
+                )
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.payload = b""
+
+    def add(self, command: str, key: str, payload: bytes) -> None:
+        self.payload = payload
+
+
+def capture(app: Celery) -> dict[str, Any]:
+    """A carrier message as kombu's Redis transport would push it, taken before it is pushed."""
+    task = app.amqp.create_task_message(
+        "id", CARRIER_TASK, args=("id", 1), kwargs={}, shadow="job", argsrepr="()", kwargsrepr="", ignore_result=True
+    )
+    content_type, encoding, body = dumps(task.body, "json")
+    collector = _Collector()
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        message = channel.prepare_message(
+            body, content_type=content_type, content_encoding=encoding, headers=task.headers, properties=task.properties
+        )
+        channel.basic_publish(message, exchange="", routing_key="queue", _publish_batch=collector)
+    payload: dict[str, Any] = json.loads(collector.payload)
+    return payload
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def courier_for(app: Celery, broker_url: str, store_url: str) -> Courier:
+    """Who carries messages: the commit itself where broker and store are one Redis."""
+    return RedisCourier(app) if not broker_url or _place(broker_url) == _place(store_url) else BrokerCourier(app)
+
+
+def _place(url: str) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    if parts.scheme in {"unix", "redis+socket"}:
+        return ("socket", parts.path, parts.query)
+    if parts.scheme in {"redis", "rediss"}:
+        return ("tcp", parts.hostname or "localhost", str(parts.port or 6379), parts.path.strip("/") or "0")
+    return (parts.scheme, parts.netloc)

@@ -1,0 +1,110 @@
+"""Plans a run: chooses its nodes, sets its start deadline and names its executions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from dkronpy.clock import from_ms
+from dkronpy.dispatch.courier import Courier
+from dkronpy.execution import execution_id, run_id
+from dkronpy.job import Job
+from dkronpy.node import Node
+from dkronpy.schedule import Schedule
+from dkronpy.store.ledger import ExecutionPlan, RunPlan
+
+SHORTEST_START_DEADLINE = timedelta(seconds=10)
+"""A job of every second still gets this long to be taken up: a blink of the network must not skip it."""
+LONGEST_START_DEADLINE = timedelta(hours=1)
+RESEND_MS = 5_000
+"""A queued execution that nobody claimed is looked at again after this."""
+
+
+def start_deadline(job: Job, schedule: Schedule, due_ms: int) -> timedelta:
+    """How late a run may start: as the job says, else the time to its next due time, at most an hour."""
+    if job.start_deadline is not None:
+        return job.start_deadline
+    if schedule.grace is not None:
+        return schedule.grace
+    following = schedule.next_ms(due_ms)
+    if following is None:
+        return LONGEST_START_DEADLINE
+    period = timedelta(milliseconds=following - due_ms)
+    return max(SHORTEST_START_DEADLINE, min(period, LONGEST_START_DEADLINE))
+
+
+class Planner:
+    """Makes run plans for the nodes that are alive at the moment."""
+
+    def __init__(self, courier: Courier, rng: random.Random, *, fired_by: str) -> None:
+        self.courier = courier
+        self.rng = rng
+        self.fired_by = fired_by
+
+    def run(
+        self,
+        job: Job,
+        schedule: Schedule,
+        due_ms: int,
+        now_ms: int,
+        nodes: Sequence[Node],
+        *,
+        trigger: str = "schedule",
+        suffix: str = "",
+        message: str = "",
+        extra: Mapping[str, str] | None = None,
+    ) -> RunPlan:
+        """A run with an execution for each chosen node.
+
+        Without any matching node, a job that wants one waits for it until its start deadline; a broadcast,
+        which has nobody to wait for, is skipped with ``no_live_node``.
+        """
+        chosen = [node.name for node in job.on.choose(nodes, self.rng)]
+        if not chosen and job.on.every:
+            return self.skip(
+                job.name,
+                due_ms,
+                "no_live_node",
+                trigger=trigger,
+                suffix=suffix,
+                message="no live node matches its targets",
+            )
+        run = run_id(job.name, due_ms, suffix)
+        start_by = max(due_ms, now_ms) + start_deadline(job, schedule, due_ms) // timedelta(milliseconds=1)
+        executions = tuple(
+            self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])
+        )
+        return RunPlan(
+            id=run, due_ms=due_ms, trigger=trigger, fired_by=self.fired_by, message=message, extra=extra or {},
+            executions=executions,
+        )  # fmt: skip
+
+    def skip(
+        self, job: str, due_ms: int, reason: str, *, trigger: str = "schedule", suffix: str = "",
+        message: str = "", until_ms: int = 0, count: int = 1,
+    ) -> RunPlan:  # fmt: skip
+        """A run that does not take place, with its reason; with ``until_ms`` it stands for ``count`` due times."""
+        return RunPlan(
+            id=run_id(job, due_ms, suffix), due_ms=due_ms, trigger=trigger, decision="skip", reason=reason,
+            message=message, fired_by=self.fired_by, until_ms=until_ms, count=count,
+        )  # fmt: skip
+
+    def _execution(self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int) -> ExecutionPlan:
+        name = execution_id(run, index)
+        queue, message = self.courier.enclose(name, 1, job.name, node) if node else ("", b"")
+        return ExecutionPlan(
+            id=name,
+            node=node,
+            start_by_ms=start_by,
+            look_ms=now_ms + RESEND_MS if message else now_ms,
+            queue=queue,
+            message=message,
+            max_attempts=job.retry.max + 1,
+            mode=job.delivery,
+        )
+
+
+def describe_due(due_ms: int) -> str:
+    """A due time as people read it, in UTC."""
+    return from_ms(due_ms).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,126 @@
+"""Sees ended runs off: starts the jobs that follow, deletes ephemeral ones, and makes sure the record is kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from dkronpy.dispatch.targets import Planner
+from dkronpy.errors import DkronpyError
+from dkronpy.execution import Execution, Run
+from dkronpy.node import Node
+from dkronpy.results.backend import ResultsBackend
+from dkronpy.store.connection import Store
+from dkronpy.store.jobs import Jobs, StoredJob
+from dkronpy.store.ledger import Firing, Ledger
+from dkronpy.store.output import read_output
+
+log = logging.getLogger(__name__)
+
+BUDGET = 200
+"""The most ended runs one pass sees off."""
+AGENT_GRACE_MS = 30_000
+"""An agent files the outcome of what it ran, output included; this long it is left to it."""
+
+
+class Farewell:
+    """The last look at each run. A run stays listed until that succeeded; every part of it may be repeated."""
+
+    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs, results: ResultsBackend, planner: Planner) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.jobs = jobs
+        self.results = results
+        self.planner = planner
+
+    def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
+        """See off up to BUDGET runs; True when more wait."""
+        keys, client = self.store.keys, self.store.client
+        ids = [name.decode() for name in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=BUDGET)]
+        for run in self.ledger.runs(ids):
+            try:
+                self._settle(run, now_ms, nodes)
+            except DkronpyError as error:
+                log.error("run %s cannot be seen off yet: %s", run.id, error)
+                client.zadd(keys.done, {run.id: now_ms + AGENT_GRACE_MS})
+                ids.remove(run.id)
+            else:
+                if not self._file(run, now_ms):
+                    client.zadd(keys.done, {run.id: run.finished_ms + AGENT_GRACE_MS})
+                    ids.remove(run.id)
+        if ids:
+            client.zrem(keys.done, *ids)
+        return len(ids) == BUDGET
+
+    def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+        client, key = self.store.client, self.store.keys.run(run.id)
+        if client.hget(key, "settled") == run.state.encode():
+            return
+        self._follow(run, now_ms, nodes)
+        if run.state == "success" and self._ephemeral(run):
+            log.info("job %s is ephemeral and has succeeded: deleted", run.job)
+            self.jobs.delete(run.job)
+        client.hset(key, "settled", run.state)
+
+    def _ephemeral(self, run: Run) -> bool:
+        found = self.jobs.many([run.job])
+        return bool(found) and found[0].job.ephemeral
+
+    def _follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+        """Fire the jobs that come after this one, each once all of its parents ended as it wants."""
+        children = sorted(name.decode() for name in self.store.client.smembers(self.store.keys.children(run.job)))
+        firings = []
+        for child in self.jobs.many(children):
+            if not child.job.enabled or run.job not in child.job.after:
+                continue
+            suffix = run.id.partition("@")[2].partition("Z")[2].lstrip("-")
+            if self._ready(child, run, suffix):
+                plan = self.planner.run(
+                    child.job, child.schedule(), run.due_ms, now_ms, nodes, trigger="chained", suffix=suffix,
+                    message=f"after {', '.join(child.job.after)}",
+                )  # fmt: skip
+                forbid = child.job.concurrency == "forbid"
+                firings.append(Firing(job=child.job.name, revision=child.revision, runs=(plan,), forbid=forbid))
+        if firings:
+            self.ledger.fire(firings, epoch=None)
+            self._deliver(firings)
+
+    def _ready(self, child: StoredJob, run: Run, suffix: str) -> bool:
+        """Whether every parent has a run of this same chain that ended as wanted."""
+        tail = run.id.partition("@")[2]
+        for parent in child.job.after:
+            ended = run if parent == run.job else self._known(f"{parent}@{tail}")
+            if ended is None or not ended.terminal:
+                return False
+            succeeded = ended.state == "success"
+            if (child.job.when == "success" and not succeeded) or (child.job.when == "failure" and succeeded):
+                return False
+        return True
+
+    def _known(self, run_id: str) -> Run | None:
+        return self.ledger.run(run_id) or self.results.run(run_id)
+
+    def _deliver(self, firings: Sequence[Firing]) -> None:
+        sends = [
+            (e.id, 1, f.job, e.node) for f in firings for r in f.runs for e in r.executions if e.node and not e.message
+        ]
+        self.planner.courier.deliver(sends)
+
+    def _file(self, run: Run, now_ms: int) -> bool:
+        """Put the run into the results backend; False while an agent may still be about to file its part."""
+        executions = self.ledger.executions(run.execution_ids)
+        by_agents = [e for e in executions if e.state in {"success", "failed"} and e.attempt]
+        kept = {e.id for e in self.results.executions(run.id)} if by_agents else set()
+        missing = [e for e in executions if e.id not in kept]
+        if now_ms - run.finished_ms < AGENT_GRACE_MS and any(e in missing for e in by_agents):
+            return False
+        for execution in missing:
+            self.results.save_execution(self._with_output(execution))
+        self.results.save_run(run)
+        return True
+
+    def _with_output(self, execution: Execution) -> Execution:
+        output = read_output(self.store, execution.id, execution.attempt) if execution.attempt else None
+        return execution if output is None else structs.replace(execution, output=output)

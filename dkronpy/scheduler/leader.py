@@ -1,0 +1,71 @@
+"""Leadership: one beat at a time fires and sweeps, under an epoch that only rises.
+
+The protocol. The store holds one record with an expiry: who leads, and the epoch. A beat asks for it at every tick;
+whoever holds it extends it, and where it has expired the first to ask gets it with the next epoch. A beat that stops
+gives it up, which wakes the others. Nothing depends on the leader being the only one: each commit carries the epoch
+and is refused under an old one, and each due time is compared before it is advanced, so that a beat that slept through
+the end of its leadership writes nothing. Losing the leadership is no error: one stands by.
+
+Time is the store's. When it runs ahead of this machine's own monotonic clock by more than ``JUMP_MS`` between two
+ticks, somebody moved the clock: firing is held, and said, until the clock was steady for ``STEADY_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from dkronpy.clock import Clock
+from dkronpy.store.ledger import Lead, Ledger
+
+log = logging.getLogger(__name__)
+
+JUMP_MS = 5_000
+STEADY_SECONDS = 10.0
+
+
+class Leadership:
+    """One beat's part in the protocol."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, *, holder: str, ttl_ms: int) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.holder = holder
+        self.ttl_ms = ttl_ms
+        self.epoch: int | None = None
+        self._last: tuple[int, float] | None = None
+        self._held_since: float | None = None
+
+    def ask(self) -> Lead:
+        """Take or keep the lead; says in the log when it changes hands."""
+        lead = self.ledger.lead(self.holder, self.ttl_ms)
+        if lead.leading and self.epoch != lead.epoch:
+            log.info("leading, epoch %d", lead.epoch)
+        elif not lead.leading and self.epoch is not None:
+            log.warning("no longer leading: %s leads with epoch %d; standing by", lead.holder, lead.epoch)
+        self.epoch = lead.epoch if lead.leading else None
+        return lead
+
+    def forget(self) -> None:
+        """The store is out of reach: whatever we held may be somebody else's by now."""
+        self.epoch = None
+        self._last = None
+
+    def release(self) -> None:
+        """Give the lead up, so that another beat takes it within a second."""
+        if self.epoch is not None:
+            self.ledger.lead(self.holder, self.ttl_ms, release=True)
+            self.epoch = None
+
+    def steady(self, now_ms: int) -> bool:
+        """Whether the store's clock can be trusted to fire by; called once a tick with its time."""
+        monotonic = self.clock.monotonic()
+        if self._last is not None:
+            ahead = (now_ms - self._last[0]) - (monotonic - self._last[1]) * 1000
+            if ahead > JUMP_MS:
+                log.error("the store's clock jumped ahead by %.0f s; nothing is fired until it is steady", ahead / 1000)
+                self._held_since = monotonic
+        self._last = (now_ms, monotonic)
+        if self._held_since is not None and monotonic - self._held_since >= STEADY_SECONDS:
+            log.warning("the store's clock has been steady for %.0f s; firing again", STEADY_SECONDS)
+            self._held_since = None
+        return self._held_since is None

@@ -1,0 +1,165 @@
+"""Beat's scheduler: RedBeat's storage under our rules of leadership, commit and recovery.
+
+One tick: ask for the lead; fire what is due, batch by batch; sweep; then wait until the next due time, a wake-up
+call or the tick's length, whichever comes first. Whatever goes wrong, a tick returns: without the store one stands by
+and asks again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+from typing import Any
+
+import redis
+from celery import Celery
+from celery.beat import Scheduler as CeleryScheduler
+from kombu.exceptions import OperationalError
+from redbeat.schedulers import RedBeatScheduler
+
+from dkronpy.clock import SystemClock
+from dkronpy.deployment import deployment_of
+from dkronpy.dispatch.send import courier_for
+from dkronpy.dispatch.targets import Planner
+from dkronpy.errors import DkronpyError
+from dkronpy.node import Node
+from dkronpy.scheduler.due import DueReader
+from dkronpy.scheduler.entry import Entry
+from dkronpy.scheduler.farewell import Farewell
+from dkronpy.scheduler.leader import Leadership
+from dkronpy.scheduler.sweep import Sweep
+from dkronpy.scheduler.wakeup import WakeUp
+from dkronpy.store.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+
+OUTAGES = (redis.RedisError, OperationalError, OSError, DkronpyError)
+BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
+SWEEP_SECONDS = 1.0
+
+
+class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
+    """``celery beat -S dkronpy.scheduler:Scheduler``; ``dkronpy beat`` starts the same."""
+
+    Entry = Entry
+
+    def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
+        self.deployment = deployment_of(app)
+        settings = self.deployment.settings
+        self.clock = SystemClock()
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.stopping = threading.Event()
+        self._installed = False
+        self._failures = 0
+        self._complaint = ""
+        self._swept = 0.0
+        self._nodes: list[Node] = []
+        self._build(app, random.SystemRandom())
+        super().__init__(app, *args, **kwargs)
+        # RedBeat would take its own lock and die when it loses it; ours is `leader`
+        self.lock_key = None
+        self.max_interval = settings.tick.total_seconds()
+
+    def _build(self, app: Celery, rng: random.Random) -> None:
+        deployment, settings = self.deployment, self.deployment.settings
+        store, ledger = deployment.store, deployment.ledger
+        courier = courier_for(app, settings.broker_url, store.url)
+        planner = Planner(courier, rng, fired_by=self.holder)
+        self.leadership = Leadership(
+            ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
+        )
+        self.reader = DueReader(store, ledger, courier, planner, Quarantine(store), batch=settings.batch)
+        farewell = Farewell(store, ledger, deployment.jobs, deployment.results, planner)
+        self.sweeper = Sweep(store, ledger, courier, farewell, rng)
+        self.wake_up = WakeUp(store)
+
+    def setup_schedule(self) -> None:
+        """RedBeat installs the application's static entries here; ours does so once the store is there."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """One round; returns 0, since it has done its own waiting. It never raises for an outage."""
+        try:
+            wait = self._round()
+        except OUTAGES as error:
+            wait = self._outage(error)
+        else:
+            self._recovered()
+        if wait > 0 and not self.stopping.is_set():
+            self.wake_up.wait(wait, self.stopping)
+        return 0.0
+
+    def _round(self) -> float:
+        lead = self.leadership.ask()
+        if not lead.leading:
+            return float(min(self.max_interval, max(0.05, lead.ttl_ms / 1000)))
+        if not self._installed:
+            super().setup_schedule()
+            self._installed = True
+        self._refresh_nodes()
+        next_ms = None
+        if self.leadership.steady(lead.now_ms):
+            fired = self.reader.fire(lead.epoch, lead.now_ms, self._nodes)
+            self._send_plain(fired.plain)
+            if not fired.leading or fired.read >= self.reader.batch:
+                return 0.0
+            next_ms = fired.next_ms
+        if self._sweep_due():
+            if self.sweeper.run(lead.epoch, self._nodes):
+                return 0.0
+            self._swept = self.clock.monotonic()
+        return self._pause(next_ms)
+
+    def _refresh_nodes(self) -> None:
+        self._nodes = self.deployment.nodes.all()
+
+    def _sweep_due(self) -> bool:
+        return self.wake_up.called or self.clock.monotonic() - self._swept >= SWEEP_SECONDS
+
+    def _pause(self, next_ms: int | None) -> float:
+        now_ms = self.deployment.store.now_ms()
+        until_due = float("inf") if next_ms is None else (next_ms - now_ms) / 1000
+        return float(max(0.0, min(self.max_interval, until_due)))
+
+    def _send_plain(self, keys: tuple[str, ...]) -> None:
+        """Entries of the user's own tasks go out as RedBeat sends them; a broken one is set aside."""
+        for key in keys:
+            try:
+                entry = self.Entry.from_key(key, app=self.app)
+                self.maybe_due(entry, **self._maybe_due_kwargs)
+            except (redis.ConnectionError, redis.TimeoutError, OperationalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - RedBeat's own loop dies here, and with it every other job
+                self.reader.quarantine.entry(key, error)
+
+    def _outage(self, error: Exception) -> float:
+        """Say once what is wrong, stand by, and ask again at a growing pace."""
+        self.leadership.forget()
+        self.wake_up.reset()
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            log.error("standing by, the store at %s cannot be used: %s", self.deployment.store.where, error)
+        pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
+        self._failures += 1
+        return pause
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.warning("the store at %s works again", self.deployment.store.where)
+            self._failures, self._complaint = 0, ""
+
+    def close(self) -> None:
+        """Give up the lead and let the connections go."""
+        try:
+            self.leadership.release()
+        except OUTAGES as error:
+            log.warning("could not give up the lead: %s; it ends by itself", error)
+        self.wake_up.close()
+        CeleryScheduler.close(self)
+
+    @property
+    def info(self) -> str:
+        """What Celery's banner shows."""
+        return f"       . store -> {self.deployment.store.where}"

@@ -1,0 +1,81 @@
+"""The leader's upkeep: closes what died, sends what nobody took up, and sees ended runs off."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dkronpy.dispatch.courier import Courier
+from dkronpy.dispatch.targets import RESEND_MS
+from dkronpy.job import Job
+from dkronpy.job_json import decode_definition
+from dkronpy.node import Node
+from dkronpy.scheduler.farewell import Farewell
+from dkronpy.store.connection import Store
+from dkronpy.store.ledger import Due, Ledger
+
+log = logging.getLogger(__name__)
+
+BUDGET = 500
+"""The most executions one sweep looks at."""
+LONGEST_RESEND_MS = 60_000
+RETRY_WINDOW_MS = timedelta(hours=1) // timedelta(milliseconds=1)
+
+
+class Sweep:
+    """One pass over what is open and what has ended; each part is bounded."""
+
+    def __init__(self, store: Store, ledger: Ledger, courier: Courier, farewell: Farewell, rng: random.Random) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.courier = courier
+        self.farewell = farewell
+        self.rng = rng
+
+    def run(self, epoch: int, nodes: Sequence[Node]) -> bool:
+        """Sweep once; True when there is more to do right away. redis-py's errors pass through."""
+        now_ms, due, closed = self.ledger.reap(epoch, most=BUDGET, pause_ms=RESEND_MS, window_ms=RETRY_WINDOW_MS)
+        if closed:
+            log.info("closed %d executions that were lost or came too late", closed)
+        if due:
+            self._send(due, nodes)
+        more = self.farewell.run(now_ms, nodes)
+        return more or len(due) + closed >= BUDGET
+
+    def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
+        alive = {node.name for node in nodes if node.alive}
+        sends, after = [], []
+        for item in due:
+            node = item.node
+            if node not in alive:
+                node = self._another(item, nodes) or node
+            if not node:
+                continue  # nobody matches yet; it is looked at again until its start deadline
+            delivery = item.delivery + 1
+            queue, message = self.courier.enclose(item.id, delivery, item.job, node)
+            # a node that is merely busy has the message already: ask ever more seldom
+            pause = min(LONGEST_RESEND_MS, RESEND_MS * 2 ** min(delivery - 1, 10))
+            sends.append((item.id, item.delivery, node, queue, message, pause))
+            after.append((item.id, delivery, item.job, node))
+        codes = self.ledger.resend(sends)
+        self.courier.deliver([send for send, code in zip(after, codes, strict=True) if code == 1])
+
+    def _another(self, item: Due, nodes: Sequence[Node]) -> str:
+        """Another node for an execution whose node is gone (or was never found); '' where it is bound to its node."""
+        job = self._job(item.job)
+        if job is None or (job.on.every and item.node):
+            return ""
+        found = [node.name for node in job.on.matching(nodes)]
+        taken = {e.node for e in self.ledger.executions(self._siblings(item)) if e.id != item.id}
+        free = [name for name in found if name not in taken]
+        return self.rng.choice(free) if free else ""
+
+    def _siblings(self, item: Due) -> Sequence[str]:
+        run = self.ledger.run(item.run_id)
+        return run.execution_ids if run is not None else ()
+
+    def _job(self, name: str) -> Job | None:
+        body = self.store.client.hget(self.store.keys.entry(name), "job")
+        return None if body is None else decode_definition(body)

@@ -1,0 +1,131 @@
+"""Connections to Redis, the scripts on them, and one clear line when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
+from dkronpy.store.keys import Keys
+
+SCHEMES = ("redis", "rediss", "unix")
+CONNECT_TIMEOUT = 2.0
+SOCKET_TIMEOUT = 5.0
+
+
+def mask_url(url: str) -> str:
+    """The URL without its password."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+@contextmanager
+def store_errors(url: str) -> Iterator[None]:
+    """Turn what redis-py raises when Redis is away, or full, into one line that names the address."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise StoreUnavailableError(
+            f"cannot reach Redis at {mask_url(url)}: {error}",
+            hint="start one with `dkronpy up`, or look closer with `dkronpy doctor`",
+        ) from error
+
+
+def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Any:
+    """A client (bytes in, bytes out) that fails within seconds and never retries behind our back.
+
+    Raises ConfigError for a URL that is not Redis's. Untyped, since redis-py's types cannot tell bytes from str.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        raise ConfigError(f"store_url: {mask_url(url)!r} is not a Redis URL; accepted: {', '.join(SCHEMES)}://")
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        health_check_interval=5,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Scripts:
+    """The Lua steps, loaded once, each called by its file's name."""
+
+    def __init__(self, client: Any, keys: Keys) -> None:
+        folder = files("dkronpy.store.lua")
+        prelude = (folder / "record.lua").read_text()
+        self._prefixes = (keys.prefix, keys.redbeat)
+        self._scripts = {
+            path.name[:-4]: client.register_script(prelude + path.read_text())
+            for path in folder.iterdir()
+            if path.name.endswith(".lua") and path.name != "record.lua"
+        }
+
+    def call(self, step: str, *args: Any) -> Any:
+        """Run one step with its own arguments."""
+        return self._scripts[step](keys=(), args=(*self._prefixes, *args))
+
+
+class Store:
+    """One Redis: the client, the keys and the steps, as every service shares them."""
+
+    def __init__(self, url: str, keys: Keys | None = None, *, timeout: float = SOCKET_TIMEOUT) -> None:
+        self.url = url
+        self.keys = keys or Keys()
+        self.client = connect(url, timeout=timeout)
+        self.scripts = Scripts(self.client, self.keys)
+
+    @property
+    def where(self) -> str:
+        """The address, fit to be shown."""
+        return mask_url(self.url)
+
+    def now_ms(self) -> int:
+        """The store's own time, which decides."""
+        seconds, micros = self.client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def errors(self) -> Any:
+        """Context manager: StoreUnavailableError instead of redis-py's errors."""
+        return store_errors(self.url)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.client.close()
+
+
+def check_durability(store: Store, *, allow_volatile: bool) -> str:
+    """Say how durable the store is: ``D0`` volatile, ``D1`` append-only file, ``D2`` with fsync at every write.
+
+    Raises StoreRefusedError for a store that may forget or evict what it was told, unless allowed.
+    """
+    with store.errors():
+        persistence, memory = store.client.info("persistence"), store.client.info("memory")
+    wrong = []
+    if not int(persistence.get("aof_enabled", 0)):
+        wrong.append("the append-only file is off (`CONFIG SET appendonly yes`, and in its configuration file)")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        wrong.append(f"maxmemory-policy is {policy} (`CONFIG SET maxmemory-policy noeviction`)")
+    if not wrong:
+        try:
+            always = store.client.config_get("appendfsync").get("appendfsync") == "always"
+        except redis.ResponseError:  # an ACL may forbid CONFIG
+            always = False
+        return "D2" if always else "D1"
+    if not allow_volatile:
+        raise StoreRefusedError(
+            f"the store at {store.where} would lose runs: " + "; ".join(wrong),
+            hint="mend it, or pass --allow-volatile if losing runs is acceptable here",
+        )
+    return "D0"

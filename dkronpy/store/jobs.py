@@ -1,0 +1,208 @@
+"""The job store: definitions in RedBeat's entries, their revisions, and where each schedule stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from dkronpy.clock import from_ms
+from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.execution import run_id
+from dkronpy.job import Job
+from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
+from dkronpy.schedule import Schedule
+from dkronpy.store.connection import Store
+
+CARRIER_TASK = "dkronpy.run"
+REVISION_TTL_SECONDS = 7 * 24 * 3600
+
+
+class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition with where it stands. Times are milliseconds; ``due_ms`` is None where nothing is owed."""
+
+    job: Job
+    revision: int
+    anchor_ms: int
+    due_ms: int | None = None
+    source: str = ""
+    saved_ms: int = 0
+
+    def schedule(self) -> Schedule:
+        """The parsed schedule, with the phase that this job has had since it was first saved."""
+        return parsed(self.job, self.anchor_ms)
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a save did: ``created``, ``changed`` or ``unchanged``, and the revision that is in force now."""
+
+    what: str
+    revision: int
+
+
+def parsed(job: Job, anchor_ms: int) -> Schedule:
+    """The job's schedule with the phase of *anchor_ms*."""
+    return job.parsed_schedule(anchor=from_ms(anchor_ms))
+
+
+def score_of(due_ms: int | None) -> str:
+    """A due time as RedBeat's score: seconds, here with milliseconds, as text; '' for none."""
+    return "" if due_ms is None else f"{due_ms // 1000}.{due_ms % 1000:03d}"
+
+
+def ms_of(score: float) -> int:
+    """The due time of a score."""
+    return round(score * 1000)
+
+
+def redbeat_meta(moment: datetime | None, runs: int = 0) -> str:
+    """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
+    at: Any = None
+    if moment is not None:
+        at = {
+            "__type__": "datetime", "year": moment.year, "month": moment.month, "day": moment.day, "hour": moment.hour,
+            "minute": moment.minute, "second": moment.second, "microsecond": moment.microsecond, "timezone": "UTC",
+        }  # fmt: skip
+    return json.dumps({"last_run_at": at, "total_run_count": runs})
+
+
+def redbeat_definition(job: Job) -> str:
+    """RedBeat's ``definition`` of a job: the carrier task with our schedule type."""
+    schedule = {"__type__": "dkronpy", "text": job.schedule, "timezone": job.timezone}
+    definition = {
+        "name": job.name, "task": CARRIER_TASK, "args": [job.name], "kwargs": {}, "options": {},
+        "schedule": schedule, "enabled": job.enabled,
+    }  # fmt: skip
+    return json.dumps(definition)
+
+
+class Jobs:
+    """Definitions in and out of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def get(self, name: str) -> StoredJob:
+        """One job. Raises NotFoundError."""
+        found = self.many([name])
+        if not found:
+            raise NotFoundError(f"there is no job named {name!r}", hint="`dkronpy job list` names them all")
+        return found[0]
+
+    def names(self) -> list[str]:
+        """The names of all jobs, sorted."""
+        return sorted(name.decode() for name in self.store.client.smembers(self.store.keys.jobs))
+
+    def many(self, names: Sequence[str]) -> list[StoredJob]:
+        """Those of the named jobs that exist and can be read, in the same order; one round trip."""
+        keys = self.store.keys
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(keys.entry(name), "job", "rev", "anchor", "source", "saved_ms")
+                pipe.zscore(keys.schedule, keys.entry(name))
+            rows = pipe.execute()
+        return [_stored(row, score) for row, score in zip(rows[::2], rows[1::2], strict=True) if row[0]]
+
+    def all(self) -> list[StoredJob]:
+        """Every job, by name."""
+        return self.many(self.names())
+
+    def states(self, names: Sequence[str]) -> dict[str, JobState]:
+        """Counters, last outcomes, status, next due time and followers of jobs."""
+        keys = self.store.keys
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(keys.job_state(name))
+                pipe.zscore(keys.schedule, keys.entry(name))
+                pipe.smembers(keys.children(name))
+            rows = pipe.execute()
+        rows_by_name = zip(names, rows[::3], rows[1::3], rows[2::3], strict=True)
+        return {name: _state(row, score, children) for name, row, score, children in rows_by_name}
+
+    def save(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
+        """Store a definition that was checked before. Raises ConflictError when *revision* is not the one in force.
+
+        A due time that has passed and is not yet dispatched stays owed, under the new definition.
+        """
+        keys, client = self.store.keys, self.store.client
+        now_ms = self.store.now_ms()
+        old, old_anchor = client.hmget(keys.entry(job.name), "job", "anchor")
+        anchor_ms = int(old_anchor) if old_anchor else now_ms // 1000 * 1000
+        rescheduled = old is None or _timing(decode_definition(old)) != _timing(job)
+        due_ms = self._first_due(job, parsed(job, anchor_ms), now_ms) if rescheduled else None
+        parents = set(job.after)
+        for parent in parents:
+            client.sadd(keys.children(parent), job.name)
+        what, now_revision, _ = self.store.scripts.call(
+            "save",
+            job.name,
+            redbeat_definition(job),
+            encode_definition(job),
+            score_of(due_ms),
+            redbeat_meta(None),
+            source,
+            "" if revision is None else revision,
+            REVISION_TTL_SECONDS,
+            "1" if rescheduled else "0",
+            anchor_ms,
+        )
+        if what == b"conflict":
+            raise ConflictError(
+                f"job {job.name!r} is at revision {now_revision}, not {revision}: somebody changed it meanwhile",
+                hint="read it again, then save",
+            )
+        for parent in (set(decode_definition(old).after) if old else set()) - parents:
+            client.srem(keys.children(parent), job.name)
+        return Saved(what=what.decode(), revision=now_revision)
+
+    def delete(self, name: str) -> bool:
+        """Delete a definition; open runs of it go on. Returns whether there was one."""
+        for stored in self.many([name]):
+            for parent in stored.job.after:
+                self.store.client.srem(self.store.keys.children(parent), name)
+        return bool(self.store.scripts.call("delete", name, REVISION_TTL_SECONDS))
+
+    def _first_due(self, job: Job, schedule: Schedule, now_ms: int) -> int | None:
+        if not job.enabled:
+            return None
+        due_ms = schedule.first_ms(now_ms)
+        if due_ms is not None and due_ms <= now_ms and self._fired(job.name, due_ms):
+            return schedule.next_ms(now_ms)
+        return due_ms
+
+    def _fired(self, name: str, due_ms: int) -> bool:
+        return bool(self.store.client.exists(self.store.keys.run(run_id(name, due_ms))))
+
+
+def _timing(job: Job) -> tuple[Any, ...]:
+    return (job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at, job.gap, job.overlap)
+
+
+def _stored(row: Sequence[bytes | None], score: float | None) -> StoredJob:
+    body, rev, anchor, source, saved = row
+    return StoredJob(
+        job=decode_definition(body or b""),
+        revision=int(rev or 0),
+        anchor_ms=int(anchor or 0),
+        due_ms=None if score is None else ms_of(score),
+        source=(source or b"").decode(),
+        saved_ms=int(saved or 0),
+    )
+
+
+def _state(row: dict[bytes, bytes], score: float | None, children: set[bytes]) -> JobState:
+    def moment(name: bytes) -> str | None:
+        return go_time(int(row[name])) if row.get(name) else None
+
+    return JobState(
+        success_count=int(row.get(b"success_count", 0)),
+        error_count=int(row.get(b"error_count", 0)),
+        last_success=moment(b"last_success_ms"),
+        last_error=moment(b"last_error_ms"),
+        status=row.get(b"status", b"").decode(),
+        next=NEVER if score is None else go_time(ms_of(score)),
+        dependent_jobs=tuple(sorted(child.decode() for child in children)),
+    )

@@ -1,0 +1,147 @@
+"""Every Redis key that dkronpy uses, and for each family what bounds it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The names of all keys under two prefixes: ours and RedBeat's.
+
+    Lua gets ``prefix`` and ``redbeat`` and builds the same names (``lua/record.lua``).
+    """
+
+    prefix: str = "dkronpy:"
+    redbeat: str = "redbeat:"
+
+    @property
+    def schedule(self) -> str:
+        """Sorted set: entry key → next due time in seconds (RedBeat's)."""
+        return self.redbeat + ":schedule"
+
+    def entry(self, job: str) -> str:
+        """Hash: RedBeat's ``definition`` and ``meta``; ours ``job``, ``rev``, ``anchor``, ``saved_ms``, ``source``."""
+        return self.redbeat + job
+
+    def job_of(self, entry_key: str) -> str:
+        """The job's name out of its entry key."""
+        return entry_key[len(self.redbeat) :]
+
+    @property
+    def jobs(self) -> str:
+        """Set: the names of all our jobs."""
+        return self.prefix + "jobs"
+
+    def job_state(self, job: str) -> str:
+        """Hash: counters, last outcomes and status of a job."""
+        return f"{self.prefix}job:{job}"
+
+    def job_runs(self, job: str) -> str:
+        """Sorted set: run id → due time in ms; trimmed to the history limit."""
+        return f"{self.prefix}job:{job}:runs"
+
+    def job_active(self, job: str) -> str:
+        """Set: executions of a job that are not settled."""
+        return f"{self.prefix}job:{job}:active"
+
+    def children(self, job: str) -> str:
+        """Set: the jobs that follow this one."""
+        return f"{self.prefix}job:{job}:children"
+
+    def definition(self, job: str, revision: int) -> str:
+        """String: an earlier revision of a definition, kept while runs of it may still be open."""
+        return f"{self.prefix}def:{job}:{revision}"
+
+    def run(self, run_id: str) -> str:
+        """Hash: a run."""
+        return f"{self.prefix}run:{run_id}"
+
+    def execution(self, execution_id: str) -> str:
+        """Hash: an execution with its attempts."""
+        return f"{self.prefix}exec:{execution_id}"
+
+    def output(self, execution_id: str, attempt: int) -> str:
+        """Stream: the live output of an attempt."""
+        return f"{self.prefix}out:{execution_id}:{attempt}"
+
+    @property
+    def open(self) -> str:
+        """Sorted set: each execution that is not settled → when it must next be looked at, in ms."""
+        return self.prefix + "open"
+
+    @property
+    def done(self) -> str:
+        """Sorted set: each run that ended and awaits the leader's last rites → not before, in ms."""
+        return self.prefix + "done"
+
+    @property
+    def runs(self) -> str:
+        """Sorted set: recent runs of all jobs → fired at, in ms; trimmed."""
+        return self.prefix + "runs"
+
+    @property
+    def events(self) -> str:
+        """Stream: every change of state; trimmed."""
+        return self.prefix + "events"
+
+    @property
+    def token(self) -> str:
+        """Counter: the last fencing token."""
+        return self.prefix + "token"
+
+    @property
+    def leader(self) -> str:
+        """Hash with expiry: who leads, since when, with which epoch."""
+        return self.prefix + "leader"
+
+    @property
+    def epoch(self) -> str:
+        """Counter: the last epoch of leadership."""
+        return self.prefix + "epoch"
+
+    def node(self, name: str) -> str:
+        """Hash with expiry: what a node's agent last reported."""
+        return f"{self.prefix}node:{name}"
+
+    @property
+    def nodes(self) -> str:
+        """Sorted set: node name → last heartbeat in ms."""
+        return self.prefix + "nodes"
+
+    @property
+    def quarantine(self) -> str:
+        """Hash: malformed entries and messages, by key → what was wrong; capped."""
+        return self.prefix + "quarantine"
+
+    @property
+    def wake(self) -> str:
+        """Channel: something is due sooner than beat thinks."""
+        return self.prefix + "wake"
+
+    def control(self, node: str) -> str:
+        """Channel: orders for one node's agent."""
+        return f"{self.prefix}control:{node}"
+
+
+def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pattern[str], ...]:
+    """The families that may live without an expiry, because something else bounds them.
+
+    By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
+    By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
+    By the number of nodes: nodes, and Celery's queues and bindings. Records of open executions end with them.
+    """
+    p, r = re.escape(prefix), re.escape(redbeat)
+    families = (
+        rf"{r}.*",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine)",
+        rf"{p}job:.*",
+        r"_kombu\.binding\..*",
+        r"dkronpy\.node\..*",
+        r"unacked.*",
+    )
+    return tuple(re.compile(f"^(?:{family})$") for family in families)
+
+
+BOUNDED = bounded()

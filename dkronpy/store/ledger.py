@@ -1,0 +1,327 @@
+"""The ledger: the live state of runs, executions and attempts, changed only by atomic steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dkronpy.execution import Attempt, Execution, Run
+from dkronpy.store.connection import Store
+
+_pack = msgspec.msgpack.Encoder().encode
+# cmsgpack, inside Redis, predates msgpack's type for bytes: everything travels as text
+RECORD_TTL_MS = 6 * 3600 * 1000
+"""How long the ledger keeps a settled record; the results backend keeps it longer."""
+
+
+class Lead(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``lead`` answered: who leads, under which epoch, and the store's time in ms."""
+
+    leading: bool
+    epoch: int
+    now_ms: int
+    holder: str
+    ttl_ms: int
+
+
+class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution to be written: its id, node ('' if none was found yet), and the message for its queue."""
+
+    id: str
+    node: str
+    start_by_ms: int
+    look_ms: int
+    queue: str = ""
+    message: bytes = b""
+    max_attempts: int = 1
+    mode: str = "at_most_once"
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be written: either with executions, or skipped with its reason."""
+
+    id: str
+    due_ms: int
+    trigger: str = "schedule"
+    decision: str = "fire"
+    reason: str = ""
+    message: str = ""
+    fired_by: str = ""
+    until_ms: int = 0
+    count: int = 1
+    extra: Mapping[str, str] = {}
+    executions: tuple[ExecutionPlan, ...] = ()
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """What one job's due times become: the runs, and where its schedule stands afterwards.
+
+    ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
+    """
+
+    job: str
+    revision: int
+    runs: tuple[RunPlan, ...]
+    expected: str = ""
+    following: str = ""
+    meta: str = ""
+    forbid: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A granted claim: the token to report with and the definition to run."""
+
+    execution: Execution
+    token: int
+    attempt: int
+    max_attempts: int
+    now_ms: int
+    definition: bytes | None
+    extra: Mapping[str, str] = {}
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A queued execution that needs a message."""
+
+    id: str
+    delivery: int
+    node: str
+    run_id: str
+    job: str
+    attempt: int
+
+
+class Ledger:
+    """The atomic steps, typed. Every call is one round trip; redis-py's errors pass through."""
+
+    def __init__(self, store: Store, *, history: int = 100, record_ttl_ms: int = RECORD_TTL_MS) -> None:
+        self.store = store
+        self.history = history
+        self.record_ttl_ms = record_ttl_ms
+
+    def lead(self, holder: str, ttl_ms: int, *, release: bool = False) -> Lead:
+        """Take or keep the leadership, or give it up."""
+        leading, epoch, now, who, ttl = self._call("lead", holder, ttl_ms, "release" if release else "take")
+        return Lead(leading=bool(leading), epoch=epoch, now_ms=now, holder=who.decode(), ttl_ms=ttl)
+
+    def fire(self, firings: Sequence[Firing], *, epoch: int | None) -> tuple[int, list[int]]:
+        """Write due times as runs. *epoch* is None for runs by hand. Codes are those of ``fire.lua``."""
+        items = [_pack(_firing(firing)) for firing in firings]
+        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, *items)
+        return now, codes
+
+    def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:
+        """Ask whether to start; a Claim means yes, a text says why not."""
+        answer = self._call("claim", execution_id, delivery, node, holder, lease_ms, self.record_ttl_ms)
+        if answer[0] != b"ok":
+            return str(answer[0].decode())
+        fields = _pairs(answer[4])
+        extra = {name[2:]: value for name, value in fields.items() if name.startswith("x.")}
+        return Claim(
+            execution=_execution(execution_id, fields),
+            token=answer[1],
+            attempt=answer[2],
+            max_attempts=int(fields.get("max_attempts", 1)),
+            now_ms=answer[3],
+            definition=answer[5],
+            extra=extra,
+        )
+
+    def renew(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:
+        """Extend leases; for each: 1 go on, 2 cancel, 0 no longer ours."""
+        if not held:
+            return []
+        _, codes = self._call("renew", lease_ms, *(part for pair in held for part in pair))
+        return list(codes)
+
+    def finish(
+        self,
+        execution_id: str,
+        token: int,
+        *,
+        success: bool,
+        reason: str = "",
+        message: str = "",
+        exit_code: int | None = None,
+        pause_ms: int | None = None,
+    ) -> tuple[str, str]:
+        """Report the end of an attempt: what happened (``finish.lua`` names the words) and the run's state."""
+        happened, state, _ = self._call(
+            "finish",
+            execution_id,
+            token,
+            "success" if success else "failed",
+            reason,
+            message,
+            "" if exit_code is None else exit_code,
+            "" if pause_ms is None else pause_ms,
+            self.record_ttl_ms,
+        )
+        return happened.decode(), state.decode()
+
+    def reap(self, epoch: int, *, most: int, pause_ms: int, window_ms: int) -> tuple[int, list[Due], int]:
+        """Close what died, and name what must be sent: (now, to send, how many were closed)."""
+        now, rows, closed = self._call("reap", epoch, most, pause_ms, window_ms, self.record_ttl_ms)
+        due = [
+            Due(
+                id=r[0].decode(),
+                delivery=r[1],
+                node=r[2].decode(),
+                run_id=r[3].decode(),
+                job=r[4].decode(),
+                attempt=r[5],
+            )
+            for r in rows
+        ]
+        return now, due, closed
+
+    def resend(self, sends: Iterable[tuple[str, int, str, str, bytes, int]]) -> list[int]:
+        """For each (execution, delivery read, node, queue, message, look again in ms): 1 sent, 0 it has moved on."""
+        args = [part for send in sends for part in send]
+        return list(self._call("resend", *args)[1]) if args else []
+
+    def cancel(self, execution_ids: Sequence[str], who: str) -> list[str]:
+        """Cancel executions: 'ended', 'told', or the state each was in already."""
+        _, words = self._call("cancel", who, self.record_ttl_ms, *execution_ids)
+        return [word.decode() for word in words]
+
+    def execution(self, execution_id: str) -> Execution | None:
+        """One execution as it stands, without output."""
+        fields = self._hash(self.store.keys.execution(execution_id))
+        return _execution(execution_id, fields) if fields else None
+
+    def run(self, run_id: str) -> Run | None:
+        """One run as it stands."""
+        fields = self._hash(self.store.keys.run(run_id))
+        return _run(run_id, fields) if fields else None
+
+    def runs(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs that are still known of those named, in the same order."""
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for run_id in run_ids:
+                pipe.hgetall(self.store.keys.run(run_id))
+            rows = pipe.execute()
+        return [_run(run_id, _text(row)) for run_id, row in zip(run_ids, rows, strict=True) if row]
+
+    def executions(self, execution_ids: Sequence[str]) -> list[Execution]:
+        """The executions that are still known of those named, in the same order."""
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for execution_id in execution_ids:
+                pipe.hgetall(self.store.keys.execution(execution_id))
+            rows = pipe.execute()
+        return [_execution(name, _text(row)) for name, row in zip(execution_ids, rows, strict=True) if row]
+
+    def recent_runs(self, job: str | None = None, limit: int = 50) -> list[Run]:
+        """The newest runs of one job, or of all."""
+        keys = self.store.keys
+        index = keys.runs if job is None else keys.job_runs(job)
+        return self.runs([run_id.decode() for run_id in self.store.client.zrevrange(index, 0, limit - 1)])
+
+    def _call(self, step: str, *args: Any) -> Any:
+        return self.store.scripts.call(step, *args)
+
+    def _hash(self, key: str) -> dict[str, str]:
+        return _text(self.store.client.hgetall(key))
+
+
+def _firing(firing: Firing) -> list[Any]:
+    runs = [_run_row(run, firing.revision) for run in firing.runs]
+    revision = str(firing.revision)
+    return [firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs]
+
+
+def _run_row(run: RunPlan, revision: int) -> list[Any]:
+    fields: list[Any] = [
+        "due_ms", str(run.due_ms), "trigger", run.trigger, "fired_by", run.fired_by, "revision", str(revision),
+        "message", run.message, "count", str(run.count), "until_ms", str(run.until_ms),
+        "executions", " ".join(e.id for e in run.executions),
+    ]  # fmt: skip
+    executions = [
+        [e.id, _execution_fields(run, e), str(e.look_ms), e.queue, e.message.decode()] for e in run.executions
+    ]
+    return [run.id, str(run.due_ms), run.decision, run.reason, fields, executions]
+
+
+def _execution_fields(run: RunPlan, plan: ExecutionPlan) -> list[str]:
+    fields = [
+        "due_ms", str(run.due_ms), "trigger", run.trigger, "node", plan.node, "attempt", "0",
+        "delivery", "1" if plan.message else "0", "start_by_ms", str(plan.start_by_ms),
+        "max_attempts", str(plan.max_attempts), "mode", plan.mode,
+    ]  # fmt: skip
+    for name, value in run.extra.items():
+        fields += ["x." + name, value]
+    return fields
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
+    texts = [part.decode("utf-8", "replace") for part in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _text(row: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {key.decode(): value.decode("utf-8", "replace") for key, value in row.items()}
+
+
+def _number(fields: Mapping[str, str], name: str) -> int:
+    return int(fields.get(name) or 0)
+
+
+def _execution(execution_id: str, fields: Mapping[str, str]) -> Execution:
+    last = _number(fields, "attempt")
+    return Execution(
+        id=execution_id,
+        run_id=fields["run"],
+        job=fields["job"],
+        node=fields.get("node", ""),
+        due_ms=_number(fields, "due_ms"),
+        trigger=fields.get("trigger", "schedule"),
+        state=fields["state"],
+        reason=fields.get("reason", ""),
+        message=fields.get("message", ""),
+        delivery=_number(fields, "delivery"),
+        attempt=last,
+        queued_ms=_number(fields, "queued_ms"),
+        started_ms=_number(fields, "started_ms"),
+        finished_ms=_number(fields, "finished_ms"),
+        cancel=fields.get("cancel") == "1",
+        amended=fields.get("amended") == "1",
+        attempts=tuple(_attempt(number, fields) for number in range(1, last + 1)),
+    )
+
+
+def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
+    a = f"a{number}."
+    code = fields.get(a + "exit_code", "")
+    return Attempt(
+        number=number,
+        node=fields.get(a + "node", ""),
+        token=_number(fields, a + "token"),
+        started_ms=_number(fields, a + "started_ms"),
+        finished_ms=_number(fields, a + "finished_ms"),
+        state=fields.get(a + "state", "running"),
+        reason=fields.get(a + "reason", ""),
+        message=fields.get(a + "message", ""),
+        exit_code=int(code) if code else None,
+    )
+
+
+def _run(run_id: str, fields: Mapping[str, str]) -> Run:
+    return Run(
+        id=run_id,
+        job=fields["job"],
+        due_ms=_number(fields, "due_ms"),
+        trigger=fields.get("trigger", "schedule"),
+        state=fields.get("state", "running"),
+        reason=fields.get("reason", ""),
+        message=fields.get("message", ""),
+        fired_ms=_number(fields, "fired_ms"),
+        fired_by=fields.get("fired_by", ""),
+        decision=fields.get("decision", "fire"),
+        revision=_number(fields, "revision"),
+        finished_ms=_number(fields, "finished_ms"),
+        until_ms=_number(fields, "until_ms"),
+        count=int(fields.get("count", 1)),
+        execution_ids=tuple(fields.get("executions", "").split()),
+    )

@@ -1,0 +1,1 @@
+"""The atomic steps of the store, a file each."""

@@ -1,0 +1,32 @@
+-- The holder of an execution's last token reports how the attempt ended. A replay is harmless.
+-- ARGV: execution, token, 'success' | 'failed', reason, message, exit code or '', pause before a retry in ms or '', record ttl in ms.
+-- Returns {what happened, run state or '', now}: 'closed', 'retry', 'again', 'amended', 'fenced', 'gone'.
+local id, token, state, reason, message, exit_code = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local pause, ttl = ARGV[9], tonumber(ARGV[10])
+local now = now_ms()
+local key = P .. 'exec:' .. id
+local e = redis.call('HMGET', key, 'state', 'token', 'attempt', 'max_attempts', 'cancel', 'run', 'job', 'node')
+
+if not e[1] then return { 'gone', '', now } end
+if e[2] ~= token then
+  redis.call('HINCRBY', key, 'fenced', 1)
+  event('fenced', 'execution', id, 'job', e[7], 'token', token, 'state', state, 'at', int(now))
+  return { 'fenced', '', now }
+end
+local a = 'a' .. e[3] .. '.'
+if e[1] ~= 'lost' and redis.call('HGET', key, a .. 'state') ~= 'running' then return { 'again', '', now } end
+
+redis.call('HSET', key, a .. 'state', state, a .. 'reason', reason, a .. 'message', message, a .. 'exit_code', exit_code,
+  a .. 'finished_ms', int(now))
+if e[1] == 'lost' then
+  redis.call('HSET', key, 'amended', 1)
+  return { 'amended', close(id, state, reason, message, now, ttl), now }
+end
+if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1' then
+  redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message)
+  redis.call('ZADD', P .. 'open', int(now + tonumber(pause)), id)
+  event('retry', 'execution', id, 'run', e[6], 'job', e[7], 'node', e[8], 'attempt', e[3], 'reason', reason,
+    'pause_ms', pause, 'at', int(now))
+  return { 'retry', '', now }
+end
+return { 'closed', close(id, state, reason, message, now, ttl), now }

@@ -1,0 +1,78 @@
+-- Shared by every step that changes the ledger: names of keys, the clock, and how a record is closed.
+-- ARGV[1] is our prefix, ARGV[2] RedBeat's; each step's own arguments start at ARGV[3].
+
+local P, R = ARGV[1], ARGV[2]
+local EVENTS_KEPT, RUNS_KEPT = 10000, 10000
+local LOST_TTL = 7 * 24 * 3600 * 1000
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Lua prints large numbers with an exponent; ids and times must stay whole.
+local function int(n) return string.format('%d', n) end
+
+local function event(kind, ...)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', kind, ...)
+end
+
+local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
+
+-- A job that was deleted meanwhile must not come back as a hash of counters.
+local function count(job, state, by, now)
+  local key = P .. 'job:' .. job
+  if redis.call('EXISTS', key) == 0 then return end
+  redis.call('HINCRBY', key, COUNTER[state], by)
+  if by > 0 and state == 'success' then redis.call('HSET', key, 'last_success_ms', int(now)) end
+  if by > 0 and (state == 'failed' or state == 'lost') then redis.call('HSET', key, 'last_error_ms', int(now)) end
+end
+
+-- The state of a run follows from how many of its executions ended how.
+local function run_state(run_key)
+  local n = redis.call('HMGET', run_key, 'n_success', 'n_failed', 'n_skipped', 'n_lost')
+  local success, failed, skipped, lost = tonumber(n[1] or 0), tonumber(n[2] or 0), tonumber(n[3] or 0), tonumber(n[4] or 0)
+  if success + failed + lost == 0 then return 'skipped' end
+  if failed + lost == 0 and skipped == 0 then return 'success' end
+  if success > 0 then return 'partially_failed' end
+  if failed > 0 then return 'failed' end
+  return 'lost'
+end
+
+-- A run ends when the last of its executions does; its job then shows the run's state.
+local function settle_run(run_id, job, reason, message, now, ttl)
+  local key = P .. 'run:' .. run_id
+  local state = run_state(key)
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
+  redis.call('PEXPIRE', key, state == 'lost' and LOST_TTL or ttl)
+  redis.call('ZADD', P .. 'done', int(now), run_id)
+  if redis.call('EXISTS', P .. 'job:' .. job) == 1 then
+    redis.call('HSET', P .. 'job:' .. job, 'status', state, 'last_run', run_id)
+  end
+  event('run', 'run', run_id, 'job', job, 'state', state, 'reason', reason, 'at', int(now))
+  return state
+end
+
+-- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
+local function close(id, state, reason, message, now, ttl)
+  local key = P .. 'exec:' .. id
+  local e = redis.call('HMGET', key, 'run', 'job', 'node', 'state', 'attempt')
+  local run_id, job, before = e[1], e[2], e[4]
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
+  redis.call('PEXPIRE', key, state == 'lost' and LOST_TTL or ttl)
+  redis.call('ZREM', P .. 'open', id)
+  redis.call('SREM', P .. 'job:' .. job .. ':active', id)
+  count(job, state, 1, now)
+  event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[3] or '', 'state', state, 'reason', reason,
+    'attempt', e[5] or '0', 'at', int(now))
+  local run_key = P .. 'run:' .. run_id
+  redis.call('HINCRBY', run_key, 'n_' .. state, 1)
+  if before == 'lost' then  -- amended: the run was settled before
+    count(job, 'lost', -1, now)
+    redis.call('HINCRBY', run_key, 'n_lost', -1)
+    if tonumber(redis.call('HGET', run_key, 'open') or 0) > 0 then return '' end
+  elseif redis.call('HINCRBY', run_key, 'open', -1) > 0 then
+    return ''
+  end
+  return settle_run(run_id, job, reason, message, now, ttl)
+end

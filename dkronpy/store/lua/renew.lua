@@ -1,0 +1,15 @@
+-- An agent extends all its leases in one call and learns what to stop.
+-- ARGV: lease in ms, then execution, token, execution, token, ... Returns {now, a code each}: 1 go on; 2 cancel; 0 no longer yours.
+local lease = tonumber(ARGV[3])
+local now = now_ms()
+local codes = {}
+for i = 4, #ARGV, 2 do
+  local e = redis.call('HMGET', P .. 'exec:' .. ARGV[i], 'state', 'token', 'cancel')
+  local code = 0
+  if e[1] == 'running' and e[2] == ARGV[i + 1] then
+    redis.call('ZADD', P .. 'open', 'XX', int(now + lease), ARGV[i])
+    code = e[3] == '1' and 2 or 1
+  end
+  codes[#codes + 1] = code
+end
+return { now, codes }

@@ -1,0 +1,136 @@
+"""Live output: a stream of chunks an attempt, head and tail kept, readable while it grows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import redis
+
+from dkronpy.execution import Output
+from dkronpy.store.connection import Store
+
+TTL_SECONDS = 3600
+"""How long the stream outlives its last chunk; by then the results backend has the output."""
+CHUNK = 16 * 1024
+
+
+class OutputWriter:
+    """Writes one attempt's output; at most ``limit`` bytes are kept, half of them head, half tail."""
+
+    def __init__(self, store: Store, execution_id: str, attempt: int, limit: int) -> None:
+        self._client = store.client
+        self._key = store.keys.output(execution_id, attempt)
+        self._head_room = limit // 2
+        self._tail_limit = limit - limit // 2
+        self._head = bytearray()
+        self._tail: deque[tuple[bytes, bytes]] = deque()
+        self._tail_size = 0
+        self._size = 0
+
+    def write(self, data: bytes, *, stream: bool = True) -> bool:
+        """Append bytes: one round trip however many chunks they make; none at all without *stream*.
+
+        Returns False when the store did not take them; they are kept for the record all the same.
+        """
+        if not data:
+            return True
+        adds, dropped = self._plan(data)
+        ids: list[bytes] = [b""] * len(adds)
+        try:
+            if not stream:
+                return False
+            with self._client.pipeline(transaction=False) as pipe:
+                for offset, chunk in adds:
+                    pipe.xadd(self._key, {"o": offset, "d": chunk})
+                if dropped:
+                    pipe.xdel(self._key, *dropped)
+                pipe.expire(self._key, TTL_SECONDS)
+                ids = pipe.execute()[: len(adds)]
+        except redis.RedisError:
+            return False
+        finally:
+            for (offset, chunk), entry_id in zip(adds, ids, strict=True):
+                if offset >= self._head_room:
+                    self._tail.append((entry_id, chunk))
+        return True
+
+    def _plan(self, data: bytes) -> tuple[list[tuple[int, bytes]], list[bytes]]:
+        adds: list[tuple[int, bytes]] = []
+        room = self._head_room - len(self._head)
+        if room > 0:
+            part = data[:room]
+            adds.append((self._size, part))
+            self._head += part
+            self._size += len(part)
+            data = data[room:]
+        if len(data) > self._tail_limit:  # what would be dropped at once never travels
+            self._size += len(data) - self._tail_limit
+            data = data[-self._tail_limit :]
+        for start in range(0, len(data), CHUNK):
+            part = data[start : start + CHUNK]
+            adds.append((self._size, part))
+            self._size += len(part)
+            self._tail_size += len(part)
+        return adds, self._trim()
+
+    def _trim(self) -> list[bytes]:
+        dropped: list[bytes] = []
+        while self._tail and self._tail_size - len(self._tail[0][1]) >= self._tail_limit:
+            entry_id, chunk = self._tail.popleft()
+            self._tail_size -= len(chunk)
+            if entry_id:
+                dropped.append(entry_id)
+        return dropped
+
+    def end(self) -> None:
+        """Say that nothing more will come, to those who follow."""
+        with suppress(redis.RedisError), self._client.pipeline(transaction=False) as pipe:
+            pipe.xadd(self._key, {"end": 1, "o": self._size})
+            pipe.expire(self._key, TTL_SECONDS)
+            pipe.execute()
+
+    def output(self) -> Output:
+        """What is kept, for the record."""
+        tail = b"".join(chunk for _, chunk in self._tail)[-self._tail_limit :] if self._tail_limit else b""
+        return Output(head=bytes(self._head), tail=tail, size=self._size)
+
+
+def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
+    """What the stream of an attempt holds now; None where there is no stream (any more)."""
+    rows = store.client.xrange(store.keys.output(execution_id, attempt))
+    if not rows:
+        return None
+    head, tail, size = bytearray(), bytearray(), 0
+    for _, fields in rows:
+        offset = int(fields[b"o"])
+        chunk = fields.get(b"d", b"")
+        if offset == len(head) and not tail:
+            head += chunk
+        else:
+            tail += chunk
+        size = max(size, offset + len(chunk))
+    return Output(head=bytes(head), tail=bytes(tail), size=size)
+
+
+def follow_output(
+    store: Store, execution_id: str, attempt: int, *, block_ms: int = 1000
+) -> Iterator[tuple[int, bytes] | None]:
+    """Replay an attempt's output, then follow it: (offset, bytes) a chunk, None whenever nothing came for a while.
+
+    Ends when the attempt's output has ended.
+    """
+    key = store.keys.output(execution_id, attempt)
+    last: Any = "0"
+    while True:
+        answer = store.client.xread({key: last}, count=200, block=block_ms)
+        if not answer:
+            yield None
+            continue
+        for entry_id, fields in answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]:
+            last = entry_id
+            if b"end" in fields:
+                return
+            yield int(fields[b"o"]), fields[b"d"]

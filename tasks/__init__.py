@@ -1,0 +1,1 @@
+"""The Celery tasks, thin: each hands its message to the core."""

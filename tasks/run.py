@@ -1,0 +1,26 @@
+"""The carrier: the one message that beat sends. It names an execution; everything else is in the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+
+from dkronpy.agent.service import agent_of
+from dkronpy.dispatch.send import CARRIER_TASK
+
+
+class ExecutionFailedError(Exception):
+    """The execution did not succeed; raised so that Celery's events and Flower show it as failed."""
+
+
+@shared_task(bind=True, name=CARRIER_TASK, ignore_result=True, acks_late=False, throws=(ExecutionFailedError,))
+def run(self: Any, execution_id: str, delivery: int) -> str:
+    """Run an execution if the ledger says so; returns what became of it.
+
+    Raises ExecutionFailedError with the reason when it failed. The outcome itself is already on record by then.
+    """
+    ran = agent_of(self.app).runner.run(execution_id, delivery)
+    if ran.state == "failed":
+        raise ExecutionFailedError(f"{ran.reason}: {ran.message}" if ran.message else ran.reason)
+    return ran.state if ran.state == "success" else f"not run: {ran.reason}"
