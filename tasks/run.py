@@ -14,7 +14,9 @@ class ExecutionFailedError(Exception):
     """The execution did not succeed; raised so that Celery's events and Flower show it as failed."""
 
 
-@shared_task(bind=True, name=CARRIER_TASK, ignore_result=True, acks_late=False, throws=(ExecutionFailedError,))
+@shared_task(  # type: ignore[untyped-decorator]  # no types there
+    bind=True, name=CARRIER_TASK, ignore_result=True, acks_late=False, throws=(ExecutionFailedError,)
+)
 def run(self: Any, execution_id: str, delivery: int) -> str:
     """Run an execution if the ledger says so; returns what became of it.
 
