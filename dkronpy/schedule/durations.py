@@ -90,7 +90,7 @@ def _from_text(value: str, field: str) -> timedelta:
     whole = _BARE.fullmatch(bare)
     nanos = Decimal(bare) * _UNITS["s"] if whole else _sum_parts(bare, value, field)
     try:
-        return timedelta(microseconds=int(nanos // 1000))
+        return timedelta(microseconds=int(nanos) // 1000)
     except OverflowError:
         raise DurationError(f"{field}: {value!r} is more than a duration can hold") from None
 

@@ -1,6 +1,7 @@
 """A cron that looks at its clock every single second or minute: slow, plain, and the judge of the fast one.
 
-It shares nothing with the code it judges: fields are sets of numbers, days are asked of ``datetime``, zones of ``zoneinfo``.
+It shares nothing with the code it judges: fields are sets of numbers, days are asked of ``datetime``, zones of
+``zoneinfo``.
 """
 
 from __future__ import annotations
