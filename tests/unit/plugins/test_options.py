@@ -40,12 +40,7 @@ TEXT = st.text(max_size=20)
 SECRETS = st.builds(Secret, st.text("abc/", min_size=1, max_size=5))
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT
-    | SECRETS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT | SECRETS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
@@ -134,9 +129,7 @@ def test_every_problem_is_named_with_key_value_and_what_is_accepted() -> None:
     )
     assert found["executor_config.isFragile"].value == "maybe"
     assert "1h30m" in found["executor_config.patience"].message
-    assert (
-        found["executor_config.hold"].message == "unsupported memory unit: PB (supported: B, KB, MB, GB, TB)"
-    )
+    assert found["executor_config.hold"].message == "unsupported memory unit: PB (supported: B, KB, MB, GB, TB)"
     assert found["executor_config.speed"].hint == "did you mean 'fast'?"
     assert found["executor_config.lables"].hint == "did you mean 'labels'?"
     assert found["executor_config.parcel"].message == "parcel is missing"

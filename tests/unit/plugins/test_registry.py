@@ -14,6 +14,7 @@ import pytest
 import dkronpy.plugins
 from dkronpy.errors import PluginError
 from dkronpy.plugins import registry
+from dkronpy.plugins.options import describe
 
 ROOT = Path(dkronpy.plugins.__file__).parents[2]
 
@@ -65,6 +66,7 @@ def ask(site: Path, code: str) -> Any:
 import json, sys
 from dkronpy.errors import PluginError
 from dkronpy.plugins import registry
+from dkronpy.plugins.options import describe
 def refusal(call, *args):
     try:
         return repr(call(*args))
@@ -74,9 +76,7 @@ def refusal(call, *args):
 print(json.dumps(answer))
 """
     env = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -141,3 +141,18 @@ def test_an_optional_package_that_is_missing_names_the_extra() -> None:
 def test_class_names_that_no_executor_has_are_refused() -> None:
     with pytest.raises(PluginError, match="no executor's options are called 'Pigeon'"):
         registry.options_by_class_name("Pigeon")
+
+
+def test_our_own_executors_come_in_by_the_same_door() -> None:
+    assert {"http", "python", "shell"} <= set(registry.executor_names())
+    assert registry.options_by_class_name("Shell") is registry.options_type("shell")
+    assert registry.options_by_class_name("Http") is registry.options_type("http")
+    call = registry.options_by_class_name("Python")("tasks.cleanup:purge", 90)
+    assert isinstance(call, registry.options_type("python"))
+    assert [registry.options_type(name).plugin for name in ("http", "python", "shell")] == ["http", "python", "shell"]
+
+
+def test_every_option_of_ours_is_documented() -> None:
+    for name in ("http", "python", "shell"):
+        bare = [entry.name for entry in describe(registry.options_type(name)) if not entry.description]
+        assert bare == [], name
