@@ -8,6 +8,8 @@ stranger's plugin stands beside ours.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,3 +86,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _always(name: str) -> property:
+    """A public name that a module of the package bears too: importing that module must not hide it."""
+    return property(lambda _package: __getattr__(name), lambda _package, _module: None)
+
+
+class _Package(ModuleType):
+    job = _always("job")
+    secret = _always("secret")
+
+
+sys.modules[__name__].__class__ = _Package

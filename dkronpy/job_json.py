@@ -125,9 +125,9 @@ def decode_job(data: bytes | str | Mapping[str, Any]) -> tuple[Job, JobState]:
     Raises ConfigError for what is not JSON, InvalidError that names every value of a wrong type. What a
     job has to be like beyond that is for ``Job.check``.
     """
-    fields = data if isinstance(data, Mapping) else _parsed(data)
+    fields = _parsed(data) if isinstance(data, (bytes, str)) else data
     if not isinstance(fields, Mapping):
-        raise ConfigError(f"a job is a JSON object, not {_json_type(fields)}")
+        raise ConfigError(f"a job is a JSON object, not {json_type(fields)}")
     given = {str(key).lower(): value for key, value in fields.items() if value is not None}
     problems = [problem for name, value in given.items() for problem in _type_problems(name, value)]
     if not problems:
@@ -221,7 +221,7 @@ def _type_problems(name: str, value: Any) -> list[Problem]:
     if name in _SHAPES:
         wanted, fits = _SHAPES[name]
         if not fits(value):
-            return [Problem(name, value, f"{wanted} is needed, not {_json_type(value)}")]
+            return [Problem(name, value, f"{wanted} is needed, not {json_type(value)}")]
     if isinstance(value, dict) and name in ("on", "retry"):
         keys = ("count", "nodes") if name == "on" else ("max", *_RETRY_KEYS)
         hints = {"tags": "tags stand beside 'on', in 'tags'"}
@@ -302,7 +302,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }  # fmt: skip
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """What a JSON value is, as people say it, with the value itself."""
     names = {
         str: "text",
         bool: "true or false",

@@ -9,7 +9,7 @@ import pytest
 from dkronpy.errors import InvalidError
 from dkronpy.job import Job, Run
 from dkronpy.job_check import propose_name
-from dkronpy.node import Target, all_nodes, any_node
+from dkronpy.node import Target, any_node
 from dkronpy.retry import Retry
 from dkronpy.schedule import cron, every, manual
 
@@ -170,7 +170,7 @@ def test_every_problem_is_named_at_once() -> None:
         ("retry", {"retry": Retry(1, delay="soon")}, "delay 'soon' is not a duration"),
         ("retry", {"retry": "3"}, "neither a number of retries"),
         ("on", {"on": any_node(count=0)}, "0 nodes"),
-        ("on", {"on": all_nodes(shard=3)}, "tag 'shard' is 3; tags are text"),
+        ("on", {"on": Target(tags={"shard": 3})}, "tag 'shard' is 3; tags are text"),  # type: ignore[dict-item]
         ("delivery", {"delivery": "exactly_once"}, "at_most_once, at_least_once"),
         ("on_lease_loss", {"on_lease_loss": "kil"}, "did you mean 'kill'?"),
         ("overlap", {"overlap": "firs"}, "did you mean 'first'?"),

@@ -1,0 +1,75 @@
+"""What can only be checked with plugins or other jobs at hand: executor options, duplicates, parents,
+cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from dkronpy.errors import InvalidError, PluginError, Problem
+from dkronpy.job import Job, Run
+from dkronpy.plugins.options import Options
+from dkronpy.plugins.registry import options_type
+from dkronpy.schedule.problems import did_you_mean
+
+
+def check_executor(job: Job) -> list[Problem]:
+    """Every problem of what *job* runs: an executor that does not exist, options that it would refuse."""
+    if isinstance(job.run, Options):
+        return job.run.problems()
+    if not isinstance(job.run, Run):
+        return [Problem("run", job.run, f"{job.run!r} is nothing that can be run", "run=Shell('...'), for one")]
+    if not job.executor:
+        return [Problem("run", "", "the job has nothing to run", "run=Shell('...'), for one")]
+    try:
+        options_type(job.executor).from_config(job.executor_config, job=job.name)
+    except PluginError as error:
+        return [Problem("executor", job.executor, str(error), error.hint)]
+    except InvalidError as error:
+        return list(error.problems)
+    return []
+
+
+def full_check(job: Job) -> list[Problem]:
+    """Everything that is wrong with *job* by itself, its executor's options included."""
+    return [*job.check(), *check_executor(job)]
+
+
+def duplicates(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
+    """The index of every job whose name an earlier one has, with the index of the first of that name."""
+    first: dict[str, int] = {}
+    for index, job in enumerate(jobs):
+        if job.name and first.setdefault(job.name, index) != index:
+            yield index, first[job.name]
+
+
+def unknown_parents(jobs: Iterable[Job], others: Iterable[str] = ()) -> Iterator[tuple[int, Problem]]:
+    """The index of every job that follows one that does not exist; *others* are names that exist
+    elsewhere.
+    """
+    jobs = list(jobs)
+    names = {job.name for job in jobs} | set(others)
+    for index, job in enumerate(jobs):
+        for parent in job.after:
+            if isinstance(parent, str) and parent not in names:
+                hint = did_you_mean(parent, names)
+                yield index, Problem("after", parent, f"no job named {parent!r}", hint)
+
+
+def cycles(jobs: Iterable[Job]) -> Iterator[tuple[str, Problem]]:
+    """Every ring of jobs that wait for one another, with the name of its first job."""
+    graph = {job.name: {parent for parent in job.after if parent != job.name} for job in jobs}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            ring: list[str] = error.args[1][:0:-1]  # it begins and ends with the same job; a parent precedes its child
+            start = ring.index(min(ring))
+            ring = [*ring[start:], *ring[: start + 1]]
+            path = " after ".join(ring)
+            yield ring[0], Problem("after", ring[1], f"the jobs wait for one another: {path}")
+            for name in ring:
+                graph.pop(name, None)
+        else:
+            return
