@@ -36,9 +36,7 @@ def redis_server() -> Iterator[StoreServer]:
 @pytest.fixture(params=["redis", "valkey"])
 def any_store_server(request: pytest.FixtureRequest) -> StoreServer:
     """The test runs once on Redis and once on Valkey."""
-    server: StoreServer = request.getfixturevalue(
-        {"redis": "redis_server", "valkey": "store_server"}[request.param]
-    )
+    server: StoreServer = request.getfixturevalue({"redis": "redis_server", "valkey": "store_server"}[request.param])
     return server
 
 
@@ -81,9 +79,7 @@ def key_bounds(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("unbounded_keys") is None:
         for client in clients:
             loose = keys_without_bound(client)
-            assert not loose, (
-                f"keys that nothing bounds (give them an expiry, or see dkronpy.store.keys): {loose[:20]}"
-            )
+            assert not loose, f"keys that nothing bounds (give them an expiry, or see dkronpy.store.keys): {loose[:20]}"
 
 
 def keys_without_bound(client: redis.Redis) -> list[str]:
@@ -92,7 +88,5 @@ def keys_without_bound(client: redis.Redis) -> list[str]:
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.ttl(key)
-    names = [
-        key.decode(errors="replace") for key, ttl in zip(keys, pipeline.execute(), strict=True) if ttl == -1
-    ]
+    names = [key.decode(errors="replace") for key, ttl in zip(keys, pipeline.execute(), strict=True) if ttl == -1]
     return sorted(name for name in names if not any(family.match(name) for family in BOUNDED))

@@ -54,9 +54,7 @@ def store_binary(kind: Kind) -> Path:
         return Path(get_binary_path())
     found = shutil.which("redis-server")
     if found is None:
-        raise AssertionError(
-            "no redis-server on PATH; ./scripts/test installs it (Debian package redis-server)"
-        )
+        raise AssertionError("no redis-server on PATH; ./scripts/test installs it (Debian package redis-server)")
     return Path(found)
 
 
@@ -248,9 +246,7 @@ class Spawned:
             wait_until(settled, timeout=timeout, description=f"the process prints {text!r}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output}") from None
-        assert text in self.output, (
-            f"ended with {self.process.returncode} without printing {text!r}:\n{self.output}"
-        )
+        assert text in self.output, f"ended with {self.process.returncode} without printing {text!r}:\n{self.output}"
         return self.output
 
     def wait(self, timeout: float = 20.0) -> int:
