@@ -406,6 +406,15 @@ def test_a_post_is_never_sent_twice(server: HttpServer, send: Send) -> None:
     assert len(server.requests) == 2
 
 
+def test_a_post_does_not_go_over_a_connection_that_was_idle_for_long(
+    server: HttpServer, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dkronpy.executors._exchange._FRESH", 0.0)
+    assert send(Http(f"{server.url}/deaf", "POST"))[0].success
+    assert send(Http(f"{server.url}/deaf", "POST"))[0].success
+    assert server.connections == 2
+
+
 def test_many_at_once_share_a_bounded_pool(server: HttpServer, executor: HttpExecutor) -> None:
     outcomes: list[Outcome] = []
 
