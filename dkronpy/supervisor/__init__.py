@@ -1,0 +1,1 @@
+"""What `dkronpy up` is made of: a store of its own, the roles as child processes, their health, their progress."""
