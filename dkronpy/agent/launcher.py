@@ -43,6 +43,7 @@ class Launcher:
         self._helper: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._children: set[ChildProcess] = set()
+        self._stopped = False
 
     @property
     def alive(self) -> bool:
@@ -62,25 +63,30 @@ class Launcher:
         Raises HelperError when it cannot be started.
         """
         with self._lock:
+            self._stopped = False
             self._ensure_helper()
 
     def launch(self, command: Command, *, keep_background: bool = False) -> ChildProcess:
         """Start *command* behind a shim of its own; returns once its child was forked.
 
         A command that cannot begin (not found, no such directory or user) ends with ``spawn_failed``. With
-        *keep_background*, what the command has left running when it ends is let be. Raises HelperError.
+        *keep_background*, what the command has left running when it ends is let be.
+
+        Raises HelperError where no command can be started: after ``stop``, or for want of descriptors.
         """
-        for _ in range(2):
-            child = self._request(command, keep_background=keep_background)
-            if child is not None:
-                with self._lock:
-                    self._children = {known for known in self._children if not known.closed} | {child}
-                return child
+        try:
+            for _ in range(2):
+                child = self._request(command, keep_background=keep_background)
+                if child is not None:
+                    return child
+        except OSError as exc:
+            raise HelperError(f"the agent cannot start a command: {exc}") from exc
         raise HelperError("the helper process dies as soon as it is asked to start a command")
 
     def stop(self, grace: timedelta) -> None:
-        """End what runs (reason ``shutdown``, TERM, and KILL after *grace*), and then the helper."""
+        """End what runs (reason ``shutdown``, TERM, and KILL after *grace*), and then the helper; refuse launches."""
         with self._lock:
+            self._stopped = True
             children, self._children = self._children, set()
         for child in children:
             child.kill("shutdown", grace)
@@ -114,6 +120,8 @@ class Launcher:
             child.close()
             raise
         if begun:
+            with self._lock:
+                self._children = {known for known in self._children if not known.closed} | {child}
             return child
         child.close()
         return None
@@ -129,6 +137,8 @@ class Launcher:
         return True
 
     def _ensure_helper(self) -> socket.socket:
+        if self._stopped:
+            raise HelperError("no command is started any more: the agent is stopping")
         if self._socket is not None and self.alive:
             return self._socket
         self._drop_helper(0)
@@ -146,7 +156,9 @@ class Launcher:
         self._socket = ours
         ready = b""
         with suppress(ConnectionResetError):
-            if select.select([ours], [], [], _START_SECONDS)[0]:
+            poller = select.poll()
+            poller.register(ours, select.POLLIN)
+            if poller.poll(_START_SECONDS * 1000):
                 ready = ours.recv(PACKET_BYTES)
         if not ready:
             self._drop_helper(0)

@@ -23,7 +23,7 @@ import msgspec
 from dkronpy.agent import process_linux
 from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Launch, Prepared, send_message
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
-from dkronpy.agent.shim import Shim
+from dkronpy.agent.shim import STUCK_STATUS, Shim, cannot_fork
 from dkronpy.plugins.executor import Command, Exit
 
 _MAX_FDS = 4
@@ -83,10 +83,10 @@ class Helper:
                 command = msgspec.msgpack.decode(file.read(), type=Command)
             shim = Shim(control, launch, command, self._pid)
             pid = os.fork()
-        except (OSError, msgspec.MsgspecError) as exc:
-            failure = f"the node cannot start this command: {exc}"
-            send_message(control, Ended(exit=Exit(reason="spawn_failed", message=failure)))
-            control.close()
+        except OSError as exc:
+            self._refuse(control, cannot_fork(exc))
+        except msgspec.MsgspecError as exc:
+            self._refuse(control, Exit(reason="spawn_failed", message=f"this is not a command: {exc}"))
         else:
             if pid == 0:
                 self._run_shim(shim, fds)
@@ -94,6 +94,11 @@ class Helper:
         for fd in fds[1:]:
             os.close(fd)
         return True
+
+    @staticmethod
+    def _refuse(control: socket.socket, ended: Exit) -> None:
+        send_message(control, Ended(exit=ended))
+        control.close()
 
     def _run_shim(self, shim: Shim, fds: list[int]) -> None:
         """In the forked process: be the shim, and end."""
@@ -121,10 +126,9 @@ class Helper:
         control = self._shims.pop(pid, None)
         if control is None:  # left behind by a shim that was killed
             return
-        if status != 0:
+        if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
             gone = self._sweep()
             message = "the shim that guarded the command was killed; what it had started was ended"
-            # Where the shim itself has said how it ended, this comes second and is not read.
             send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
         control.close()
 

@@ -69,7 +69,11 @@ class Shim:
         process_linux.signal_on_parent_death(signal.SIGTERM)
         if os.getppid() != self._helper or not send_message(self._control, Prepared()):
             return 0
-        report = self._start(stdin, output)
+        try:
+            report = self._start(stdin, output)
+        except OSError as exc:
+            send_message(self._control, Ended(exit=cannot_fork(exc)))
+            return 0
         send_message(self._control, Started(pid=self._child))
         self._watch(wakeup, report)
         send_message(self._control, Ended(exit=self._describe()))
@@ -231,6 +235,11 @@ class Shim:
         self._control.close()
         while not self._tree_empty and signal.SIGTERM not in os.read(wakeup, 4096):
             self._reap()
+
+
+def cannot_fork(exc: OSError) -> Exit:
+    """The end of a command that never began because the node is at a limit of processes or memory."""
+    return Exit(reason="spawn_failed", message=f"the node cannot start another process: {exc.strerror}")
 
 
 def _open_wakeup() -> int:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from dkronpy.agent.launcher import Launcher
+import pytest
+
+from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.process_tree import list_descendants
-from tests.support import wait_until
+from tests.support import ROOT, wait_until
 
 from .conftest import Finished, MakeCommand, finish
 
@@ -68,3 +72,38 @@ def test_failed_launches_leave_no_descriptor(launcher: Launcher, command: MakeCo
         finish(launcher.launch(command("no-such-program")))
         finish(launcher.launch(command("true", mem_limit="much")))
     assert open_descriptors() == before
+
+
+def test_a_stopped_launcher_refuses_to_launch(launcher: Launcher, command: MakeCommand) -> None:
+    launcher.stop(timedelta(0))
+    with pytest.raises(HelperError, match="the agent is stopping"):
+        launcher.launch(command("true"))
+    launcher.start()
+    assert finish(launcher.launch(command("true")))[1].code == 0
+
+
+def test_an_agent_out_of_descriptors_says_so() -> None:
+    program = """
+import resource
+from datetime import timedelta
+from dkronpy.agent.launcher import Command, HelperError, Launcher
+launcher = Launcher()
+launcher.start()
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+try:
+    launcher.launch(Command(argv=("true",)))
+except HelperError as exc:
+    print(exc)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+with launcher.launch(Command(argv=("/bin/true",))) as child:
+    print(child.wait().code)
+launcher.stop(timedelta(0))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30
+    )
+    assert ended.stdout.splitlines() == [
+        "the agent cannot start a command: [Errno 24] Too many open files",
+        "0",
+    ], ended.stderr
