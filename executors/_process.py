@@ -24,6 +24,7 @@ from dkronpy.plugins.values import (
     shown,
 )
 
+_OURS = "DKRONPY_"
 _NAME = re.compile(r"[^=\0]+")
 _SHELL_STATUS = {
     126: "the command was found and cannot be executed",
@@ -39,6 +40,8 @@ def read_env(value: Any) -> dict[str, Any]:
     for name, content in table.items():
         if not _NAME.fullmatch(name):
             raise Rejected(f"{shown(name)} cannot be the name of a variable: it is empty, or holds = or NUL")
+        if name.startswith(_OURS):
+            raise Rejected(f"{name} cannot be given: the variables {_OURS}* are set by the node")
         if isinstance(content, str) and "\0" in content:
             raise Rejected(f"the value of {name} holds a NUL character, which no program can be given")
     return table

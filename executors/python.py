@@ -100,13 +100,6 @@ class PythonExecutor(Executor[PythonCall]):
                     args=options.args,
                     kwargs=options.kwargs,
                     env=context.environment({**texts(options.env), "ENV_JOB_NAME": context.job}),
-                    context=_run_context(context),
                 )
             )
         )
-
-
-def _run_context(context: ExecutionContext) -> dict[str, Any]:
-    """What the child makes a ``RunContext`` of; its ``cancelled`` event is made there."""
-    names = [name for name in RunContext.__struct_fields__ if name not in {"cancelled", "due"}]
-    return {"due": context.due.isoformat(), **{name: getattr(context, name) for name in names}}

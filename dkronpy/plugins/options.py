@@ -61,7 +61,7 @@ class Options(msgspec.Struct, frozen=True):
         """The options that a job's ``executor_config`` stands for.
 
         Takes Dkron's keys with string values, and our keys with typed values. None and ``""`` mean that
-        the key is not given, as Dkron's web UI sends it.
+        the key is not given, as Dkron's web UI sends it; only where any JSON is taken is ``""`` a value.
 
         Raises InvalidError that names every problem as ``executor_config.<key>``; *job* is its subject.
         """
@@ -124,11 +124,9 @@ def _read_config(cls: type[Options], config: Mapping[str, Any]) -> tuple[dict[st
         if (name := names.get(key)) is None:
             accepted = "accepted: " + ", ".join(hints)
             problems.append(
-                Problem(
-                    PREFIX + str(key), value, "there is no such option; " + accepted, did_you_mean(key, names)
-                )
+                Problem(PREFIX + str(key), value, "there is no such option; " + accepted, did_you_mean(key, names))
             )
-        elif value is None or value == "":
+        elif value is None or (value == "" and not _takes_anything(hints[name])):
             continue
         elif name in values:
             problems.append(Problem(PREFIX + key, value, f"{key} and {name} are the same option; give one"))
@@ -138,6 +136,10 @@ def _read_config(cls: type[Options], config: Mapping[str, Any]) -> tuple[dict[st
             except Rejected as error:
                 problems.append(Problem(PREFIX + key, value, error.message, error.hint))
     return values, problems
+
+
+def _takes_anything(hint: Any) -> bool:
+    return getattr(hint, "__origin__", hint) is Any
 
 
 @functools.cache

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dkronpy.agent.launcher import Launcher
 
 _HALF = 128_000
-_KEPT = ("PATH", "HOME", "LANG")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 _MASK = b"***"
 
 
@@ -134,20 +134,24 @@ class ExecutorHarness:
     def environment(self, extra: dict[str, str]) -> dict[str, str]:
         """A job's environment: PATH, HOME and LANG of this process, ``DKRONPY_*``, and *extra*."""
         own = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        run = {"JOB": self.job, "NODE": self.node, "RUN_ID": self.run_id, "EXECUTION_ID": self.execution_id}
-        run |= {"ATTEMPT": str(self.attempt), "TOKEN": str(self.token), "DUE": self.due.isoformat()}
-        return own | {f"DKRONPY_{name}": value for name, value in run.items()} | extra
+        facts = self._facts() | {"fencing_token": self.token}
+        del facts["token"]
+        return own | {f"DKRONPY_{name.upper()}": str(value) for name, value in facts.items()} | extra
 
     def spawn(self, command: Command) -> Exit:
         """Run *command* behind the real shim."""
         limits = [limit for limit in (command.timeout, self._left()) if limit is not None]
-        if limits:
-            command = msgspec.structs.replace(command, timeout=min(limits))
-        with self._started_launcher().launch(command) as child:
+        ready = msgspec.structs.replace(command, timeout=min(limits, default=None), context=self._facts())
+        with self._started_launcher().launch(ready) as child:
             self.on_cancel(child.kill)
             while chunk := child.read():
                 self.write(chunk)
             return child.wait()
+
+    def _facts(self) -> dict[str, Any]:
+        """What a callable's ``RunContext`` and the variables of a job are made of."""
+        names = ("job", "node", "run_id", "execution_id", "attempt", "token")
+        return {"due": self.due.isoformat(), **{name: getattr(self, name) for name in names}}
 
     def _left(self) -> timedelta | None:
         left = self.remaining()

@@ -37,6 +37,12 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
         with self.server.lock:
             self.server.connections += 1
+            self.server.open += 1
+
+    def finish(self) -> None:
+        super().finish()
+        with self.server.lock:
+            self.server.open -= 1
 
     def handle(self) -> None:
         try:
@@ -177,7 +183,7 @@ class HttpServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.noticed = threading.Condition()
         self.requests: list[dict[str, Any]] = []
-        self.connections = 0
+        self.connections = self.open = 0
         self.stopping = threading.Event()
         self.proceed = threading.Event()
         self._tls = tls

@@ -415,21 +415,22 @@ def test_a_post_does_not_go_over_a_connection_that_was_idle_for_long(
     assert server.connections == 2
 
 
-def test_many_at_once_share_a_bounded_pool(server: HttpServer, executor: HttpExecutor) -> None:
+def test_many_at_once_leave_a_bounded_pool(server: HttpServer, executor: HttpExecutor) -> None:
     outcomes: list[Outcome] = []
 
     def ask() -> None:
-        for _ in range(5):
-            outcome, _ = ExecutorHarness().run(executor, Http(f"{server.url}/status/200"))
-            outcomes.append(outcome)
+        outcomes.append(ExecutorHarness().run(executor, Http(f"{server.url}/pieces"))[0])
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for thread in threads:
         thread.start()
+    wait_until(lambda: len(server.requests) == 16, description="all have asked at the same time")
+    server.proceed.set()
     for thread in threads:
         thread.join()
-    assert len(outcomes) == 80
-    assert all(outcome.success for outcome in outcomes)
+    assert [outcome.success for outcome in outcomes] == [True] * 16
+    assert server.connections == 16
+    wait_until(lambda: server.open == 8, description="eight connections are kept, the others closed")
 
 
 # TLS

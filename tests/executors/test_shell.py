@@ -120,7 +120,7 @@ def test_the_environment_is_clean(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     lines = dict(line.split("=", 1) for line in run(options)[1].decode().splitlines())
     assert lines["ENV_JOB_NAME"] == lines["DKRONPY_JOB"] == "report"
     assert lines["DKRONPY_EXECUTION_ID"] == "report@2026-11-23T02:30:00.000Z.0"
-    assert lines["DKRONPY_TOKEN"] == "7"
+    assert lines["DKRONPY_FENCING_TOKEN"] == "7"
     assert lines["WITH_COMMA"] == "a,b"
     assert lines["DB_URL"] == "***", "the value arrives, and is masked in the output"
     assert lines["PATH"] == os.environ["PATH"]
@@ -272,6 +272,7 @@ def test_100_mb_of_output_do_not_stay_in_memory(run: Run, harness: ExecutorHarne
         ({"command": "ls", "env": "A=1,2"}, "env", '"2" has no ='),
         ({"command": "ls", "env": {"A=B": "1"}}, "env", "name of a variable"),
         ({"command": "ls", "env": {"A": "x\x00"}}, "env", "NUL"),
+        ({"command": "ls", "env": {"DKRONPY_EXECUTION_ID": "x"}}, "env", "are set by the node"),
         ({"command": "ls", "timeout": "10 parsecs"}, "timeout", "is not a duration"),
         ({"command": "ls", "timeout": "-1s"}, "timeout", "below zero"),
         ({"command": "ls", "mem_limit": "5PB"}, "mem_limit", "unsupported memory unit: PB (supported: B, KB"),
