@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ from dkronpy.plugins.executor import Outcome
 from dkronpy.secret import Secret, secret
 from dkronpy.testing.harness import ExecutorHarness
 from tests.executors.servers import Authority, HttpServer
-from tests.support import free_port, wait_until
+from tests.support import ROOT, free_port, wait_until
 
 
 @pytest.fixture
@@ -594,3 +596,11 @@ def resident() -> int:
 def open_files() -> int:
     """How many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_checking_options_does_not_cost_the_import_of_requests() -> None:
+    code = (
+        "import sys; from dkronpy.executors.http import Http; print('requests' in sys.modules, Http('x').problems()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("False executor_config.url: "), done.stderr
