@@ -178,7 +178,8 @@ class Client:
 
     def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
         """Replay an attempt's output, then follow it to its end: (offset, bytes); None when nothing came."""
-        return follow_output(self.deployment.store, execution_id, attempt)
+        with self.deployment.store.errors():
+            yield from follow_output(self.deployment.store, execution_id, attempt)
 
     # answers
 
@@ -215,6 +216,12 @@ class Client:
         with self.deployment.store.errors():
             return self.deployment.nodes.all()
 
+    def forget_node(self, name: str) -> None:
+        """Drop a node that is gone for good, with what waits in its queue. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            if not self.deployment.nodes.forget(name):
+                raise NotFoundError(f"there is no node {name!r}", hint="`dkronpy node list` names them all")
+
     def status(self) -> Status:
         """The deployment at a glance."""
         store, keys = self.deployment.store, self.deployment.store.keys
@@ -244,7 +251,8 @@ class Client:
         store = self.deployment.store
         last: str | bytes = after
         if after == "$":
-            newest = store.client.xrevrange(store.keys.events, count=1)
+            with store.errors():
+                newest = store.client.xrevrange(store.keys.events, count=1)
             last = newest[0][0] if newest else "0"
         while True:
             with store.errors():

@@ -1,0 +1,154 @@
+"""Follows the output of executions: replays what there is, goes on with what comes, ends when it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from dkronpy.cli.failure import say
+from dkronpy.cli.output import write_bytes
+from dkronpy.errors import DkronpyError, NotFoundError
+
+if TYPE_CHECKING:
+    from dkronpy.client import Client
+    from dkronpy.execution import Execution
+
+PAUSE_SECONDS = 0.1
+JOIN_SECONDS = 3.0
+_lock = threading.Lock()
+
+
+class Sink:
+    """Standard output for one execution: bytes pass as they are; with a *label* each line bears it."""
+
+    def __init__(self, label: str = "") -> None:
+        self._label = label.encode()
+        self._in_line = False
+
+    def write(self, data: bytes) -> None:
+        """Put bytes out at once."""
+        if data:
+            with _lock:
+                write_bytes(self._labelled(data) if self._label else data)
+
+    def cut(self, count: int) -> None:
+        """Say, beside the data, that some of it is missing here."""
+        with _lock:
+            say(f"[... {count:,} bytes left out ...]")
+
+    def _labelled(self, data: bytes) -> bytes:
+        lines = data.splitlines(keepends=True)
+        first = b"" if self._in_line else self._label
+        self._in_line = not lines[-1].endswith(b"\n")
+        return first + self._label.join(lines)
+
+
+class Follower:
+    """Prints the executions of a run as they go, each in a thread of its own, until they end or ``stop`` is called.
+
+    With *retries* an execution is followed through all its attempts, from the latest on; otherwise through one.
+    """
+
+    def __init__(self, client: Client, run: str, *, attempt: int | None = None, retries: bool = True) -> None:
+        self.client = client
+        self.run = run
+        self._only = attempt
+        self._retries = retries
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._error: Exception | None = None
+
+    def start(self, executions: Iterable[Execution]) -> None:
+        """Begin with these executions; several have their lines marked with their nodes' names."""
+        executions = list(executions)
+        width = max((len(one.node) for one in executions), default=0)
+        for one in executions:
+            label = f"{one.node or one.id.rpartition('.')[2]:{width}} | " if len(executions) > 1 else ""
+            thread = threading.Thread(target=self._follow, args=(one.id, Sink(label)), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether everything was printed to its end within *seconds*. Raises what a thread ran into."""
+        for thread in self._threads:
+            thread.join(seconds)
+            if thread.is_alive():
+                return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def stop(self) -> None:
+        """Print nothing more."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(JOIN_SECONDS)
+
+    def _follow(self, execution_id: str, sink: Sink) -> None:
+        try:
+            for number in self._attempts(execution_id):
+                self._attempt(execution_id, number, sink)
+        except (DkronpyError, OSError) as error:
+            self._error = error
+            self._stopping.set()
+
+    def _attempts(self, execution_id: str) -> Iterator[int]:
+        """The attempts to print: the one asked for, or the latest and, with retries, those that come after it."""
+        shown = 0
+        while not self._stopping.is_set():
+            execution = self._execution(execution_id)
+            wanted = self._only or (shown + 1 if shown else execution.attempt)
+            if wanted and execution.attempt >= wanted:
+                yield wanted
+                shown = wanted
+                if self._only or not self._retries:
+                    return
+            elif execution.terminal:
+                return
+            else:
+                self._stopping.wait(PAUSE_SECONDS)
+
+    def _attempt(self, execution_id: str, number: int, sink: Sink) -> None:
+        if not self._runs(execution_id, number):
+            print_output(self.client, self._execution(execution_id), number, sink)
+            return
+        printed, over = 0, False
+        for piece in self.client.follow(execution_id, number):
+            if self._stopping.is_set():
+                return
+            if piece is not None:
+                offset, data = piece
+                if offset > printed:
+                    sink.cut(offset - printed)
+                sink.write(data)
+                printed = offset + len(data)
+            elif over:
+                return  # its node died and wrote no end
+            else:
+                over = not self._runs(execution_id, number)
+
+    def _runs(self, execution_id: str, number: int) -> bool:
+        execution = self._execution(execution_id)
+        return execution.attempt == number and execution.state == "running"
+
+    def _execution(self, execution_id: str) -> Execution:
+        for execution in self.client.run(self.run).executions:
+            if execution.id == execution_id:
+                return execution
+        raise NotFoundError(f"there is no execution {execution_id!r} any more")
+
+
+def print_output(
+    client: Client, execution: Execution, attempt: int | None, sink: Sink, *, tail: int | None = None
+) -> None:
+    """Print what an attempt has printed so far, or its last *tail* lines; a cut in the middle is said."""
+    output = client.output(execution, attempt)
+    if tail is not None:
+        kept = output.tail if output.omitted > 0 else output.head + output.tail
+        sink.write(b"".join(kept.splitlines(keepends=True)[-tail:]) if tail else b"")
+        return
+    sink.write(output.head)
+    if output.omitted > 0:
+        sink.cut(output.omitted)
+    sink.write(output.tail)

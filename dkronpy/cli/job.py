@@ -1,0 +1,185 @@
+"""`dkronpy job`: the definitions as they are stored."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dkronpy.cli.failure import say
+from dkronpy.cli.output import Column, Printer, data_options, write, write_json
+from dkronpy.cli.session import Session, command, group, pass_session
+from dkronpy.cli.times import read_moment
+from dkronpy.clock import to_ms
+
+if TYPE_CHECKING:
+    from dkronpy.client import JobView
+
+COLUMNS = (
+    Column(name="name"),
+    Column(name="schedule"),
+    Column(name="timezone", title="ZONE", wide=True),
+    Column(name="executor"),
+    Column(name="on", wide=True),
+    Column(name="enabled", kind="truth"),
+    Column(name="next", kind="time"),
+    Column(name="status", kind="state"),
+    Column(name="successes", title="OK"),
+    Column(name="errors"),
+    Column(name="last_success", kind="time", wide=True),
+    Column(name="last_error", kind="time", wide=True),
+    Column(name="after", kind="list", wide=True),
+    Column(name="source", wide=True),
+    Column(name="revision", title="REV", wide=True),
+)
+
+
+@group()
+def job() -> None:
+    """List, show, delete, toggle jobs."""
+
+
+@command(
+    name="list",
+    short_help="List the jobs.",
+    example="""
+    dkronpy job list
+    dkronpy job list -o wide --time local
+    dkronpy job list --executor shell -o name
+    """,
+)
+@click.option("--executor", metavar="NAME", help="Only jobs of this executor.")
+@click.option("--failing", is_flag=True, help="Only jobs whose last run failed.")
+@click.option("--disabled", is_flag=True, help="Only jobs that are disabled.")
+@data_options()
+@pass_session
+def list_command(session: Session, executor: str | None, failing: bool, disabled: bool, printer: Printer) -> None:
+    """List the jobs with their next due time and how they went."""
+    views = session.client.jobs()
+    rows = [
+        row_of(view)
+        for view in views
+        if (executor is None or view.job.executor == executor)
+        and (not failing or is_failing(view))
+        and (not disabled or not view.job.enabled)
+    ]
+    printer.rows(
+        COLUMNS, rows, nothing="no such job" if views else "no jobs yet; `dkronpy apply` saves those of config/"
+    )
+
+
+@command(
+    name="show",
+    short_help="Show one job.",
+    example="""
+    dkronpy job show backup
+    dkronpy job show backup -o json
+    """,
+)
+@click.argument("name")
+@data_options("local")
+@pass_session
+def show(session: Session, name: str, printer: Printer) -> None:
+    """Show one job; with -o json as Dkron writes it, so that its clients read it."""
+    from dkronpy.job_json import encode_job
+
+    view = session.client.job(name)
+    definition = encode_job(view.job, view.state)
+    if printer.format == "json" and not printer.chosen:
+        write_json(definition)
+        return
+    row = {**row_of(view), "config": definition["executor_config"], **_policies(definition)}
+    extra = tuple(Column(name=key) for key in row if key not in {column.name for column in COLUMNS})
+    printer.record((*COLUMNS, *extra), row)
+
+
+@command(
+    name="delete",
+    short_help="Delete a job.",
+    example="""
+    dkronpy job delete backup
+    dkronpy job delete backup --yes
+    """,
+)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def delete(session: Session, name: str, yes: bool) -> None:
+    """Delete a job; its open runs go on, and its history stays for as long as it is kept."""
+    session.client.job(name)
+    confirm(f"delete job {name}?", yes=yes)
+    session.client.delete_job(name)
+    write(f"{name} deleted\n")
+
+
+@command(name="toggle", short_help="Disable an enabled job, or the reverse.", example="dkronpy job toggle backup")
+@click.argument("name")
+@pass_session
+def toggle(session: Session, name: str) -> None:
+    """Disable an enabled job, or enable a disabled one."""
+    after = session.client.toggle_job(name)
+    write(f"{name} {'enabled' if after.enabled else 'disabled'}\n")
+
+
+for verb in (list_command, show, delete, toggle):
+    job.add_command(verb)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; without a terminal there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} nobody is there to answer; pass --yes")
+    if not click.confirm(question, err=True):
+        say("nothing was done")
+        raise click.Abort
+
+
+def is_failing(view: JobView) -> bool:
+    """Whether the last settled run of a job was no success."""
+    return view.state.status in ("failed", "partially_failed", "lost")
+
+
+def row_of(view: JobView) -> dict[str, Any]:
+    """A job as a row of a list."""
+    found, state = view.job, view.state
+    return {
+        "name": found.name,
+        "schedule": found.schedule or ("after " + ", ".join(found.after) if found.after else "@manually"),
+        "timezone": found.timezone,
+        "executor": found.executor,
+        "on": _target(view),
+        "enabled": found.enabled,
+        "next": view.stored.due_ms,
+        "status": state.status,
+        "successes": state.success_count,
+        "errors": state.error_count,
+        "last_success": _ms(state.last_success),
+        "last_error": _ms(state.last_error),
+        "after": list(found.after),
+        "source": view.stored.source,
+        "revision": view.stored.revision,
+    }
+
+
+def _target(view: JobView) -> str:
+    on = view.job.on
+    tags, count = on.wanted()
+    many = "every node" if count is None else "one node" if count == 1 else f"{count} nodes"
+    if on.nodes:
+        names = ", ".join(on.nodes)
+        return names if count is None else f"{many} of {names}"
+    return f"{many} with " + ", ".join(f"{tag}={text}" for tag, text in tags.items()) if tags else many
+
+
+def _policies(definition: dict[str, Any]) -> dict[str, Any]:
+    """Those fields of a definition that are set and that no column shows."""
+    shown = {"id", "name", "schedule", "timezone", "executor", "executor_config", "disabled", "next", "status", "after"}
+    counted = {"success_count", "error_count", "last_success", "last_error", "on", "tags"}
+    return {key: value for key, value in definition.items() if value and key not in shown | counted}
+
+
+def _ms(text: str | None) -> int | None:
+    return None if text is None else to_ms(read_moment(text, None, option="time"))

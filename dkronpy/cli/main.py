@@ -1,0 +1,135 @@
+"""The command `dkronpy`: finds a command by its name, imports it only then, and says what went wrong in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import click
+
+from dkronpy.cli.failure import report, report_usage
+from dkronpy.cli.session import Session, global_options
+
+INTERRUPTED = 130
+
+COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "status": ("Everyday", "status", "Show leader, nodes, failing jobs and open work."),
+        "run": ("Everyday", "run", "Start a job now."),
+        "logs": ("Everyday", "logs", "Print what a job printed."),
+        "next": ("Everyday", "schedule", "Print the next due times of a job or a schedule."),
+        "explain": ("Everyday", "schedule", "Say a schedule in English."),
+        "why": ("Everyday", "why", "Say what became of a due time, and why."),
+        "validate": ("Jobs as code", "config", "Check a configuration without touching anything."),
+        "apply": ("Jobs as code", "config", "Save the jobs of a configuration."),
+        "job": ("Resources", "job", "List, show, delete, toggle jobs."),
+        "runs": ("Resources", "runs", "List, show, watch, cancel runs."),
+        "node": ("Resources", "node", "List and forget nodes."),
+        "executor": ("Resources", "executor", "List executors and show their options."),
+        "up": ("Services", "up", "Start store, beat and an agent together."),
+        "beat": ("Services", "beat", "Run beat, which fires what is due."),
+        "agent": ("Services", "agent", "Run an agent, which executes on this node."),
+        "flower": ("Services", "flower", "Run Flower on this deployment."),
+        "doctor": ("Help", "doctor", "Look for what is wrong, with a fix for each."),
+        "config": ("Help", "config", "Show every setting and where it came from."),
+        "completion": ("Help", "completion", "Print the completion script of a shell."),
+        "version": ("Help", "version", "Print the version."),
+    }
+)
+"""For each command its section of the help, its module in this package, and its line there."""
+
+
+class Root(click.Group):
+    """All commands, none of them imported before it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, as the help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"dkronpy.cli.{COMMANDS[cmd_name][1]}")
+        found: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_command")
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the near name for a misspelt one."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from dkronpy.schedule.problems import did_you_mean
+
+            hint = did_you_mean(name, COMMANDS) or "`dkronpy --help` lists the commands"
+            raise click.UsageError(f"there is no command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """The names of commands that begin so, without importing any."""
+        from click.shell_completion import CompletionItem
+
+        own = click.Command.shell_complete(self, ctx, incomplete)
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [*(CompletionItem(name, help=COMMANDS[name][2]) for name in names), *own]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, (section, _, line) in COMMANDS.items():
+            sections.setdefault(section, []).append((name, line))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows, col_max=12)
+
+    def main(self, args: Any = None, prog_name: Any = None, *rest: Any, **extra: Any) -> Any:
+        """Run a command and end the process with its exit status."""
+        session = extra.pop("obj", None) or Session()
+        extra.pop("standalone_mode", None)
+        sys.exit(self._run(list(sys.argv[1:] if args is None else args), session, extra))
+
+    def _run(self, args: list[str], session: Session, extra: Mapping[str, Any]) -> int:
+        try:
+            try:
+                code = super().main(args, prog_name="dkronpy", standalone_mode=False, obj=session, **extra)
+            finally:
+                session.close()
+            sys.stdout.flush()
+        except (click.Abort, KeyboardInterrupt):
+            return INTERRUPTED
+        except click.ClickException as error:
+            return report_usage(error)
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                return report(error, session)
+            return _reader_gone()
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
+            return report(error, session)
+        return code if isinstance(code, int) else 0
+
+
+def _reader_gone() -> int:
+    """Who read our output has closed it (`| head`): that is no failure, and nothing more may be written there."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return 0
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@global_options
+def cli() -> None:
+    """Run jobs on the right machines at the right moment, and know what became of each.
+
+    `dkronpy up` starts everything on this machine. Every command has --help with examples.
+    """
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    sys.exit(cli.main())

@@ -1,0 +1,111 @@
+"""`dkronpy node`: the machines that execute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dkronpy.cli.job import confirm
+from dkronpy.cli.output import Column, Printer, data_options, write
+from dkronpy.cli.session import Session, command, group, pass_session
+from dkronpy.errors import ConflictError
+
+if TYPE_CHECKING:
+    from dkronpy.node import Node
+
+COLUMNS = (
+    Column(name="name"),
+    Column(name="state", kind="state"),
+    Column(name="tags", kind="tags"),
+    Column(name="running"),
+    Column(name="capacity"),
+    Column(name="seen", kind="time"),
+    Column(name="address", wide=True),
+    Column(name="version", wide=True),
+    Column(name="python", wide=True),
+    Column(name="pid", wide=True),
+    Column(name="started", kind="time", wide=True),
+    Column(name="executors", kind="list", wide=True),
+)
+
+
+@group()
+def node() -> None:
+    """List and forget nodes."""
+
+
+@command(
+    name="list",
+    short_help="List the nodes.",
+    example="""
+    dkronpy node list
+    dkronpy node list -o wide
+    dkronpy node list --tag role=web -o name
+    """,
+)
+@click.option("--tag", "tags", multiple=True, metavar="TAG=VALUE", help="Only nodes with this tag; may be repeated.")
+@data_options()
+@pass_session
+def list_command(session: Session, tags: tuple[str, ...], printer: Printer) -> None:
+    """List every node that is known, alive or not."""
+    wanted = read_tags(tags)
+    rows = [node_row(one) for one in session.client.nodes() if wanted.items() <= one.tags.items()]
+    printer.rows(COLUMNS, rows, nothing="no such node; `dkronpy agent` starts one" if not wanted else "no such node")
+
+
+@command(
+    name="forget",
+    short_help="Drop a node that is gone for good.",
+    example="""
+    dkronpy node forget web3
+    dkronpy node forget web3 --yes
+    """,
+)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def forget(session: Session, name: str, yes: bool) -> None:
+    """Drop a node from the register, with the messages that wait in its queue. One that is alive is refused."""
+    client = session.client
+    found = next((one for one in client.nodes() if one.name == name), None)
+    if found is not None and found.alive:
+        message = f"node {name!r} is alive: it would be back with its next heartbeat"
+        raise ConflictError(message, hint="stop its agent first")
+    if found is not None:
+        confirm(f"forget node {name}?", yes=yes)
+    client.forget_node(name)
+    write(f"{name} forgotten\n")
+
+
+for verb in (list_command, forget):
+    node.add_command(verb)
+
+
+def read_tags(texts: tuple[str, ...]) -> dict[str, str]:
+    """``role=web`` texts as tags. Raises click.UsageError."""
+    tags = {}
+    for text in texts:
+        tag, equals, value = text.partition("=")
+        if not (tag and equals):
+            raise click.UsageError(f"--tag: {text!r} is not TAG=VALUE, such as role=web")
+        tags[tag.strip()] = value.strip()
+    return tags
+
+
+def node_row(found: Node) -> dict[str, Any]:
+    """A node as a row of a list."""
+    return {
+        "name": found.name,
+        "state": "up" if found.alive else "down",
+        "tags": found.tags,
+        "running": found.running if found.alive else 0,
+        "capacity": found.capacity,
+        "seen": found.seen_ms,
+        "address": found.address,
+        "version": found.version,
+        "python": found.python,
+        "pid": found.pid,
+        "started": found.started_ms,
+        "executors": list(found.executors),
+    }
