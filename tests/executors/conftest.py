@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from dkronpy.agent.launcher import Launcher
+from dkronpy.executors.http import Http, HttpExecutor
+from dkronpy.plugins.executor import Outcome
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.servers import Authority, HttpServer
 
 MakeHarness = Callable[..., ExecutorHarness]
+Send = Callable[[Http], tuple[Outcome, bytes]]
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,37 @@ def make_harness(launcher: Launcher) -> MakeHarness:
 def harness(make_harness: MakeHarness) -> ExecutorHarness:
     """A harness for the job ``report`` that knows one secret."""
     return make_harness(job="report", token=7, secrets={"bi/db-url": "postgres://s3cr3t"})
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """An HTTP server of the test's own."""
+    with HttpServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A private certificate authority."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def ping() -> ExecutorHarness:
+    """A harness for the job ``ping`` that knows two secrets."""
+    secrets = {"crm/token": "s3cr3t-value", "crm/password": "pä:ss"}
+    return ExecutorHarness(job="ping", token=7, secrets=secrets)
+
+
+@pytest.fixture
+def executor() -> Iterator[HttpExecutor]:
+    """An executor with connections of its own."""
+    running = HttpExecutor()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def send(ping: ExecutorHarness, executor: HttpExecutor) -> Send:
+    """Runs an attempt of the job ``ping``."""
+    return lambda options: ping.run(executor, options)
