@@ -50,9 +50,7 @@ def plugin_class(kind: Kind, name: str) -> type[Any]:
     entry = _registered(kind).get(name)
     if entry is None:
         known = ", ".join(names(kind)) or "none is installed"
-        raise PluginError(
-            f"there is no {kind} {name!r}; known: {known}", hint=did_you_mean(name, names(kind))
-        )
+        raise PluginError(f"there is no {kind} {name!r}; known: {known}", hint=did_you_mean(name, names(kind)))
     try:
         loaded = entry.load()
     except Exception as error:  # a stranger's module may raise anything, and only it shall suffer

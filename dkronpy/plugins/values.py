@@ -79,9 +79,7 @@ def read_float(value: Any) -> float:
 def read_text(value: Any) -> str:
     """Text that can be written as UTF-8."""
     if not isinstance(value, str):
-        raise Rejected(
-            f"{shown(value)} is not text", "put it in quotes" if isinstance(value, (int, float)) else ""
-        )
+        raise Rejected(f"{shown(value)} is not text", "put it in quotes" if isinstance(value, (int, float)) else "")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -256,9 +254,7 @@ def _read_struct(value: Any, kind: type[msgspec.Struct]) -> Any:
     hints = type_hints(kind)
     required = {field.name for field in msgspec.structs.fields(kind) if field.required}
     if wrong := (set(table) - set(hints)) | (required - set(table)):
-        raise Rejected(
-            f"{config.tag}: unknown or missing: {', '.join(sorted(wrong))}; it has {', '.join(hints)}"
-        )
+        raise Rejected(f"{config.tag}: unknown or missing: {', '.join(sorted(wrong))}; it has {', '.join(hints)}")
     return kind(**{name: read(item, hints[name]) for name, item in table.items()})
 
 
