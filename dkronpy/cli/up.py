@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.failure import say
+from dkronpy.cli.node import read_tags
 from dkronpy.cli.output import Column, Printer
-from dkronpy.cli.session import Session, command, pass_session
+from dkronpy.cli.session import Session, command, pass_session, service_options
 
 if TYPE_CHECKING:
     from dkronpy.execution import Execution
@@ -44,6 +45,7 @@ _SUMMARY = (
 @click.option("--tag", "tags", multiple=True, metavar="TAG=VALUE", help="A tag of this node; may be given often.")
 @click.option("--data-dir", metavar="DIR", help="The folder of the embedded store. [default: .dkronpy]")
 @click.option("--allow-volatile", is_flag=True, default=None, help="Take a store that may forget.")
+@service_options
 @pass_session
 def up(session: Session, /, executions: int | None, within: str, tags: tuple[str, ...], **flags: Any) -> int:
     """Start everything on this machine: a store (if none is set), beat and an agent.
@@ -58,10 +60,12 @@ def up(session: Session, /, executions: int | None, within: str, tags: tuple[str
     from dkronpy.supervisor.health import HEALTH_VARIABLE, HealthEndpoint
     from dkronpy.supervisor.up import Up, UpRequest
 
-    session.flags = {**flags, "node_tags": ",".join(tags) if tags else None}
+    session.flags.update(flags, node_tags=read_tags(tags) or None)
+    clock = SystemClock()
     limit = parse_duration(within, field="--within")
     settings, sources = session.loaded
     config = session.require_config()
+    console = Console(sys.stdout, sys.stderr, os.environ, clock=clock, json_lines=settings.log_format == "json")
     health = HealthEndpoint(settings.health_address, settings.health_port)
     try:
         os.environ[HEALTH_VARIABLE] = health.url  # configurations may name it
@@ -75,7 +79,7 @@ def up(session: Session, /, executions: int | None, within: str, tags: tuple[str
             within=limit,
             program=_program(),
         )
-        result = Up(request, Console(sys.stdout, sys.stderr, os.environ), SystemClock(), health).run()
+        result = Up(request, console, clock, health).run()
     finally:
         health.close()
     return 0 if executions is None else _sum_up(result, executions, within)

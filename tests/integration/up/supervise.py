@@ -20,7 +20,7 @@ BACK_OFF = BackOff(first=timedelta(seconds=0.2), most=timedelta(seconds=0.8), st
 
 def main() -> None:
     """Supervise until a signal says to stop."""
-    console = Console(sys.stdout, sys.stderr, os.environ)
+    console = Console(sys.stdout, sys.stderr, os.environ, clock=SystemClock())
     supervisor = Supervisor(console, SystemClock(), BACK_OFF)
     with supervisor.signals():
         for role in json.loads(sys.argv[1]):

@@ -1,0 +1,104 @@
+"""The checks of what runs on the store: leader, lag, nodes, targets, what was set aside, queues of the dead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dkronpy.client import Client, Status
+from dkronpy.node import QUEUE_PREFIX, Node
+from dkronpy.settings import Settings
+from dkronpy.settings_values import is_redis
+from dkronpy.store.connection import connect, store_errors
+from dkronpy.supervisor.checks import Finding, counted, fail, ok, run_checks, some, warn
+from dkronpy.version import VERSION
+
+_LATE_WARN_MS, _LATE_FAIL_MS = 1_000, 5_000
+_PRIORITY_MARK = "\x06"  # kombu appends a queue's priority after it
+
+
+def check_deployment(client: Client, settings: Settings) -> Iterator[Finding]:
+    """The checks of beat, nodes and jobs, on a store that answers."""
+    status = client.status()
+    checks: list[tuple[str, Callable[[], Finding]]] = [
+        ("leader", lambda: _leader(status)),
+        ("lag", lambda: _lag(status)),
+        ("nodes", lambda: _nodes(status)),
+        ("targets", lambda: _targets(client, status.nodes)),
+        ("quarantine", lambda: _quarantine(client)),
+    ]
+    if is_redis(settings.broker_url or settings.effective_store_url):
+        checks.append(("queues", lambda: _queues(settings, status.nodes)))
+    yield from run_checks(checks)
+
+
+def _leader(status: Status) -> Finding:
+    if status.leader is None:
+        return fail("leader", "no beat leads, nothing is fired", "start one: dkronpy up, or dkronpy beat")
+    seconds = max(0, status.now_ms - status.leader.since_ms) // 1000
+    return ok("leader", f"{status.leader.holder}, for {seconds:,} s, epoch {status.leader.epoch}")
+
+
+def _lag(status: Status) -> Finding:
+    late = f"the longest owed due time has been waiting for {status.late_ms / 1000:.1f} s"
+    if status.late_ms > _LATE_FAIL_MS:
+        return fail("lag", late, "look at beat's log; is a beat leading, and does it keep up?")
+    if status.late_ms > _LATE_WARN_MS:
+        return warn("lag", late, "look again; if it stays, look at beat's log")
+    return ok("lag", "no due time is waiting")
+
+
+def _nodes(status: Status) -> Finding:
+    alive = [node for node in status.nodes if node.alive]
+    dead = [node.name for node in status.nodes if not node.alive]
+    if not alive:
+        return fail("nodes", "none is alive, nothing can run", "start one: dkronpy up, or dkronpy agent")
+    if dead:
+        told = f"{len(alive)} alive, down: {some(dead)}"
+        return warn("nodes", told, f"start its agent again, or drop it: dkronpy node forget {dead[0]}")
+    other = [f"{node.name} ({node.version})" for node in alive if node.version and node.version != VERSION]
+    if other:
+        return warn("nodes", f"another version than {VERSION}: {some(other)}", "upgrade them one after another")
+    return ok("nodes", f"{len(alive)} alive: {some([node.name for node in alive])}")
+
+
+def _targets(client: Client, nodes: tuple[Node, ...]) -> Finding:
+    jobs = [view.job for view in client.jobs() if view.job.enabled]
+    homeless = [job.name for job in jobs if not job.on.matching(nodes)]
+    if homeless:
+        told = f"no live node matches the targets of {some(homeless)}"
+        return fail("targets", told, f"compare `dkronpy job show {homeless[0]}` with `dkronpy node list`")
+    unable = [
+        f"{job.name} ({job.executor} on {node.name})"
+        for job in jobs
+        for node in job.on.matching(nodes)
+        if node.executors and job.executor not in node.executors
+    ]
+    if unable:
+        return fail("targets", f"the executor is missing: {some(unable)}", "install it there, and restart the agent")
+    return ok("targets", f"{counted(len(jobs), 'enabled job')}, each with a live node")
+
+
+def _quarantine(client: Client) -> Finding:
+    kept = client.quarantined()
+    if kept:
+        first, why = next(iter(sorted(kept.items())))
+        told = " ".join(f"{len(kept)} set aside, the first: {first}: {why[:200]}".split())
+        key = client.deployment.store.keys.quarantine
+        return fail("quarantine", told, f"save that job anew; then HDEL {key} {first}")
+    return ok("quarantine", "nothing was set aside")
+
+
+def _queues(settings: Settings, nodes: tuple[Node, ...]) -> Finding:
+    url = settings.broker_url or settings.effective_store_url
+    alive = {node.name for node in nodes if node.alive}
+    waiting: dict[str, int] = {}
+    with store_errors(url), connect(url) as broker:
+        for key in broker.scan_iter(match=QUEUE_PREFIX + "*", count=1000, _type="list"):
+            node = key.decode().removeprefix(QUEUE_PREFIX).partition(_PRIORITY_MARK)[0]
+            if node not in alive:
+                waiting[node] = waiting.get(node, 0) + broker.llen(key)
+    if waiting:
+        told = ", ".join(f"{counted(count, 'message')} for {node}" for node, count in sorted(waiting.items()))
+        name = min(waiting)
+        return warn("queues", f"{told}: down or unknown", f"start its agent, or drop it: dkronpy node forget {name}")
+    return ok("queues", "no message waits for a node that is down")
