@@ -169,12 +169,12 @@ class Client:
     def output(self, execution: Execution, attempt: int | None = None) -> Output:
         """What an attempt (the last one unless said) printed so far; empty where nothing is kept."""
         number = attempt or execution.attempt
+        kept = self.deployment.results.execution(execution.id) if execution.terminal else None
+        if kept is not None and number == kept.attempt:
+            return kept.output
         with self.deployment.store.errors():
             live = read_output(self.deployment.store, execution.id, number) if number else None
-        if live is not None:
-            return live
-        kept = self.deployment.results.execution(execution.id)
-        return kept.output if kept is not None else Output()
+        return live if live is not None else Output()
 
     def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
         """Replay an attempt's output, then follow it to its end: (offset, bytes); None when nothing came."""

@@ -1,0 +1,198 @@
+"""What happens to an execution on its node: retries, cancellation, output, chains, the copy for Celery."""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+
+from celery.result import AsyncResult
+
+from dkronpy import on_node
+from dkronpy.app import make_app
+from dkronpy.job import Job, Run
+from dkronpy.retry import Retry
+from tests.acceptance.fleet import Fleet, left_running
+from tests.support import wait_until
+
+
+def shell(command: str, **options: str) -> Run:
+    return Run("shell", {"command": command, "shell": "true", **options})
+
+
+def start(fleet: Fleet) -> None:
+    fleet.beat()
+    fleet.agent("n1")
+    fleet.leader_pid()
+
+
+def test_a_failed_execution_is_tried_again_and_each_attempt_is_on_record(fleet: Fleet) -> None:
+    start(fleet)
+    counter = fleet.folder / "tries"
+    command = f'echo x >> {counter}; test "$(wc -l < {counter})" -ge 3'
+    fleet.save(
+        Job(
+            name="flaky",
+            schedule="@manually",
+            run=shell(command),
+            retry=Retry(3, delay=timedelta(milliseconds=200), backoff="fixed", jitter=False),
+        )
+    )
+    run, (execution,) = fleet.run_now("flaky")
+    assert run.state == "success"
+    assert [(a.number, a.state, a.reason, a.exit_code) for a in execution.attempts] == [
+        (1, "failed", "exit", 1),
+        (2, "failed", "exit", 1),
+        (3, "success", "", 0),
+    ]
+    tokens = [attempt.token for attempt in execution.attempts]
+    assert tokens == sorted(set(tokens))
+
+
+def test_a_failure_says_why_and_counts(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="bad", schedule="@manually", run=shell("echo so it goes; exit 7")))
+    run, (execution,) = fleet.run_now("bad")
+    assert (run.state, execution.state, execution.reason) == ("failed", "failed", "exit")
+    assert execution.attempts[0].exit_code == 7
+    assert fleet.output(execution) == "so it goes\n"
+    state = fleet.client.job("bad").state
+    assert (state.success_count, state.error_count, state.status) == (0, 1, "failed")
+
+
+def test_a_command_that_does_not_exist_is_named(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="missing", schedule="@manually", run=Run("shell", {"command": "no-such-command-here --x"})))
+    _, (execution,) = fleet.run_now("missing")
+    assert execution.state == "failed"
+    assert "no-such-command-here" in execution.message
+
+
+def test_cancelling_ends_the_whole_tree_within_seconds(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="long", schedule="@manually", run=shell("(setsid sleep 300 &) ; sleep 300")))
+    run_id = fleet.client.run_job("long").run.id
+    execution = fleet.started(run_id)
+    wait_until(lambda: len(left_running(execution.id)) >= 3, description="its processes are there")
+    assert fleet.client.cancel_run(run_id) == {execution.id: "told"}
+    run, (execution,) = fleet.ended(run_id, timeout=10)
+    assert (run.state, execution.reason) == ("failed", "cancelled")
+    assert left_running(execution.id) == []
+
+
+def test_a_timeout_ends_the_work(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="slow", schedule="@manually", run=shell("sleep 300"), timeout=timedelta(seconds=1)))
+    run, (execution,) = fleet.run_now("slow")
+    assert (run.state, execution.reason) == ("failed", "timeout")
+    assert left_running(execution.id) == []
+
+
+def test_an_agent_that_is_told_to_stop_waits_then_ends_what_runs_and_records_it(fleet: Fleet) -> None:
+    fleet.beat()
+    agent = fleet.agent("n1")
+    fleet.save(Job(name="short", schedule="@manually", run=shell("sleep 1; echo done"), on=on_node("n1")))
+    fleet.save(Job(name="long", schedule="@manually", run=shell("sleep 300"), on=on_node("n1")))
+    short, long = fleet.client.run_job("short").run.id, fleet.client.run_job("long").run.id
+    fleet.started(long), fleet.started(short)
+
+    agent.signal(signal.SIGTERM)
+
+    assert agent.wait(30) == 0
+    assert fleet.ended(short)[0].state == "success"
+    run, (execution,) = fleet.ended(long)
+    assert (run.state, execution.reason) == ("failed", "shutdown")
+    assert "n1" not in fleet.alive()
+
+
+def test_output_streams_is_capped_and_survives_any_bytes(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="big", schedule="@manually", run=shell("head -c 100000000 /dev/zero | tr '\\0' x; echo end")))
+    fleet.save(Job(name="bytes", schedule="@manually", run=shell(r"printf 'a\377\376b'")))
+    _, (execution,) = fleet.run_now("big", timeout=60)
+    kept = fleet.client.output(execution)
+    assert kept.size == 100_000_004
+    assert len(kept.head) + len(kept.tail) <= 256_000
+    assert kept.tail.endswith(b"xend\n")
+    _, (execution,) = fleet.run_now("bytes")
+    assert fleet.client.output(execution).head + fleet.client.output(execution).tail == b"a\xff\xfeb"
+    assert fleet.output(execution) == "a\ufffd\ufffdb"
+
+
+def test_output_can_be_followed_while_it_grows(fleet: Fleet) -> None:
+    start(fleet)
+    gate = fleet.folder / "gate"
+    command = f"echo one; while ! test -e {gate}; do sleep 0.05; done; echo two"
+    fleet.save(Job(name="talk", schedule="@manually", run=shell(command)))
+    execution = fleet.started(fleet.client.run_job("talk").run.id)
+    seen = b""
+    for piece in fleet.client.follow(execution.id, 1):
+        seen += piece[1] if piece else b""
+        if seen == b"one\n":
+            gate.touch()
+    assert seen == b"one\ntwo\n"
+
+
+def test_forbid_skips_a_run_while_another_is_active(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="alone", schedule="@manually", run=shell("sleep 2"), concurrency="forbid"))
+    first = fleet.client.run_job("alone").run.id
+    fleet.started(first)
+    second = fleet.client.run_job("alone").run
+    assert (second.state, second.reason) == ("skipped", "overlap")
+    assert fleet.ended(first)[0].state == "success"
+
+
+def test_children_follow_their_parents_and_an_ephemeral_job_goes(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="extract", schedule="@manually", run=shell("true")))
+    fleet.save(Job(name="mirror", schedule="@manually", run=shell("true"), ephemeral=True))
+    fleet.save(Job(name="load-a", run=shell("true"), after=("extract",)))
+    fleet.save(Job(name="load-b", run=shell("true"), after=("extract",)))
+    fleet.save(Job(name="refresh", run=shell("true"), after=("load-a", "load-b")))
+    fleet.save(Job(name="alarm", run=shell("true"), after=("extract",), when="failure"))
+
+    fleet.run_now("extract")
+    refresh = wait_until(lambda: fleet.client.runs(job="refresh"), timeout=20, description="the last of the chain ran")
+    assert fleet.ended(refresh[0].id)[0].trigger == "chained"
+    assert [len(fleet.client.runs(job=name)) for name in ("load-a", "load-b", "refresh", "alarm")] == [1, 1, 1, 0]
+
+    fleet.run_now("mirror")
+    wait_until(
+        lambda: "mirror" not in {view.job.name for view in fleet.client.jobs()}, description="the ephemeral job is gone"
+    )
+
+
+def test_the_result_is_copied_for_celery(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(Job(name="good", schedule="@manually", run=shell("true")))
+    fleet.save(Job(name="bad", schedule="@manually", run=shell("exit 3")))
+    app = make_app(fleet.client.deployment.settings)
+    _, (good,) = fleet.run_now("good")
+    _, (bad,) = fleet.run_now("bad")
+    assert AsyncResult(good.id, app=app).get(timeout=5)["exit_code"] == 0
+    wait_until(lambda: AsyncResult(bad.id, app=app).state == "FAILURE", description="the failure is copied")
+    app.close()
+
+
+def test_a_python_callable_runs_in_a_child_process_and_its_value_is_kept(fleet: Fleet) -> None:
+    package = fleet.folder / "mine"
+    package.mkdir()
+    (package / "jobs.py").write_text(
+        "import os\n\ndef add(a, b):\n    print('adding in', os.getpid())\n    return a + b\n", encoding="utf-8"
+    )
+    fleet.environment["DKRONPY_CONFIG"] = str(package)
+    start(fleet)
+    fleet.save(
+        Job(
+            name="sum",
+            schedule="@manually",
+            run=Run("python", {"callable": "mine.jobs:add", "args": [2], "kwargs": {"b": 3}}),
+        )
+    )
+    run, (execution,) = fleet.run_now("sum")
+    assert run.state == "success", execution
+    assert fleet.output(execution).startswith("adding in ")
+    app = make_app(fleet.client.deployment.settings)
+    value = wait_until(lambda: AsyncResult(execution.id, app=app).result, description="the value is copied")
+    assert value["result"] == 5
+    app.close()

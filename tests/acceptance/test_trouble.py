@@ -1,0 +1,141 @@
+"""What goes wrong around the work: a store that is away, messages and entries that make no sense."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+
+from celery import Celery
+from celery.schedules import schedule as interval
+from redbeat import RedBeatSchedulerEntry
+
+from dkronpy import on_node
+from dkronpy.job import Job, Run
+from dkronpy.node import queue_name
+from tests.acceptance.fleet import Fleet
+from tests.support import StoreServer, wait_until
+
+
+def shell(command: str) -> Run:
+    return Run("shell", {"command": command, "shell": "true"})
+
+
+def test_a_store_that_is_down_at_the_start_is_waited_for(fleet: Fleet, server: StoreServer) -> None:
+    server.terminate()
+    beat = fleet._start("beat")
+    agent = fleet._start("agent", "--name", "n1", DKRONPY_DATA_DIR=str(fleet.folder / "data"))
+    beat.wait_for("cannot"), agent.wait_for("cannot reach Redis")
+    server.start()
+    wait_until(lambda: "n1" in fleet.alive(), timeout=20, description="the agent has come up")
+    fleet.leader_pid()
+    fleet.save(Job(name="ok", schedule="@manually", run=shell("true")))
+    assert fleet.run_now("ok")[0].state == "success"
+    assert "Traceback" not in beat.output + agent.output
+
+
+def test_work_that_ends_while_the_store_is_away_is_recorded_as_it_ended(fleet: Fleet, server: StoreServer) -> None:
+    beat, agent = fleet.beat(), fleet.agent("n1")
+    gate = fleet.folder / "gate"
+    command = f"while ! test -e {gate}; do sleep 0.05; done; echo made it"
+    fleet.save(Job(name="survivor", schedule="@manually", run=shell(command)))
+    run_id = fleet.client.run_job("survivor").run.id
+    fleet.started(run_id)
+
+    server.kill()
+    gate.touch()
+    agent.wait_for("waits in the spool", timeout=20)
+    server.start()
+
+    run, (execution,) = fleet.ended(run_id, timeout=30)
+    assert (run.state, execution.state) == ("success", "success")
+    wait_until(
+        lambda: fleet.client.deployment.results.execution(execution.id) is not None, description="the result is filed"
+    )
+    assert fleet.output(execution) == "made it\n"
+    assert beat.process.poll() is None
+
+
+def test_beat_outlives_a_store_that_hangs(fleet: Fleet, server: StoreServer) -> None:
+    beat = fleet.beat()
+    fleet.agent("n1")
+    fleet.leader_pid()
+    server.pause()
+    beat.wait_for("standing by", timeout=20)
+    server.resume()
+    fleet.save(Job(name="after", schedule="@manually", run=shell("true")))
+    assert fleet.run_now("after", timeout=40)[0].state == "success"
+    assert beat.process.poll() is None
+
+
+def test_messages_that_make_no_sense_are_set_aside_and_the_agent_goes_on(fleet: Fleet) -> None:
+    fleet.beat()
+    agent = fleet.agent("n1")
+    client = fleet.client.deployment.store.client
+    queue = queue_name("n1")
+    for raw in (b"not json at all \xff", b"[1, 2]", b'{"body": "x"}', json.dumps(unknown_task()).encode()):
+        client.lpush(queue, raw)
+    wait_until(lambda: len(fleet.client.quarantined()) == 4, timeout=20, description="all four are set aside")
+    fleet.save(Job(name="ok", schedule="@manually", run=shell("true"), on=on_node("n1")))
+    assert fleet.run_now("ok")[0].state == "success"
+    assert agent.process.poll() is None
+
+
+def unknown_task() -> dict[str, object]:
+    return {
+        "body": "W1tdLCB7fSwge31d",
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"id": "x", "task": "no.such.task", "lang": "py", "argsrepr": "()", "kwargsrepr": "{}"},
+        "properties": {
+            "correlation_id": "x",
+            "delivery_tag": "x",
+            "delivery_info": {"exchange": "", "routing_key": "dkronpy.node.n1"},
+            "delivery_mode": 2,
+            "priority": 0,
+            "body_encoding": "base64",
+        },
+    }
+
+
+def test_an_entry_that_makes_no_sense_is_set_aside_and_the_others_go_on(fleet: Fleet) -> None:
+    fleet.save(Job(name="broken", schedule="* * * * * *", run=shell("true")))
+    fleet.save(Job(name="fine", schedule="* * * * * *", run=shell("true")))
+    client = fleet.client.deployment.store.client
+    client.hset("redbeat:broken", "job", b"{ this is not a definition")
+    client.zadd("redbeat::schedule", {"redbeat:nonsense": 1})
+    client.hset("redbeat:nonsense", "definition", "{]")
+    fleet.beat(), fleet.agent("n1")
+    wait_until(lambda: len(fleet.client.runs(job="fine")) >= 3, timeout=20, description="the other job runs on")
+    assert set(fleet.client.quarantined()) == {"redbeat:broken", "redbeat:nonsense"}
+
+
+def test_entries_of_the_users_own_tasks_go_out_as_redbeat_sends_them(fleet: Fleet, server: StoreServer) -> None:
+    app = Celery("theirs", broker=server.url, set_as_current=False)
+    app.conf.update(redbeat_redis_url=server.url, redbeat_redis_options={})
+    entry = RedBeatSchedulerEntry(
+        "theirs", "their.task", interval(timedelta(seconds=1)), args=[41], options={"queue": "their-queue"}, app=app
+    )
+    entry.save()
+    fleet.beat()
+    client = fleet.client.deployment.store.client
+    raw = wait_until(lambda: client.rpop("their-queue"), timeout=20, description="their task is in their queue")
+    assert json.loads(raw)["headers"]["task"] == "their.task"
+    wait_until(lambda: client.llen("their-queue") >= 2, timeout=20, description="and comes again")
+    app.close()
+
+
+def test_a_frozen_leader_that_wakes_up_writes_nothing(fleet: Fleet) -> None:
+    beats = {beat.pid: beat for beat in (fleet.beat(), fleet.beat())}
+    fleet.agent("n1")
+    leader = fleet.leader_pid()
+    fleet.save(Job(name="tick", schedule="* * * * * *", run=shell("true"), catch_up="all"))
+    beats[leader].signal(signal.SIGSTOP)
+    wait_until(lambda: fleet.leader_pid() != leader, timeout=15, description="the other beat leads")
+    beats[leader].signal(signal.SIGCONT)
+    seen = len(fleet.client.runs(job="tick", limit=100))
+    wait_until(lambda: len(fleet.client.runs(job="tick", limit=100)) >= seen + 4, timeout=20, description="it goes on")
+    due = sorted(run.due_ms for run in fleet.client.runs(job="tick", limit=100))
+    assert due == list(range(due[0], due[-1] + 1000, 1000))
+    assert beats[leader].process.poll() is None
+    beats[leader].wait_for("standing by")
