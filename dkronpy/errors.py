@@ -10,7 +10,7 @@ from typing import Any
 class DkronpyError(Exception):
     """Something that dkronpy can name.
 
-    ``exit_code`` is the exit status of the command line when the error ends it; ``hint`` is what to type or look at next.
+    ``exit_code`` is the exit status of a command that it ends; ``hint`` is what to type or look at next.
     """
 
     exit_code = 1

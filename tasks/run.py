@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 
 from dkronpy.agent.service import agent_of
-from dkronpy.dispatch.send import CARRIER_TASK
+from dkronpy.carrier import CARRIER_TASK
 
 
 class ExecutionFailedError(Exception):

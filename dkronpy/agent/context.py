@@ -91,14 +91,14 @@ class AttemptContext:
     def environment(self, extra: dict[str, str]) -> dict[str, str]:
         """PATH, HOME, LANG of the node, ``DKRONPY_*``, and *extra*."""
         own = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        return own | self._variables() | extra
+        return own | extra | self._variables()
 
     def spawn(self, command: Command) -> Exit:
         """Run *command* behind the shim, its output streamed as it comes."""
         limits = [limit for limit in (command.timeout, self._left()) if limit is not None]
         ready = msgspec.structs.replace(
             command,
-            env=self._variables() | command.env,
+            env=command.env | self._variables(),
             timeout=min(limits) if limits else None,
             grace=self._grace,
             context=self._facts(),

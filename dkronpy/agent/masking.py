@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 MASK = b"***"
@@ -44,6 +45,16 @@ class Masker:
     def text(self, text: str) -> str:
         """A message with the secrets taken out."""
         return self._masked(text.encode()).decode("utf-8", "replace") if self._forms else text
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with the secrets taken out of its texts."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.value(key): self.value(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        return value
 
     def _masked(self, data: bytes) -> bytes:
         for form in self._forms:

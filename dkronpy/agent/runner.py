@@ -181,7 +181,7 @@ class Runner:
             message=masker.text(_cut(outcome.message)),
             exit_code=outcome.exit_code,
             pause_ms=None if pause is None else int(pause.total_seconds() * 1000),
-            result=outcome.result,
+            result=masker.value(outcome.result),
             output=output.end(),
         )
 

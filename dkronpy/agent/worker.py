@@ -9,7 +9,7 @@ from celery.apps.worker import Worker
 from celery.worker.consumer import Consumer
 from kombu.transport.redis import Channel, Empty, Transport
 
-from dkronpy.dispatch.send import node_queue
+from dkronpy.carrier import node_queue
 from dkronpy.node import queue_name
 from dkronpy.store.quarantine import Quarantine
 

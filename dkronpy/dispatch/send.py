@@ -11,25 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu.entity import Exchange, Queue
 from kombu.serialization import dumps
 
+from dkronpy.carrier import CARRIER_TASK, describe, node_queue
 from dkronpy.dispatch.courier import Courier
 from dkronpy.node import queue_name
 
-CARRIER_TASK = "dkronpy.run"
 _EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
-
-
-def node_queue(node: str) -> Queue:
-    """The queue of a node, declared alike by whoever sends and whoever listens."""
-    name = queue_name(node)
-    return Queue(name, Exchange(""), routing_key=name, durable=True)
-
-
-def describe(execution_id: str, job: str, node: str) -> str:
-    """What Flower shows as the arguments: short, and without a secret."""
-    return f"(job={job} node={node} execution={execution_id})"
 
 
 class RedisCourier:

@@ -62,7 +62,7 @@ class Encoder(RedBeatJSONEncoder):  # type: ignore[misc]  # no types there
 
     def default(self, obj: Any) -> Any:
         if isinstance(obj, EntrySchedule):
-            return {"__type__": "dkronpy", "text": obj.text, "timezone": obj.timezone}
+            return {"__type__": "dkronpy", "text": obj.text, "timezone": obj.timezone, "job": obj.job}
         return super().default(obj)
 
 

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 OUTAGES = (redis.RedisError, OperationalError, OSError, DkronpyError)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
 SWEEP_SECONDS = 1.0
+NODES_SECONDS = 0.5
+"""How old the picture of the live nodes may be."""
 
 
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
@@ -55,8 +57,9 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         self._installed = False
         self._failures = 0
         self._complaint = ""
-        self._swept = 0.0
+        self._swept = float("-inf")
         self._nodes: list[Node] = []
+        self._looked = float("-inf")
         self._build(app, random.SystemRandom())
         super().__init__(app, *args, **kwargs)
         # RedBeat would take its own lock and die when it loses it; ours is `leader`
@@ -113,7 +116,9 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         return self._pause(next_ms)
 
     def _refresh_nodes(self) -> None:
-        self._nodes = self.deployment.nodes.all()
+        now = self.clock.monotonic()
+        if self.wake_up.called or now - self._looked >= NODES_SECONDS:
+            self._nodes, self._looked = self.deployment.nodes.all(), now
 
     def _sweep_due(self) -> bool:
         return self.wake_up.called or self.clock.monotonic() - self._swept >= SWEEP_SECONDS

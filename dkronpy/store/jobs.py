@@ -71,7 +71,7 @@ def redbeat_meta(moment: datetime | None, runs: int = 0) -> str:
 
 def redbeat_definition(job: Job) -> str:
     """RedBeat's ``definition`` of a job: the carrier task with our schedule type."""
-    schedule = {"__type__": "dkronpy", "text": job.schedule, "timezone": job.timezone}
+    schedule = {"__type__": "dkronpy", "text": job.schedule, "timezone": job.timezone, "job": job.name}
     definition = {
         "name": job.name, "task": CARRIER_TASK, "args": [job.name], "kwargs": {}, "options": {},
         "schedule": schedule, "enabled": job.enabled,

@@ -37,7 +37,7 @@ class Fleet:
         self._stack = ExitStack()
         self._started = 0
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Fleet:  # noqa: PYI034 - Self needs Python 3.11
         return self
 
     def __exit__(

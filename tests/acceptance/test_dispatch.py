@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import Counter
 from datetime import timedelta
@@ -10,7 +9,7 @@ from datetime import timedelta
 from dkronpy import all_nodes, any_node, on_node
 from dkronpy.clock import from_ms
 from dkronpy.job import Job, Run
-from tests.acceptance.fleet import Fleet
+from tests.acceptance.fleet import Fleet, left_running
 from tests.support import wait_until
 
 
@@ -101,11 +100,11 @@ def test_killing_an_agent_in_mid_run_ends_in_lost_with_nothing_left_running(flee
     run_id = fleet.client.run_job("long").run.id
     execution = fleet.started(run_id)
     renewed_at = fleet.client.status().now_ms
-    wait_until(lambda: processes_of(execution.id), description="it has processes")
+    wait_until(lambda: left_running(execution.id), description="it has processes")
 
     agent.kill()
 
-    wait_until(lambda: not processes_of(execution.id), timeout=5, description="nothing of it runs any more")
+    wait_until(lambda: not left_running(execution.id), timeout=5, description="nothing of it runs any more")
     run, (execution,) = fleet.ended(run_id)
     assert (run.state, execution.state, execution.reason) == ("lost", "lost", "lease_expired")
     assert execution.finished_ms - renewed_at <= 5_000 + 1_000 + 1_000  # the lease, a second, and the last renewal
@@ -148,9 +147,3 @@ def test_a_queued_execution_moves_to_another_node_when_its_node_dies(fleet: Flee
         assert (run.state, execution.node, execution.attempt) == ("success", "n2", 1)
     finally:
         frozen.signal(signal.SIGCONT)
-
-
-def processes_of(execution_id: str) -> list[int]:
-    from tests.acceptance.fleet import left_running
-
-    return [pid for pid in left_running(execution_id) if os.path.exists(f"/proc/{pid}")]
