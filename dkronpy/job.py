@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import msgspec
 
 from dkronpy.collect import current_defaults, declare, is_collecting
-from dkronpy.errors import InvalidError, Problem
+from dkronpy.errors import Problem
 from dkronpy.job_check import check_job
 from dkronpy.job_values import normalised
 from dkronpy.node import Target
@@ -22,8 +22,6 @@ Concurrency = Literal["allow", "forbid", ""]
 CatchUp = Literal["none", "latest", "all"]
 Delivery = Literal["at_most_once", "at_least_once"]
 OnLeaseLoss = Literal["kill", "continue"]
-
-LONGEST_START_DEADLINE = timedelta(hours=1)
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -189,25 +187,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
         return self.concurrency == "forbid"
 
     @property
-    def lease_loss(self) -> OnLeaseLoss:
-        """What a node that lost the store does with running work."""
-        return self.on_lease_loss or ("kill" if self.forbids_overlap else "continue")
-
-    @property
     def max_attempts(self) -> int:
         """How many tries an execution has in all."""
         return self.retry.max + 1
-
-    def deadline(self, period: timedelta | None) -> timedelta:
-        """How late a run may start when the next due time is *period* away (None: there is none)."""
-        if self.start_deadline is not None:
-            return self.start_deadline
-        return LONGEST_START_DEADLINE if period is None else min(period, LONGEST_START_DEADLINE)
-
-    def in_force(self, due: datetime) -> bool:
-        """Whether a moment lies between ``starts_at`` and ``expires_at``; both count as inside."""
-        begun = self.starts_at is None or due >= self.starts_at
-        return begun and (self.expires_at is None or due <= self.expires_at)
 
     def parsed_schedule(self, anchor: datetime | None = None) -> Schedule:
         """Its schedule, ready to name due times; ``@every`` counts from *anchor*, the moment the job
@@ -233,13 +215,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
         are known.
         """
         return check_job(self)
-
-    def require_valid(self) -> Job:
-        """The job itself. Raises InvalidError with every problem if there is one."""
-        problems = self.check()
-        if problems:
-            raise InvalidError(self.name, problems)
-        return self
 
     def but(self, **changes: Unpack[AllFields]) -> Job:
         """A copy with some fields changed; while configuration is loaded the copy counts as a job of

@@ -137,11 +137,6 @@ def decode_job(data: bytes | str | Mapping[str, Any]) -> tuple[Job, JobState]:
     return _job(given), _state(given)
 
 
-def decode_json(data: bytes | str) -> Any:
-    """The first JSON value in *data*; raises ConfigError with line and column."""
-    return _parsed(data)
-
-
 def _parsed(data: bytes | str) -> Any:
     # As Go does: a byte that is not UTF-8, and half a surrogate pair, become U+FFFD.
     text = data.decode("utf-8-sig", "replace") if isinstance(data, bytes) else data

@@ -70,9 +70,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets_dir: str = ""
     """A folder with one file a secret. Empty: ``$CREDENTIALS_DIRECTORY``, or ``/run/secrets``."""
 
-    output_limit: int = 256_000
-    """How many bytes of an attempt's output are kept, half from its head and half from its tail."""
-
     kill_grace: timedelta = timedelta(seconds=5)
     """What lies between TERM and KILL when an attempt is ended."""
 
@@ -87,9 +84,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     heartbeat: timedelta = timedelta(seconds=2)
     """How often an agent tells the store that its node is alive."""
-
-    node_ttl: timedelta = timedelta(seconds=10)
-    """How long a node counts as alive after its last heartbeat."""
 
     leader_ttl: timedelta = timedelta(seconds=10)
     """How long a dead leading beat keeps the others waiting."""
@@ -264,11 +258,7 @@ def _converted(given: Mapping[str, tuple[Any, Source]], problems: list[Problem])
 def _contradictions(settings: Settings) -> list[Problem]:
     """Values that are good by themselves and not together."""
     problems = []
-    for name, limit, factor in (
-        ("lease_renew", "lease", 3),
-        ("heartbeat", "node_ttl", 2),
-        ("tick", "leader_ttl", 2),
-    ):
+    for name, limit, factor in (("lease_renew", "lease", 3), ("tick", "leader_ttl", 2)):
         value, most = getattr(settings, name), getattr(settings, limit) / factor
         if value > most:
             message = f"{value.total_seconds():g} s is more than {limit} / {factor} ({most.total_seconds():g} s)"

@@ -59,7 +59,7 @@ def test_the_file_is_plain_python_and_may_be_written_in_capitals(tmp_path: Path)
         ("allow_volatile", "yes", True),
         ("allow_root", "0", False),
         ("node_tags", "role=web, dc=fra", {"role": "web", "dc": "fra"}),
-        ("output_limit", "1_000_000", 1_000_000),
+        ("batch", "1_000", 1_000),
         ("lease", "90", timedelta(seconds=90)),
         ("kill_grace", "0", timedelta()),
         ("log_level", "DEBUG", "debug"),

@@ -1,0 +1,83 @@
+"""The settings of this deployment: plain assignments. The lines that are commented out say what holds without them.
+
+A variable of the environment (`DKRONPY_BROKER_URL`) wins over this file, an option of the command line over both;
+`dkronpy config show` says for each setting where its value came from. A name that begins with an underscore is the
+file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
+"""
+
+# ruff: noqa: ERA001 - code that is commented out is how this file shows defaults
+
+# --- Where things are kept -------------------------------------------------------------------------------------------
+
+# The Celery broker, such as "redis://10.0.0.5:6379/0". Empty: `dkronpy up` starts a store of its own.
+# broker_url = ""
+
+# The Redis or Valkey that holds jobs and ledger. Empty: the broker, where that is Redis.
+# store_url = ""
+
+# Where finished runs are kept: "redis://...", "sqlite:///path" or "postgresql://...". Empty: the store.
+# results_url = ""
+
+# The folder of the embedded store, the agents' spools and the logs.
+# data_dir = ".dkronpy"
+
+# What the keys of dkronpy, and those of RedBeat, begin with.
+# key_prefix = "dkronpy:"
+# redbeat_key_prefix = "redbeat:"
+
+# Use a store that may forget: without an append-only file, or one that evicts keys.
+# allow_volatile = False
+
+# --- This node -------------------------------------------------------------------------------------------------------
+
+# Its name (empty: the host's); the tags that jobs choose nodes by; how many executions it
+# runs at a time.
+# node_name = ""
+# node_tags = {"role": "web"}
+# capacity = 8
+
+# Let an agent that runs as root start jobs that name no other user.
+# allow_root = False
+
+# A folder with one file a secret. Empty: $CREDENTIALS_DIRECTORY, or /run/secrets.
+# secrets_dir = ""
+
+# --- Executions ------------------------------------------------------------------------------------------------------
+
+# What lies between TERM and KILL; how long an agent that is told to stop lets running executions go on.
+# kill_grace = "5s"
+# stop_grace = "30s"
+
+# How many finished runs are kept for each job, and for how long.
+# history_limit = 100
+# retention = "30d"
+
+# --- How soon a failure is noticed -----------------------------------------------------------------------------------
+
+# How long a node may run an execution without renewing its claim, and how often it renews (at most a third of it).
+# lease = "60s"
+# lease_renew = "15s"
+
+# How often a node says that it is alive; it counts as down when it has not for 10 seconds.
+# heartbeat = "2s"
+
+# How long a dead leading beat keeps the others waiting, the longest that beat sleeps, and how many due jobs it
+# commits in one step.
+# leader_ttl = "10s"
+# tick = "1s"
+# batch = 500
+
+# --- Logs and pages --------------------------------------------------------------------------------------------------
+
+# "debug", "info", "warning" or "error"; "text" for people or "json" for machines.
+# log_level = "info"
+# log_format = "text"
+
+# The health endpoint of `dkronpy up`; port 0 lets the system choose a free one.
+# health_address = "127.0.0.1"
+# health_port = 0
+
+# Flower. Anything but loopback needs a login: "name:password".
+# flower_address = "127.0.0.1"
+# flower_port = 5555
+# flower_basic_auth = ""
