@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import redis
+
 from dkronpy.client import Client
 from dkronpy.clock import Clock
 from dkronpy.errors import StoreRefusedError
@@ -24,8 +26,13 @@ _LEVELS = {
 def check_store(client: Client, clock: Clock, *, allow_volatile: bool) -> Iterator[Finding]:
     """The checks of a store that answers."""
     store = client.deployment.store
-    with store.errors():
-        info: dict[str, Any] = store.client.info()
+    try:
+        with store.errors():
+            info: dict[str, Any] = store.client.info()
+    except redis.ResponseError as error:
+        yield warn("persistence", f"could not be checked: {error}", "let this user run INFO")
+        yield from run_checks([("clock", lambda: _clock(client, clock))])
+        return
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("store version", lambda: _version(info)),
         ("persistence", lambda: _persistence(client, info, allow_volatile=allow_volatile)),
