@@ -315,7 +315,7 @@ def test_json_files_tell_line_column_and_value(tmp_path: Path) -> None:
           5
         ]
         """,
-        torn_json='{"name": "torn",\n}\n',
+        torn_json='{"name": "torn",\n!}\n',
         twice_json='{"name": "a"} {"name": "b"}',
     )
     assert names(config) == ["good", "typo"]
