@@ -26,7 +26,7 @@ def start_deadline(job: Job, schedule: Schedule, due_ms: int) -> timedelta:
     if job.start_deadline is not None:
         return job.start_deadline
     if schedule.grace is not None:
-        return schedule.grace
+        return min(schedule.grace, LONGEST_START_DEADLINE)
     following = schedule.next_ms(due_ms)
     if following is None:
         return LONGEST_START_DEADLINE

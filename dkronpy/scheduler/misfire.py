@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dkronpy.schedule import Schedule
 
@@ -41,10 +42,12 @@ def decide(schedule: Schedule, due_ms: int, now_ms: int, catch_up: str) -> Decis
     """Decide about every due time from *due_ms* (which is owed) up to *now_ms*.
 
     What is on time runs. Of what was missed, ``latest`` runs the latest if nothing newer runs and records the others as
-    ``misfire_collapsed``; ``all`` runs each; ``none`` runs none. What is older than the window is ``misfire_late``.
+    ``misfire_collapsed``; ``all`` runs each; ``none`` runs none. What is older than the window is ``misfire_late``. A
+    schedule that says itself how late it may run (``@after``) is on time until then.
     """
+    window = WINDOW_MS if schedule.grace is None else schedule.grace // timedelta(milliseconds=1)
     if catch_up == "all":
-        return _every(schedule, due_ms, now_ms)
+        return _every(schedule, due_ms, now_ms, window)
     owed: list[int] = []
     following: int | None = due_ms
     while following is not None and following <= now_ms and len(owed) < LOOK_AHEAD:
@@ -54,20 +57,21 @@ def decide(schedule: Schedule, due_ms: int, now_ms: int, catch_up: str) -> Decis
         following is not None and following <= now_ms
     ):  # too many to count at once: these are skipped, the rest comes next
         return Decision(fire=(), skip=_skipped(owed, "misfire_late"), following_ms=following)
-    fire = [due for due in owed if now_ms - due <= ON_TIME_MS]
+    on_time = ON_TIME_MS if schedule.grace is None else window
+    fire = [due for due in owed if now_ms - due <= on_time]
     missed = owed[: len(owed) - len(fire)]
-    if not fire and catch_up == "latest" and now_ms - missed[-1] <= WINDOW_MS:
+    if not fire and catch_up == "latest" and now_ms - missed[-1] <= window:
         fire = [missed.pop()]
     reason = "misfire_collapsed" if fire and catch_up == "latest" else "misfire_late"
     return Decision(fire=tuple(fire), skip=_skipped(missed, reason), following_ms=following)
 
 
-def _every(schedule: Schedule, due_ms: int, now_ms: int) -> Decision:
+def _every(schedule: Schedule, due_ms: int, now_ms: int, window: int) -> Decision:
     stale: list[int] = []
     fire: list[int] = []
     following: int | None = due_ms
     while following is not None and following <= now_ms and len(fire) < ALL_AT_ONCE and len(stale) < LOOK_AHEAD:
-        (stale if now_ms - following > WINDOW_MS else fire).append(following)
+        (stale if now_ms - following > window else fire).append(following)
         following = schedule.next_ms(following)
     return Decision(fire=tuple(fire), skip=_skipped(stale, "misfire_late"), following_ms=following)
 
