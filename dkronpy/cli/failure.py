@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dkronpy.errors import DkronpyError, InvalidError, StoreRefusedError, StoreUnavailableError
+from dkronpy.errors import DkronpyError, StoreRefusedError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from dkronpy.cli.session import Session
@@ -53,15 +53,16 @@ def say(text: str) -> None:
 
 def _known(error: DkronpyError, session: Session) -> int:
     lines = str(error).splitlines() or [type(error).__name__]
-    several = len(getattr(error, "problems", ())) > 1
-    if several:
-        count = len(error.problems) if isinstance(error, InvalidError) else len(getattr(error, "problems", ()))
+    count = len(getattr(error, "problems", ()))
+    if count > 1:
         say(f"error: {count} problems")
         for line in lines:
             say(f"  {line}")
     else:
         say("error: " + "\n  ".join(lines))
-    if isinstance(error, (StoreUnavailableError, StoreRefusedError)) and (origin := session.store_origin()):
+    if isinstance(error, (StoreUnavailableError, StoreRefusedError)) and (
+        origin := session.origin_of_address(str(error))
+    ):
         say(f"  the address came from {origin}")
     if error.hint:
         say(f"hint: {error.hint}")

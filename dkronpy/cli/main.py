@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -42,6 +41,10 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 """For each command its section of the help, its module in this package, and its line there."""
+
+
+class ReaderGoneError(Exception):
+    """Who read our output has closed it."""
 
 
 class Root(click.Group):
@@ -88,6 +91,13 @@ class Root(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows, col_max=12)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end the process with 1 where the reader has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+
     def main(self, args: Any = None, prog_name: Any = None, *rest: Any, **extra: Any) -> Any:
         """Run a command and end the process with its exit status."""
         session = extra.pop("obj", None) or Session()
@@ -105,9 +115,7 @@ class Root(click.Group):
             return INTERRUPTED
         except click.ClickException as error:
             return report_usage(error)
-        except OSError as error:
-            if error.errno != errno.EPIPE:
-                return report(error, session)
+        except (ReaderGoneError, BrokenPipeError):
             return _reader_gone()
         except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
             return report(error, session)
@@ -115,7 +123,7 @@ class Root(click.Group):
 
 
 def _reader_gone() -> int:
-    """Who read our output has closed it (`| head`): that is no failure, and nothing more may be written there."""
+    """That `head` has read enough is no failure of ours; nothing more may be written there."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     return 0

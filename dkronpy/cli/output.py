@@ -61,6 +61,8 @@ class Column:
             return ",".join(f"{tag}={text}" for tag, text in value.items())
         if self.kind == "truth":
             return "yes" if value else "no"
+        if isinstance(value, (dict, list)):
+            return json.dumps(value, ensure_ascii=False)
         return printable(str(value))
 
     def machine(self, value: Any) -> Any:

@@ -74,14 +74,13 @@ def wait_for_run(client: Client, view: RunView, deadline: float | None) -> RunVi
 
     Raises WaitTimeoutError when the monotonic *deadline* passes first.
     """
-    name, told = view.run.id, False
+    name = view.run.id
+    say(f"run {name}  {' '.join(one.node for one in view.executions)}".rstrip())
     follower = Follower(client, name)
     follower.start(view.executions)
     events = client.events(block_ms=LOOK_MS)
     try:
         while not view.run.terminal:
-            if not told and (told := any(one.started_ms for one in view.executions)):
-                say(f"run {name}  {' '.join(one.node for one in view.executions)}  started")
             if deadline is not None and time.monotonic() >= deadline:
                 raise WaitTimeoutError(
                     f"run {name} is still {view.run.state}; it goes on",

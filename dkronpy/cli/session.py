@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dkronpy.errors import ConfigError, NotFoundError, StoreUnavailableError
+from dkronpy.errors import ConfigError, InvalidError, NotFoundError, Problem, StoreUnavailableError
 
 if TYPE_CHECKING:
     from dkronpy.client import Client
@@ -23,6 +23,14 @@ STORE_URL_FILE = "store.url"
 """Below ``data_dir``: the unix:// URL of the embedded store; `dkronpy up` writes it (mode 0600)."""
 CONFIG_VARIABLE = "DKRONPY_CONFIG"
 DEFAULT_CONFIG = "config"
+OPTIONS = {
+    "--store-url": "--url",
+    "--node-name": "--name",
+    "--node-tags": "--tag",
+    "--flower-address": "--address",
+    "--flower-port": "--port",
+}
+"""What an option is called on the command line where that is not the name of its setting."""
 
 
 def embedded_url(settings: Settings) -> str | None:
@@ -59,12 +67,11 @@ class Session:
         from dkronpy.settings import load_settings
 
         flags = {**self.flags, **({"store_url": self.url} if self.url else {})}
-        settings, sources = load_settings(_settings_place(self.config_path), os.environ, flags)
-        if self.url:
-            from dkronpy.settings import Source
-
-            sources = {**sources, "store_url": Source(kind="flag", place="--url")}
-        return settings, sources
+        try:
+            settings, sources = load_settings(_settings_place(self.config_path), os.environ, flags)
+        except InvalidError as error:
+            raise InvalidError(error.subject, [_as_typed(problem) for problem in error.problems]) from None
+        return settings, {name: replace(one, place=OPTIONS.get(one.place, one.place)) for name, one in sources.items()}
 
     @property
     def sources(self) -> Sources:
@@ -104,6 +111,16 @@ class Session:
         """Whether an address of a store is known at all."""
         settings, _ = self.loaded
         return not settings.embedded or embedded_url(settings) is not None
+
+    def origin_of_address(self, message: str) -> str:
+        """Where the address that a message about an outage names came from; '' where that is not known."""
+        try:
+            settings, sources = self.loaded
+        except ConfigError:
+            return ""
+        if settings.results_url and "results" in message:
+            return str(sources["results_url"])
+        return self.store_origin()
 
     def store_origin(self) -> str:
         """Where the address of the store came from; '' where no settings could be read."""
@@ -203,6 +220,14 @@ def _settings_place(config: str | None) -> Path | None:
     if all(part.isidentifier() for part in config.split(".")) and not config.endswith(".py"):
         return None
     raise ConfigError(f"there is no configuration {config}", hint="give a folder, a file or a dotted module")
+
+
+def _as_typed(problem: Problem) -> Problem:
+    """The problem with the option's name as it was typed, not as the setting is called."""
+    message = problem.message
+    for setting, option in OPTIONS.items():
+        message = message.replace(f"(from {setting})", f"(from {option})")
+    return replace(problem, message=message)
 
 
 def _who() -> str:
