@@ -83,7 +83,7 @@ class PostgresServer:
             user=_USER,
             password=self.password,
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=15,
         )
 
     def new_database(self) -> str:

@@ -18,7 +18,7 @@ from dkronpy.errors import ConfigError
 from dkronpy.execution import Attempt, Execution, Output, Run
 
 RETENTION = timedelta(days=30)
-KEEP = 1000
+KEEP = 100
 PREFIX = "dkronpy:results:"
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 SQL_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")

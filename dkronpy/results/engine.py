@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,9 @@ def _sqlite(url: str, parsed: URL) -> sa.Engine:
 def _use_wal(connection: Any, _record: object) -> None:
     """Readers and the writer do not wait for each other; a commit is on the disk before it returns."""
     cursor = connection.cursor()
-    # Changing the mode does not wait for a lock; who finds it taken leaves it to the one that has it.
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
+        # This does not wait for a lock: who finds it taken leaves it to the one that has it, or to the next.
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from dkronpy.execution import Attempt, Execution, Output, Run, execution_id, run_id
 from dkronpy.results.backend import ResultsBackend, open_results
+from tests.support import ROOT, end_process
 
 T0 = 1_795_400_000_000
 """A due time on 23 November 2026."""
@@ -68,6 +71,17 @@ def save_all(results: ResultsBackend, jobs: list[str], count: int, *, threads: i
         saves = [pool.submit(save, job, number) for number in range(count) for job in jobs]
         for done in saves:
             done.result()
+
+
+def save_in_processes(url: str, *jobs: list[str], threads: int, count: int) -> None:
+    """``save_all`` in one process for each list of jobs, all at once; AssertionError with what one said that failed."""
+    program = [sys.executable, "-m", "tests.integration.results.records", url, str(threads), str(count)]
+    with ExitStack() as stack:
+        writers = [subprocess.Popen([*program, *names], cwd=ROOT, stderr=subprocess.PIPE) for names in jobs]
+        for writer in writers:
+            stack.callback(end_process, writer)
+        said = [writer.communicate(timeout=60)[1].decode() for writer in writers]
+    assert not any(writer.returncode for writer in writers), "\n".join(said)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +12,7 @@ from dkronpy.errors import StoreUnavailableError
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.results.backend import ResultsBackend, open_results
 from tests.integration.results.conftest import Opener, Place
-from tests.integration.results.records import T0, a_run, an_execution, save_all
-from tests.support import ROOT
+from tests.integration.results.records import T0, a_run, an_execution, save_all, save_in_processes
 
 HOUR_MS = 3_600_000
 FOREVER = timedelta(days=10_000)
@@ -291,14 +288,7 @@ class TestTogether:
         self.assert_complete(results, ["a", "b", "c"], 20)
 
     def test_two_processes_start_at_once_on_an_empty_place(self, place: Place, open_place: Opener) -> None:
-        program = [sys.executable, "-m", "tests.integration.results.records", place.url, "4", "10"]
-        writers = [
-            subprocess.Popen([*program, *jobs], cwd=ROOT, stderr=subprocess.PIPE)
-            for jobs in (["a", "shared"], ["b", "shared"])
-        ]
-        for writer in writers:
-            _, said = writer.communicate(timeout=60)
-            assert writer.returncode == 0, said.decode()
+        save_in_processes(place.url, ["a", "shared"], ["b", "shared"], threads=4, count=10)
         self.assert_complete(open_place(place.url), ["a", "b", "shared"], 10)
 
     @staticmethod

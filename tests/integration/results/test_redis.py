@@ -40,6 +40,15 @@ def test_a_deleted_job_leaves_no_key(store: redis.Redis, store_server: StoreServ
     assert list(store.scan_iter()) == []
 
 
+def test_a_run_stands_in_the_index_of_one_state(
+    store: redis.Redis, store_server: StoreServer, open_place: Opener
+) -> None:
+    results = open_place(store_server.url)
+    for state in ("running", "lost", "success"):
+        results.save_run(a_run(state=state))
+    assert list(store.scan_iter("dkronpy:results:state:*")) == [b"dkronpy:results:state:success"]
+
+
 def test_of_each_job_only_so_many_runs_are_kept(
     store: redis.Redis, store_server: StoreServer, open_place: Opener
 ) -> None:

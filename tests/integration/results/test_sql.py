@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dkronpy.errors import StoreRefusedError
 from dkronpy.results.engine import make_engine
 from tests.integration.results.conftest import Opener, Place
-from tests.integration.results.records import a_run, an_execution, save_all
+from tests.integration.results.records import a_run, an_execution, save_all, save_in_processes
 from tests.services_postgres import PostgresServer
 from tests.support import ROOT
 
@@ -21,11 +21,7 @@ TABLES = {"dkronpy_schema", "dkronpy_run", "dkronpy_execution", "dkronpy_output"
 
 
 def test_eight_processes_create_the_tables_at_once(sql_place: Place) -> None:
-    program = [sys.executable, "-m", "tests.integration.results.records", sql_place.url, "1", "1"]
-    writers = [subprocess.Popen([*program, f"job{number}"], cwd=ROOT, stderr=subprocess.PIPE) for number in range(8)]
-    for writer in writers:
-        _, said = writer.communicate(timeout=60)
-        assert writer.returncode == 0, said.decode()
+    save_in_processes(sql_place.url, *([f"job{number}"] for number in range(8)), threads=1, count=1)
     engine = make_engine(sql_place.url)
     assert set(sa.inspect(engine).get_table_names()) == TABLES
     with engine.connect() as connection:
