@@ -10,13 +10,14 @@ import stat
 from pathlib import Path
 
 from dkronpy.supervisor.data_dir import read_store_url
-from tests.integration.up.started import HEAD, alive, finished, pid_of, processes_of, up
+from tests.integration.up.started import HEAD, QUICK, alive, finished, pid_of, processes_of, up
 from tests.support import ROOT, spawn, wait_until
 
 TWO = HEAD + (
     'Job(name="quick", schedule=every("1s"), run=Shell("echo hello"))\n'
     'Job(name="health", schedule=every("1s"), run=Http(os.environ["DKRONPY_HEALTH_URL"], timeout="5s"))\n'
 )
+OTHER = 'Job(name="other", schedule=every("1s"), run=Shell("echo hello"))\n'
 FAILING = HEAD + 'Job(name="broken", schedule=every("1s"), run=Shell("echo no; exit 3"))\n'
 RARE = HEAD + (
     'Job(name="quick", schedule=every("1s"), run=Shell("echo hello"))\n'
@@ -181,13 +182,11 @@ def test_machines_get_json_lines(tmp_path: Path) -> None:
 
 
 def test_a_job_that_left_the_configuration_is_named_and_kept(tmp_path: Path) -> None:
-    with up(tmp_path, "--executions", "1", jobs=TWO) as process:
+    with up(tmp_path, "--executions", "1", jobs=QUICK + OTHER) as process:
         assert process.wait(60) == 0
     with up(tmp_path, "--executions", "1") as process:
         assert process.wait(60) == 0
-    assert re.search(
-        r"still in the store, no longer in .*deployment: health \(`.* job delete health`\)", process.output
-    )
+    assert re.search(r"still in the store, no longer in .*deployment: other \(`.* job delete other`\)", process.output)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
