@@ -18,8 +18,8 @@ LATE = timedelta(seconds=5)
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """What a window came to. Due times are milliseconds since the epoch.
 
-    ``missing``: owed, and nobody knows what became of it. ``doubled``: more than one record. ``unexpected``: a record for
-    a moment that was not owed. ``early``: fired before it was due. ``late``: fired more than ``LATE`` after it.
+    ``missing``: owed, and nobody knows what became of it. ``doubled``: more than one record. ``unexpected``: a record
+    for a moment that was not owed. ``early``: fired before it was due. ``late``: fired more than ``LATE`` after it.
     """
 
     owed: int
