@@ -130,7 +130,7 @@ class Crontab:
         mask = self.rule.days(year, month)
         while True:
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
-            if mask or year > 9999 or self.rule.months.mask >> month & 1:
+            if year > 9999 or self.rule.months.mask >> month & 1:
                 break
         end = _LAST_DAY + 1 if year > 9999 else date(year, month, 1).toordinal() - _EPOCH_ORDINAL
         self._month = (start, end, mask)

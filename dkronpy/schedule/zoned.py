@@ -128,7 +128,7 @@ class ZonedSchedule(Schedule):
             local = min(second + span.offset, span.high - 1)
             wall = self.clock.prev_wall(local)
             if wall is not None and wall >= span.low:
-                return max(wall - span.offset, span.at_start)
+                return wall - span.offset
             if span.at_start != _NEVER:
                 return span.at_start
             last_before = span.start - 1 + span.prev_offset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -61,6 +62,19 @@ def test_a_gap(text: str, options: dict[str, str], expected: list[str]) -> None:
 )
 def test_an_overlap(text: str, options: dict[str, str], expected: list[str]) -> None:
     assert local_times(text, AUTUMN, **options) == expected
+
+
+@pytest.mark.parametrize(("text", "options"), [("*/30 2 31 10 *", {}), ("0,30 2 31 10 *", {"overlap": "both"})])
+def test_a_yearly_night_is_not_left_before_its_second_hour(text: str, options: dict[str, str]) -> None:
+    schedule = parse(text, timezone="Europe/Berlin", **options)  # type: ignore[arg-type]
+    first = datetime(2027, 10, 31, 0, tzinfo=UTC)  # 02:00 CEST; 02:00 comes again after an hour
+    expected = [first + timedelta(minutes=30 * number) for number in range(4)]
+    for sooner, later in pairwise(expected):
+        # Fresh each time, so that nothing is remembered from the answer before.
+        fresh = parse(text, timezone="Europe/Berlin", **options)  # type: ignore[arg-type]
+        assert fresh.next(sooner) == later
+        assert fresh.prev(later) == sooner
+    assert list(schedule.between(first - timedelta(days=300), first + timedelta(days=300))) == expected
 
 
 def test_a_missing_midnight_is_made_up_for() -> None:

@@ -46,6 +46,13 @@ def test_a_stretch_keeps_its_offset_and_has_true_borders(zone: str, second: int)
     assert offset(zone, here.start - 1) == here.before
 
 
+def test_a_stretch_that_ends_without_a_change_ends_well_before_the_next_one() -> None:
+    # Perth had no change for years, and then one a day after the point up to which the table looks.
+    here = zone_table("Australia/Perth").stretch(12 * (1 << 25) - 10)
+    assert here.after == here.offset
+    assert offset("Australia/Perth", here.end + 2 * 86_400 - 1) == here.offset
+
+
 def test_berlin_in_2027() -> None:
     here = zone_table("Europe/Berlin").stretch(1_800_000_000)  # January
     assert datetime.fromtimestamp(here.end, UTC) == datetime(2027, 3, 28, 1, tzinfo=UTC)
