@@ -64,16 +64,23 @@ def test_an_overlap(text: str, options: dict[str, str], expected: list[str]) -> 
     assert local_times(text, AUTUMN, **options) == expected
 
 
-@pytest.mark.parametrize(("text", "options"), [("*/30 2 31 10 *", {}), ("0,30 2 31 10 *", {"overlap": "both"})])
-def test_a_yearly_night_is_not_left_before_its_second_hour(text: str, options: dict[str, str]) -> None:
-    schedule = parse(text, timezone="Europe/Berlin", **options)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("text", "options", "minutes"),
+    [
+        ("*/30 2 31 10 *", {}, [0, 30, 60, 90]),
+        ("0,30 2 31 10 *", {"overlap": "both"}, [0, 30, 60, 90]),
+        ("30 2 31 10 *", {"overlap": "both"}, [30, 90]),
+    ],
+)
+def test_a_yearly_night_keeps_both_its_hours(text: str, options: dict[str, str], minutes: list[int]) -> None:
     first = datetime(2027, 10, 31, 0, tzinfo=UTC)  # 02:00 CEST; 02:00 comes again after an hour
-    expected = [first + timedelta(minutes=30 * number) for number in range(4)]
+    expected = [first + timedelta(minutes=minute) for minute in minutes]
     for sooner, later in pairwise(expected):
         # Fresh each time, so that nothing is remembered from the answer before.
         fresh = parse(text, timezone="Europe/Berlin", **options)  # type: ignore[arg-type]
         assert fresh.next(sooner) == later
         assert fresh.prev(later) == sooner
+    schedule = parse(text, timezone="Europe/Berlin", **options)  # type: ignore[arg-type]
     assert list(schedule.between(first - timedelta(days=300), first + timedelta(days=300))) == expected
 
 
