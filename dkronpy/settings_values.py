@@ -10,7 +10,7 @@ from typing import Any, get_args
 from dkronpy.schedule.durations import DurationError, parse_duration
 from dkronpy.schedule.problems import did_you_mean
 
-_REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+socket", "sentinel")
+_REDIS = ("redis", "rediss", "unix")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _MAY_BE_ZERO = frozenset({"kill_grace", "stop_grace", "health_port"})

@@ -9,11 +9,13 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 
 from dkronpy.agent.heartbeat import Control, Heartbeat
 from dkronpy.agent.launcher import Launcher
@@ -180,6 +182,7 @@ def run_agent(app: Celery, deployment: Deployment, config: str | None = None) ->
             "allow_root: an agent that runs as root gives every job root's rights",
             hint="run it as another user, or say --allow-root if that is what you want",
         )
+    warnings.simplefilter("ignore", SecurityWarning)  # Celery's own word on root; it was said and allowed
     if config:
         sys.path.insert(0, str(Path(config).resolve().parent))
     agent = Agent(app, deployment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from msgspec import structs
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 BUDGET = 200
 """The most ended runs one pass sees off."""
+FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 200, 60_000, 1_000
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
@@ -28,12 +30,25 @@ AGENT_GRACE_MS = 30_000
 class Farewell:
     """The last look at each run. A run stays listed until that succeeded; every part of it may be repeated."""
 
-    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs, results: ResultsBackend, planner: Planner) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        jobs: Jobs,
+        results: ResultsBackend,
+        planner: Planner,
+        *,
+        retention: timedelta,
+        keep: int,
+    ) -> None:
         self.store = store
         self.ledger = ledger
         self.jobs = jobs
         self.results = results
         self.planner = planner
+        self.retention = retention
+        self.keep = keep
+        self._forget_next_ms = 0
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
         """See off up to BUDGET runs; True when more wait."""
@@ -53,6 +68,12 @@ class Farewell:
         if ids:
             client.zrem(keys.done, *ids)
         return len(ids) == BUDGET
+
+    def forget(self, now_ms: int) -> None:
+        """Let the results backend forget what is older than it should keep; a bounded piece of that now and then."""
+        if now_ms >= self._forget_next_ms:
+            gone = self.results.prune(now_ms, retention=self.retention, keep=self.keep, budget=FORGET_BUDGET)
+            self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
         client, key = self.store.client, self.store.keys.run(run.id)

@@ -75,7 +75,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
         )
         self.reader = DueReader(store, ledger, courier, planner, Quarantine(store), batch=settings.batch)
-        farewell = Farewell(store, ledger, deployment.jobs, deployment.results, planner)
+        farewell = Farewell(
+            store, ledger, deployment.jobs, deployment.results, planner,
+            retention=settings.retention, keep=settings.history_limit,
+        )  # fmt: skip
         self.sweeper = Sweep(store, ledger, courier, farewell, rng)
         self.wake_up = WakeUp(store)
 

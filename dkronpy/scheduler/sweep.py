@@ -42,6 +42,7 @@ class Sweep:
         if due:
             self._send(due, nodes)
         more = self.farewell.run(now_ms, nodes)
+        self.farewell.forget(now_ms)
         return more or len(due) + closed >= BUDGET
 
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
