@@ -247,13 +247,17 @@ class Client:
             return Quarantine(self.deployment.store).all()
 
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
-        """Changes of state as they come, for ever; None whenever nothing came for a while."""
+        """Changes of state from this call on, as they come, for ever; None whenever nothing came for a while."""
         store = self.deployment.store
         last: str | bytes = after
         if after == "$":
             with store.errors():
                 newest = store.client.xrevrange(store.keys.events, count=1)
             last = newest[0][0] if newest else "0"
+        return self._events(last, block_ms)
+
+    def _events(self, last: str | bytes, block_ms: int) -> Iterator[Event | None]:
+        store = self.deployment.store
         while True:
             with store.errors():
                 answer = store.client.xread({store.keys.events: last}, count=500, block=block_ms)

@@ -47,8 +47,8 @@ USUAL = 20
 def run(session: Session, job: str, wait: bool, timeout: str | None, printer: Printer) -> int:
     """Start a job now, whatever its schedule says, and print the run's id.
 
-    With --wait: exit status 0 only if the run succeeds, 1 if it does not, 8 when --timeout passes. Ctrl-C leaves the
-    run running.
+    Exit status 1 if it is skipped at once. With --wait: 0 only if the run succeeds, 1 if it does not, 8 when --timeout
+    passes; Ctrl-C leaves the run running.
     """
     seconds = _seconds(timeout)
     if seconds is not None and not wait:
@@ -59,7 +59,10 @@ def run(session: Session, job: str, wait: bool, timeout: str | None, printer: Pr
         warn_if_nobody_works(client, view)
     if not wait:
         printer.rows(COLUMNS, [_row(view)])
-        return 0
+        if not view.run.terminal or view.run.state == "success":
+            return 0
+        say(outcome(client, view))
+        return 1
     try:
         ended = wait_for_run(client, view, None if seconds is None else time.monotonic() + seconds)
     except KeyboardInterrupt:
