@@ -13,7 +13,7 @@ from dkronpy.clock import from_ms, to_ms
 from dkronpy.config_check import full_check
 from dkronpy.deployment import Deployment
 from dkronpy.dispatch.courier import NoCourier
-from dkronpy.dispatch.targets import Planner
+from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import ConflictError, InvalidError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job import Job
@@ -128,7 +128,7 @@ class Client:
             stored = deployment.jobs.get(name)
             now_ms = deployment.store.now_ms()
             plan = self._planner.run(
-                stored.job, stored.schedule(), now_ms, now_ms, deployment.nodes.all(),
+                stored.job, stored.schedule(), now_ms, now_ms, LiveNodes(deployment.nodes.all()),
                 trigger="manual", suffix=secrets.token_hex(3), message=f"by {self.who}",
             )  # fmt: skip
             forbid = stored.job.concurrency == "forbid"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -46,4 +47,10 @@ def from_ms(ms: int) -> datetime:
 
 def iso_ms(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: ``2026-11-23T02:30:00.000Z``."""
-    return from_ms(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # many due times share their second
+def _second(seconds: int) -> str:
+    return from_ms(seconds * 1000).strftime("%Y-%m-%dT%H:%M:%S")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
+import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,9 @@ from dkronpy.carrier import CARRIER_TASK, describe, node_queue
 from dkronpy.dispatch.courier import Courier
 from dkronpy.node import queue_name
 
-_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
+_MARKS = ("\ue001", "\ue002", "\ue003", "\ue004", "\ue005", "\ue006")  # of the private use area: never in a message
+_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = _MARKS
+_SPECIAL = re.compile(r"[\"\\]").search
 
 
 class RedisCourier:
@@ -27,39 +28,37 @@ class RedisCourier:
         self._app = app
         options = app.conf.broker_transport_options or {}
         self._prefix = options.get("global_keyprefix", "")
-        self._mould: list[str] | None = None
-        self._quoted = lru_cache(maxsize=10_000)(_quote)
+        self._mould: tuple[str, tuple[int, ...]] | None = None
 
     def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
         queue = queue_name(node)
-        mould = self._mould or self._cast()
-        body = base64.b64encode(
-            b'[["%s", %d], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
-            % (self._quoted(execution_id).encode(), delivery)
-        ).decode()
-        values = {
-            _EXECUTION: self._quoted(execution_id),
-            _BODY: body,
-            _TAG: str(uuid.uuid4()),
-            _JOB: self._quoted(f"job:{job}"),
-            _ARGS: self._quoted(describe(execution_id, job, node)),
-            _QUEUE: self._quoted(queue),
-        }
-        return self._prefix + queue, "".join([values.get(part, part) for part in mould]).encode()
+        text, order = self._mould or self._cast()
+        quoted = _quote(execution_id)
+        body = (
+            f'[["{quoted}", {delivery}], {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'
+        )
+        values = (
+            quoted,
+            base64.b64encode(body.encode()).decode(),
+            f"{quoted}:{delivery}",  # Celery wants it to be unique, and it is
+            _quote(f"job:{job}"),
+            _quote(describe(execution_id, job, node)),
+            _quote(queue),
+        )
+        return self._prefix + queue, (text % tuple([values[index] for index in order])).encode()
 
     def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
         return None
 
-    def _cast(self) -> list[str]:
+    def _cast(self) -> tuple[str, tuple[int, ...]]:
         payload = capture(self._app)
         payload["body"] = _BODY
         payload["headers"].update(id=_EXECUTION, root_id=_EXECUTION, shadow=_JOB, argsrepr=_ARGS)
         payload["properties"].update(correlation_id=_EXECUTION, delivery_tag=_TAG)
         payload["properties"]["delivery_info"]["routing_key"] = _QUEUE
-        text = json.dumps(payload)
-        for mark in (_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE):
-            text = text.replace(_quote(mark), f"\n{mark}\n")
-        self._mould = text.split("\n")
+        pieces = re.split("([\ue001-\ue006])", json.dumps(payload, ensure_ascii=False).replace("%", "%%"))
+        text = "".join("%s" if piece in _MARKS else piece for piece in pieces)
+        self._mould = text, tuple(_MARKS.index(piece) for piece in pieces if piece in _MARKS)
         return self._mould
 
 
@@ -115,7 +114,8 @@ def capture(app: Celery) -> dict[str, Any]:
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text)[1:-1]
+    """*text* as it stands inside a JSON string; ids and names are mostly plain."""
+    return text if text.isascii() and text.isprintable() and not _SPECIAL(text) else json.dumps(text)[1:-1]
 
 
 def courier_for(app: Celery, broker_url: str, store_url: str) -> Courier:

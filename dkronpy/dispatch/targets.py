@@ -6,32 +6,50 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from dkronpy.clock import from_ms
 from dkronpy.dispatch.courier import Courier
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job
-from dkronpy.node import Node
+from dkronpy.node import Node, Target
 from dkronpy.schedule import Schedule
 from dkronpy.store.ledger import ExecutionPlan, RunPlan
 
 SHORTEST_START_DEADLINE = timedelta(seconds=10)
 """A job of every second still gets this long to be taken up: a blink of the network must not skip it."""
 LONGEST_START_DEADLINE = timedelta(hours=1)
+_MILLISECOND = timedelta(milliseconds=1)
 RESEND_MS = 5_000
 """A queued execution that nobody claimed is looked at again after this."""
 
 
-def start_deadline(job: Job, schedule: Schedule, due_ms: int) -> timedelta:
+def start_deadline(job: Job, schedule: Schedule, due_ms: int, following_ms: int | None) -> timedelta:
     """How late a run may start: as the job says, else the time to its next due time, at most an hour."""
     if job.start_deadline is not None:
         return job.start_deadline
     if schedule.grace is not None:
         return min(schedule.grace, LONGEST_START_DEADLINE)
-    following = schedule.next_ms(due_ms)
-    if following is None:
+    if following_ms is None:
         return LONGEST_START_DEADLINE
-    period = timedelta(milliseconds=following - due_ms)
+    period = timedelta(milliseconds=following_ms - due_ms)
     return max(SHORTEST_START_DEADLINE, min(period, LONGEST_START_DEADLINE))
+
+
+class LiveNodes:
+    """The nodes at one moment; which of them match a target is worked out once."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self._found: dict[int, tuple[Target, list[str], int | None]] = {}
+
+    def choose(self, target: Target, rng: random.Random) -> list[str]:
+        """The names of the nodes of one run: all that match, or a uniform draw of as many as are wanted."""
+        known = self._found.get(id(target))
+        if known is None:  # the target is kept with the answer, so that its id stays its own
+            names = [node.name for node in target.matching(self.nodes)]
+            known = self._found[id(target)] = (target, names, target.wanted()[1])
+        _, names, count = known
+        if count is None or len(names) <= count:
+            return names
+        return [rng.choice(names)] if count == 1 else sorted(rng.sample(names, max(0, count)))
 
 
 class Planner:
@@ -48,8 +66,9 @@ class Planner:
         schedule: Schedule,
         due_ms: int,
         now_ms: int,
-        nodes: Sequence[Node],
+        nodes: LiveNodes,
         *,
+        following_ms: int | None = None,
         trigger: str = "schedule",
         suffix: str = "",
         message: str = "",
@@ -60,7 +79,7 @@ class Planner:
         Without any matching node, a job that wants one waits for it until its start deadline; a broadcast,
         which has nobody to wait for, is skipped with ``no_live_node``.
         """
-        chosen = [node.name for node in job.on.choose(nodes, self.rng)]
+        chosen = nodes.choose(job.on, self.rng)
         if not chosen and job.on.every:
             return self.skip(
                 job.name,
@@ -71,9 +90,9 @@ class Planner:
                 message="no live node matches its targets",
             )
         run = run_id(job.name, due_ms, suffix)
-        start_by = max(due_ms, now_ms) + start_deadline(job, schedule, due_ms) // timedelta(milliseconds=1)
+        start_by = max(due_ms, now_ms) + start_deadline(job, schedule, due_ms, following_ms) // _MILLISECOND
         executions = tuple(
-            self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])
+            [self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])]
         )
         return RunPlan(
             id=run, due_ms=due_ms, trigger=trigger, fired_by=self.fired_by, message=message, extra=extra or {},
@@ -103,8 +122,3 @@ class Planner:
             max_attempts=job.retry.max + 1,
             mode=job.delivery,
         )
-
-
-def describe_due(due_ms: int) -> str:
-    """A due time as people read it, in UTC."""
-    return from_ms(due_ms).strftime("%Y-%m-%d %H:%M:%S UTC")

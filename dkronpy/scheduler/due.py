@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import redis
 from kombu.exceptions import OperationalError
 
-from dkronpy.clock import from_ms
 from dkronpy.dispatch.courier import Courier
-from dkronpy.dispatch.targets import Planner
+from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
@@ -27,22 +28,40 @@ from dkronpy.store.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
-CACHED_DEFINITIONS = 50_000
+CACHED_DEFINITIONS = 20_000
+READ_AHEAD = 4
+"""How many batches are read at a time: while the store commits one, the next is decided."""
 FIRED, STALE, EXISTED, CHANGED, NOT_LEADING = 1, 0, -1, -2, -9
 
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True):
-    """What one batch came to: how many entries were read, and whether we were still the leader."""
+    """What was done: how many entries were read, and whether we were still the leader.
+
+    ``again`` is True when more is due already; ``next_ms`` is the first due time that is still ahead.
+    """
 
     read: int = 0
     runs: int = 0
     plain: tuple[str, ...] = ()
     leading: bool = True
+    again: bool = False
     next_ms: int | None = None
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A decoded definition, as long as the store has it under this revision."""
+
+    job: Job
+    revision: int
+    schedule: Schedule
+
+
 class DueReader:
-    """Reads due entries and turns them into runs."""
+    """Reads due entries and turns them into runs.
+
+    Definitions are kept decoded, and used without asking: the commit compares the revision, and refuses one that is
+    no longer in force, which is then read anew.
+    """
 
     def __init__(
         self, store: Store, ledger: Ledger, courier: Courier, planner: Planner, quarantine: Quarantine, *, batch: int
@@ -53,84 +72,115 @@ class DueReader:
         self.planner = planner
         self.quarantine = quarantine
         self.batch = batch
-        self._definitions: OrderedDict[tuple[str, int], tuple[Job, Schedule]] = OrderedDict()
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._committer = ThreadPoolExecutor(1, "commit")
 
     def fire(self, epoch: int, now_ms: int, nodes: Sequence[Node]) -> Fired:
-        """Fire up to one batch of what is due at *now_ms*. redis-py's errors pass through."""
-        keys, client = self.store.keys, self.store.client
+        """Fire a few batches of what is due at *now_ms*. redis-py's errors pass through."""
+        keys, client, most = self.store.keys, self.store.client, READ_AHEAD * self.batch
         with client.pipeline(transaction=False) as pipe:
-            pipe.zrange(keys.schedule, 0, now_ms / 1000, byscore=True, offset=0, num=self.batch, withscores=True)
+            pipe.zrange(keys.schedule, 0, now_ms / 1000, byscore=True, offset=0, num=most, withscores=True)
             pipe.zrange(keys.schedule, f"({now_ms / 1000}", "+inf", byscore=True, offset=0, num=1, withscores=True)
             due, ahead = pipe.execute()
-        next_ms = ms_of(ahead[0][1]) if ahead else None
-        if not due:
-            return Fired(next_ms=next_ms)
-        firings, plain = self._decide(due, now_ms, nodes)
-        codes: list[int] = []
-        if firings:
-            _, codes = self.ledger.fire(firings, epoch=epoch)
-            self._deliver(firings, codes)
-        runs = sum(len(firing.runs) for firing, code in zip(firings, codes, strict=True) if code == FIRED)
-        return Fired(read=len(due), runs=runs, plain=tuple(plain), leading=NOT_LEADING not in codes, next_ms=next_ms)
+        plain = self._learn([entry for entry, _ in due])
+        live = LiveNodes(nodes)
+        commits: list[tuple[list[Firing], Future[tuple[int, list[int]]]]] = []
+        for start in range(0, len(due), self.batch):
+            firings = self._firings(due[start : start + self.batch], now_ms, live)
+            if firings:
+                commits.append((firings, self._committer.submit(self.ledger.fire, firings, epoch=epoch)))
+        codes = [code for firings, commit in commits for code in self._settle(firings, commit)]
+        return Fired(
+            read=len(due),
+            runs=codes.count(FIRED),
+            plain=tuple(plain),
+            leading=NOT_LEADING not in codes,
+            again=len(due) == most or CHANGED in codes or STALE in codes,
+            next_ms=ms_of(ahead[0][1]) if ahead else None,
+        )
 
-    def _decide(
-        self, due: Sequence[tuple[bytes, float]], now_ms: int, nodes: Sequence[Node]
-    ) -> tuple[list[Firing], list[str]]:
+    def _settle(self, firings: list[Firing], commit: Future[tuple[int, list[int]]]) -> list[int]:
+        _, codes = commit.result()
+        for firing, code in zip(firings, codes, strict=True):
+            if code == CHANGED:
+                self._known.pop(self.store.keys.entry(firing.job).encode(), None)
+        self._deliver(firings, codes)
+        return codes
+
+    def _learn(self, entries: Sequence[bytes]) -> list[str]:
+        """Read and decode the definitions that are not known; returns the entries of the user's own tasks."""
+        unknown = [entry for entry in entries if entry not in self._known]
+        if not unknown:
+            return []
         with self.store.client.pipeline(transaction=False) as pipe:
-            for entry, _ in due:
-                pipe.hmget(entry.decode(), "rev", "job", "anchor")
+            for entry in unknown:
+                pipe.hmget(entry, "rev", "job", "anchor")
             rows = pipe.execute(raise_on_error=False)
-        firings, plain = [], []
-        for (entry, score), row in zip(due, rows, strict=True):
-            key = entry.decode()
-            try:
+        plain = []
+        for entry, row in zip(unknown, rows, strict=True):
+            with self._set_aside(entry):
                 if isinstance(row, Exception):
                     raise row
                 if row[1] is None:
-                    plain.append(key)
+                    plain.append(entry.decode())
                 else:
-                    firings.append(self._firing(key, row, score, now_ms, nodes))
-            except (redis.ConnectionError, redis.TimeoutError, OperationalError):
-                raise
-            except Exception as error:  # noqa: BLE001 - one malformed entry must not stop the others
-                self.quarantine.entry(key, error)
-        return firings, plain
+                    self._remember(entry, row)
+        return plain
 
-    def _firing(self, key: str, row: Sequence[Any], score: float, now_ms: int, nodes: Sequence[Node]) -> Firing:
-        name, revision = self.store.keys.job_of(key), int(row[0])
-        job, schedule = self._definition(name, revision, row[1], int(row[2]))
-        due_ms = ms_of(score)
-        if not job.enabled:  # it was switched off after this due time had come
-            runs: tuple[RunPlan, ...] = (self.planner.skip(name, due_ms, "paused", message="the job is disabled"),)
-            following = None
-        else:
-            runs, following = self._runs(job, schedule, due_ms, now_ms, nodes)
+    def _remember(self, entry: bytes, row: Sequence[Any]) -> None:
+        job = decode_definition(row[1])
+        name = self.store.keys.job_of(entry.decode())
+        if job.name != name:
+            raise DkronpyError(f"the entry of {name!r} holds the definition of {job.name!r}")
+        self._known[entry] = Known(job, int(row[0]), parsed(job, int(row[2])))
+        if len(self._known) > CACHED_DEFINITIONS:
+            self._known.popitem(last=False)
+
+    @contextmanager
+    def _set_aside(self, entry: bytes) -> Iterator[None]:
+        """One malformed entry must not stop the others."""
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+            self.quarantine.entry(entry.decode(), error)
+
+    def _firings(self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes) -> list[Firing]:
+        firings = []
+        for entry, score in due:
+            known = self._known.get(entry)
+            if known is not None:
+                with self._set_aside(entry):
+                    firings.append(self._firing(known, score, now_ms, live))
+        return firings
+
+    def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes) -> Firing:
+        job, due_ms = known.job, ms_of(score)
+        runs: tuple[RunPlan, ...]
+        if job.enabled:
+            runs, following = self._runs(known, due_ms, now_ms, live)
+        else:  # it was switched off after this due time had come
+            runs, following = (self.planner.skip(job.name, due_ms, "paused", message="the job is disabled"),), None
         return Firing(
-            job=name, revision=revision, runs=runs, expected=repr(score), following=score_of(following),
-            meta=redbeat_meta(from_ms(due_ms)), forbid=job.concurrency == "forbid",
-        )  # fmt: skip
+            job=job.name,
+            revision=known.revision,
+            runs=runs,
+            expected=repr(score),
+            following=score_of(following),
+            meta=redbeat_meta(due_ms),
+            forbid=job.forbids_overlap,
+        )
 
-    def _runs(
-        self, job: Job, schedule: Schedule, due_ms: int, now_ms: int, nodes: Sequence[Node]
-    ) -> tuple[tuple[RunPlan, ...], int | None]:
+    def _runs(self, known: Known, due_ms: int, now_ms: int, live: LiveNodes) -> tuple[tuple[RunPlan, ...], int | None]:
+        job, schedule, plan = known.job, known.schedule, self.planner
         decision = decide(schedule, due_ms, now_ms, job.catch_up)
-        skipped = [
-            self.planner.skip(job.name, skip.due_ms, skip.reason, until_ms=skip.until_ms, count=skip.count)
-            for skip in decision.skip
-        ]
-        fired = [self.planner.run(job, schedule, due, now_ms, nodes) for due in decision.fire]
-        return tuple(skipped + fired), decision.following_ms
-
-    def _definition(self, name: str, revision: int, body: bytes, anchor_ms: int) -> tuple[Job, Schedule]:
-        found = self._definitions.get((name, revision))
-        if found is None:
-            job = decode_definition(body)
-            if job.name != name:
-                raise DkronpyError(f"the entry of {name!r} holds the definition of {job.name!r}")
-            found = self._definitions[name, revision] = (job, parsed(job, anchor_ms))
-            if len(self._definitions) > CACHED_DEFINITIONS:
-                self._definitions.popitem(last=False)
-        return found
+        following = decision.following_ms
+        fired = [plan.run(job, schedule, due, now_ms, live, following_ms=following) for due in decision.fire]
+        if not decision.skip:
+            return tuple(fired), following
+        skipped = [plan.skip(job.name, s.due_ms, s.reason, until_ms=s.until_ms, count=s.count) for s in decision.skip]
+        return (*skipped, *fired), following
 
     def _deliver(self, firings: Sequence[Firing], codes: Sequence[int]) -> None:
         sends = [

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from msgspec import structs
 
-from dkronpy.dispatch.targets import Planner
+from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
@@ -99,7 +99,7 @@ class Farewell:
             suffix = run.id.partition("@")[2].partition("Z")[2].lstrip("-")
             if self._ready(child, run, suffix):
                 plan = self.planner.run(
-                    child.job, child.schedule(), run.due_ms, now_ms, nodes, trigger="chained", suffix=suffix,
+                    child.job, child.schedule(), run.due_ms, now_ms, LiveNodes(nodes), trigger="chained", suffix=suffix,
                     message=f"after {', '.join(child.job.after)}",
                 )  # fmt: skip
                 forbid = child.job.concurrency == "forbid"

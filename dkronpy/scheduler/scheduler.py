@@ -109,7 +109,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         if self.leadership.steady(lead.now_ms):
             fired = self.reader.fire(lead.epoch, lead.now_ms, self._nodes)
             self._send_plain(fired.plain)
-            if not fired.leading or fired.read >= self.reader.batch:
+            if not fired.leading or fired.again:
                 return 0.0
             next_ms = fired.next_ms
         if self._sweep_due():

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from dkronpy.clock import from_ms
-from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.errors import ConfigError, ConflictError, NotFoundError
 from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
 from dkronpy.store.connection import Store
 
+log = logging.getLogger(__name__)
+
 CARRIER_TASK = "dkronpy.run"
 REVISION_TTL_SECONDS = 7 * 24 * 3600
+ATTEMPTS = 10
+"""How often a save is tried on a fresh reading when others save the same job at the same moment."""
 
 
 class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +63,17 @@ def ms_of(score: float) -> int:
     return round(score * 1000)
 
 
-def redbeat_meta(moment: datetime | None, runs: int = 0) -> str:
+@lru_cache(maxsize=1024)  # many due times fall together
+def redbeat_meta(due_ms: int | None) -> str:
     """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
     at: Any = None
-    if moment is not None:
+    if due_ms is not None:
+        moment = from_ms(due_ms)
         at = {
             "__type__": "datetime", "year": moment.year, "month": moment.month, "day": moment.day, "hour": moment.hour,
             "minute": moment.minute, "second": moment.second, "microsecond": moment.microsecond, "timezone": "UTC",
         }  # fmt: skip
-    return json.dumps({"last_run_at": at, "total_run_count": runs})
+    return json.dumps({"last_run_at": at})
 
 
 def redbeat_definition(job: Job) -> str:
@@ -97,14 +104,18 @@ class Jobs:
         return sorted(name.decode() for name in self.store.client.smembers(self.store.keys.jobs))
 
     def many(self, names: Sequence[str]) -> list[StoredJob]:
-        """Those of the named jobs that exist and can be read, in the same order; one round trip."""
+        """Those of the named jobs that exist and can be read, in the same order; one round trip.
+
+        One malformed entry hides no other job: it is left out, and beat sets it aside.
+        """
         keys = self.store.keys
         with self.store.client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hmget(keys.entry(name), "job", "rev", "anchor", "source", "saved_ms")
                 pipe.zscore(keys.schedule, keys.entry(name))
             rows = pipe.execute()
-        return [_stored(row, score) for row, score in zip(rows[::2], rows[1::2], strict=True) if row[0]]
+        found = [_stored(*known) for known in zip(names, rows[::2], rows[1::2], strict=True)]
+        return [stored for stored in found if stored is not None]
 
     def all(self) -> list[StoredJob]:
         """Every job, by name."""
@@ -127,16 +138,32 @@ class Jobs:
 
         A due time that has passed and is not yet dispatched stays owed, under the new definition.
         """
+        for _ in range(ATTEMPTS):
+            saved, in_force = self._save(job, source, revision)
+            if saved is not None:
+                return saved
+            if revision is not None:
+                break
+        raise ConflictError(
+            f"job {job.name!r} is at revision {in_force}"
+            + ("" if revision is None else f", not {revision}")
+            + ": somebody changed it meanwhile",
+            hint="read it again, then save",
+        )
+
+    def _save(self, job: Job, source: str, revision: int | None) -> tuple[Saved | None, int]:
+        """One try, on what is read here; None, and the revision in force, where somebody else was faster."""
         keys, client = self.store.keys, self.store.client
         now_ms = self.store.now_ms()
-        old, old_anchor = client.hmget(keys.entry(job.name), "job", "anchor")
+        read_revision, body, old_anchor = client.hmget(keys.entry(job.name), "rev", "job", "anchor")
+        old = _readable(body)
         anchor_ms = int(old_anchor) if old_anchor else now_ms // 1000 * 1000
-        rescheduled = old is None or _timing(decode_definition(old)) != _timing(job)
-        due_ms = self._first_due(job, parsed(job, anchor_ms), now_ms) if rescheduled else None
+        rescheduled = old is None or _timing(old) != _timing(job)
+        due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled)
         parents = set(job.after)
         for parent in parents:
             client.sadd(keys.children(parent), job.name)
-        what, now_revision, _ = self.store.scripts.call(
+        what, in_force, _ = self.store.scripts.call(
             "save",
             job.name,
             redbeat_definition(job),
@@ -144,19 +171,16 @@ class Jobs:
             score_of(due_ms),
             redbeat_meta(None),
             source,
-            "" if revision is None else revision,
+            int(read_revision or 0) if revision is None else revision,
             REVISION_TTL_SECONDS,
             "1" if rescheduled else "0",
             anchor_ms,
         )
         if what == b"conflict":
-            raise ConflictError(
-                f"job {job.name!r} is at revision {now_revision}, not {revision}: somebody changed it meanwhile",
-                hint="read it again, then save",
-            )
-        for parent in (set(decode_definition(old).after) if old else set()) - parents:
+            return None, in_force
+        for parent in (set(old.after) if old else set()) - parents:
             client.srem(keys.children(parent), job.name)
-        return Saved(what=what.decode(), revision=now_revision)
+        return Saved(what=what.decode(), revision=in_force), in_force
 
     def delete(self, name: str) -> bool:
         """Delete a definition; open runs of it go on. Returns whether there was one."""
@@ -165,10 +189,11 @@ class Jobs:
                 self.store.client.srem(self.store.keys.children(parent), name)
         return bool(self.store.scripts.call("delete", name, REVISION_TTL_SECONDS))
 
-    def _first_due(self, job: Job, schedule: Schedule, now_ms: int) -> int | None:
+    def _next_due(self, job: Job, schedule: Schedule, now_ms: int, *, first: bool) -> int | None:
+        """The due time that it is owed next; *first* under a schedule that is new."""
         if not job.enabled:
             return None
-        due_ms = schedule.first_ms(now_ms)
+        due_ms = schedule.first_ms(now_ms) if first else schedule.next_ms(now_ms)
         if due_ms is not None and due_ms <= now_ms and self._fired(job.name, due_ms):
             return schedule.next_ms(now_ms)
         return due_ms
@@ -181,10 +206,23 @@ def _timing(job: Job) -> tuple[Any, ...]:
     return (job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at, job.gap, job.overlap)
 
 
-def _stored(row: Sequence[bytes | None], score: float | None) -> StoredJob:
+def _readable(body: bytes | None) -> Job | None:
+    """The definition, or None where there is none that can be read: saving it anew mends it."""
+    try:
+        return None if body is None else decode_definition(body)
+    except ConfigError:
+        return None
+
+
+def _stored(name: str, row: Sequence[bytes | None], score: float | None) -> StoredJob | None:
     body, rev, anchor, source, saved = row
+    job = _readable(body)
+    if job is None:
+        if body is not None:
+            log.warning("the stored definition of %s cannot be read: save it anew", name)
+        return None
     return StoredJob(
-        job=decode_definition(body or b""),
+        job=job,
         revision=int(rev or 0),
         anchor_ms=int(anchor or 0),
         due_ms=None if score is None else ms_of(score),
