@@ -39,6 +39,9 @@ def report(error: Exception, session: Session) -> int:
 
 def report_usage(error: click.ClickException) -> int:
     """Write what is wrong with the command line, and where its help is."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return error.exit_code
     say(f"error: {error.format_message()}")
     context = getattr(error, "ctx", None)
     if isinstance(context, click.Context):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.failure import say
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
 from dkronpy.cli.times import read_moment
@@ -77,7 +78,7 @@ def list_command(session: Session, executor: str | None, failing: bool, disabled
     dkronpy job show backup -o json
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_job)
 @data_options("local")
 @pass_session
 def show(session: Session, name: str, printer: Printer) -> None:
@@ -102,7 +103,7 @@ def show(session: Session, name: str, printer: Printer) -> None:
     dkronpy job delete backup --yes
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_job)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def delete(session: Session, name: str, yes: bool) -> None:
@@ -114,7 +115,7 @@ def delete(session: Session, name: str, yes: bool) -> None:
 
 
 @command(name="toggle", short_help="Disable an enabled job, or the reverse.", example="dkronpy job toggle backup")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_job)
 @pass_session
 def toggle(session: Session, name: str) -> None:
     """Disable an enabled job, or enable a disabled one."""

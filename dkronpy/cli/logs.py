@@ -9,6 +9,7 @@ import click
 
 from dkronpy.cli.failure import say
 from dkronpy.cli.follow import Follower, Sink, print_output
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import local_zone
 from dkronpy.errors import NotFoundError
@@ -30,7 +31,7 @@ RECENT = 50
     dkronpy logs backup@2026-11-23T02:30:00.000Z.0 --attempt 1 > output.bin
     """,
 )
-@click.argument("what", metavar="JOB|RUN|EXECUTION")
+@click.argument("what", metavar="JOB|RUN|EXECUTION", shell_complete=complete_job)
 @click.option("-f", "--follow", is_flag=True, help="Replay it, then follow it until the attempt ends.")
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="This attempt. [default: the last]")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of what is there.")

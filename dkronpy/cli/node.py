@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.job import confirm
+from dkronpy.cli.names import complete_node
 from dkronpy.cli.output import Column, Printer, data_options, write
 from dkronpy.cli.session import Session, command, group, pass_session
 from dkronpy.errors import ConflictError
@@ -62,7 +63,7 @@ def list_command(session: Session, tags: tuple[str, ...], printer: Printer) -> N
     dkronpy node forget web3 --yes
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_node)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def forget(session: Session, name: str, yes: bool) -> None:

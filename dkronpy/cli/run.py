@@ -9,6 +9,7 @@ import click
 
 from dkronpy.cli.failure import say
 from dkronpy.cli.follow import Follower
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import Column, Printer, data_options
 from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import local_zone, span
@@ -39,7 +40,7 @@ USUAL = 20
     dkronpy run backup --wait --timeout 10m > output
     """,
 )
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @click.option("-w", "--wait", is_flag=True, help="Print its output as it comes, and end as the run ends.")
 @click.option("--timeout", metavar="DURATION", help="Wait no longer than this (30s, 10m); the run goes on.")
 @data_options()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.failure import say
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
 from dkronpy.cli.times import local_zone
@@ -60,7 +61,7 @@ def runs() -> None:
     dkronpy runs list -o jsonl --columns run,state,took
     """,
 )
-@click.option("--job", metavar="NAME", help="Only runs of this job.")
+@click.option("--job", metavar="NAME", shell_complete=complete_job, help="Only runs of this job.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
 @data_options()
@@ -110,7 +111,7 @@ def show(session: Session, run: str, printer: Printer) -> None:
     dkronpy runs watch --job backup -o jsonl
     """,
 )
-@click.option("--job", metavar="NAME", help="Only what concerns this job.")
+@click.option("--job", metavar="NAME", shell_complete=complete_job, help="Only what concerns this job.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many lines. [default: never]")
 @click.option("-o", "--output", "form", type=click.Choice(("text", "jsonl")), default="text", show_default=True)
 @pass_session

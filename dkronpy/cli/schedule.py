@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dkronpy.cli.failure import say
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import write, write_json
 from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import now, read_moment, rfc3339, spoken, zone_named
@@ -38,7 +39,7 @@ SEARCHED = 100_000
     dkronpy next backup --after 2027-01-01T00:00:00Z -o json
     """,
 )
-@click.argument("job_or_expression")
+@click.argument("job_or_expression", shell_complete=complete_job)
 @click.option("--timezone", "zone_name", metavar="TZ", help="The zone of the expression; of a job: to show times in.")
 @click.option("--after", metavar="TIME", help="Only what is due after this moment. [default: now]")
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), help="How many. [default: 5]")
@@ -79,7 +80,7 @@ def next_command(
     dkronpy explain backup
     """,
 )
-@click.argument("job_or_expression")
+@click.argument("job_or_expression", shell_complete=complete_job)
 @click.option("--timezone", "zone_name", metavar="TZ", help="The zone of the expression.")
 @click.option("-o", "--output", "form", type=click.Choice(("text", "json")), default="text")
 @pass_session

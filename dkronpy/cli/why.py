@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import write, write_json
 from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import local_zone, read_moment, rfc3339, zone_named
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     dkronpy why backup --at -5m
     """,
 )
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @click.option(
     "--at",
     metavar="TIME",

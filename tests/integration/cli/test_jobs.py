@@ -9,6 +9,7 @@ import redis
 from dkronpy.job_json import decode_job
 from dkronpy.node import Node
 from tests.integration.cli.conftest import CommandLine
+from tests.support import wait_until
 
 HEAD = "from dkronpy import Job, Shell, cron\n"
 BACKUP = 'Job(name="backup", schedule=cron("30 2 * * *", tz="Europe/Berlin"), run=Shell("true"))\n'
@@ -84,6 +85,23 @@ def test_a_job_as_json_is_what_dkron_writes_and_reads(dkronpy: CommandLine) -> N
     assert told["dependent_jobs"] == ["report"]
     job, _ = decode_job(told)
     assert job.schedule == "30 2 * * *"
+
+
+def test_completion_offers_jobs_without_waiting_for_the_store(dkronpy: CommandLine) -> None:
+    dkronpy.shell("backup", "true")
+    cache = dkronpy.folder / "cache"
+
+    def offered() -> bytes:
+        words = {"_DKRONPY_COMPLETE": "bash_complete", "COMP_WORDS": "dkronpy job show b", "COMP_CWORD": "3"}
+        with dkronpy.process(env={"XDG_CACHE_HOME": str(cache), **words}) as process:
+            out, err = process.communicate(timeout=20)
+            assert err == b""
+        return out.strip()
+
+    assert offered() == b""  # nobody has asked the store yet; that goes on aside
+    assert wait_until(offered, description="the names are there") == b"plain,backup"
+    (file,) = (cache / "dkronpy").glob("names-*.json")
+    assert file.stat().st_mode & 0o077 == 0
 
 
 def test_without_jobs_the_list_says_what_to_type(dkronpy: CommandLine) -> None:

@@ -33,6 +33,9 @@ def test_a_waited_run_prints_its_output_and_nothing_else_on_standard_output(flee
     assert first.startswith("run hello@")
     assert first.split()[-1] in ("web1", "web2")
     assert last.startswith("success in ")
+    for _ in range(2):
+        fleet("run", "hello", "--wait")
+    assert "(usually " in fleet("run", "hello", "--wait").stderr
 
 
 def test_a_waited_run_that_fails_ends_with_1_and_says_why(fleet: CommandLine) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dkronpy.cli.main import COMMANDS
+from dkronpy.cli.names import names_file
+from dkronpy.cli.session import Session
 from tests.unit.cli.conftest import Invoke
 
 
@@ -21,6 +23,13 @@ def test_a_misspelt_command_is_named_with_its_neighbour(invoke: Invoke) -> None:
     result = invoke("stauts")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no command 'stauts'; did you mean 'status'?" in result.stderr
+
+
+def test_a_noun_alone_shows_its_verbs(invoke: Invoke) -> None:
+    result = invoke("job")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: dkronpy job")
+    assert "error" not in result.stderr.partition("Options")[0]
 
 
 def test_a_misspelt_verb_is_a_usage_error(invoke: Invoke) -> None:
@@ -134,6 +143,26 @@ def test_completion_offers_commands_verbs_and_options(invoke: Invoke) -> None:
     assert offered("dkronpy job ") == ["delete", "list", "show", "toggle"]
     assert "--state" in offered("dkronpy runs list --s")
     assert offered("dkronpy runs list --state s") == ["success", "skipped"]
+
+
+def test_names_of_jobs_and_nodes_come_from_a_file_and_a_stranger_s_file_is_ignored(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    names = names_file(Session())
+    names.parent.mkdir(parents=True)
+
+    def offered(words: str) -> list[str]:
+        env = {"_DKRONPY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        return [line.partition(",")[2] for line in invoke(**env).stdout.split()]
+
+    names.write_text('{"jobs": ["backup", "report"], "nodes": ["web1"]}')
+    assert offered("dkronpy job show ") == ["backup", "report"]
+    assert offered("dkronpy runs list --job b") == ["backup"]
+    assert offered("dkronpy node forget w") == ["web1"]
+    for text in ("", "not JSON", "[1]"):
+        names.write_text(text)
+        assert offered("dkronpy run ") == []
 
 
 def test_version_says_what_it_stands_on(invoke: Invoke) -> None:
