@@ -129,7 +129,7 @@ class Client:
             now_ms = deployment.store.now_ms()
             plan = self._planner.run(
                 stored.job, stored.schedule(), now_ms, now_ms, LiveNodes(deployment.nodes.all()),
-                trigger="manual", suffix=secrets.token_hex(3), message=f"by {self.who}",
+                trigger="manual", suffix=secrets.token_hex(3),
             )  # fmt: skip
             forbid = stored.job.concurrency == "forbid"
             firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid)

@@ -33,9 +33,8 @@ def why_run(run: Run, executions: Sequence[Execution], zone: tzinfo) -> str:
         return f"{run.count} due times from {due} to {until} were skipped ({run.reason}): {_because(run.reason)}."
     first = f"{run.job} was due at {due}"
     if run.trigger != "schedule":
-        first = f"{run.job} was started ({run.trigger}) at {say_moment(run.fired_ms, zone)}"
-        if run.message:
-            first += f", {run.message}"
+        how = {"manual": "started by hand", "chained": "started after its parents"}.get(run.trigger, run.trigger)
+        first = f"{run.job} was {how} at {say_moment(run.fired_ms, zone)} by {run.fired_by or 'somebody'}"
     elif run.fired_ms:
         first += f" and dispatched {say_span(run.fired_ms - run.due_ms)} later by {run.fired_by or 'beat'}"
     if not run.execution_ids:

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -25,6 +26,7 @@ from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.runner import Runner
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.agent.worker import make_worker
+from dkronpy.clock import SystemClock
 from dkronpy.deployment import Deployment
 from dkronpy.errors import ConfigError, ConflictError, StoreUnavailableError
 from dkronpy.node import Node
@@ -53,6 +55,7 @@ class Agent:
         self.deployment = deployment
         self.app = app
         self.name = settings.node
+        self.started_ms = SystemClock().now_ms()
         self.host = socket.gethostname()
         self.instance = f"{self.host}:{os.getpid()}:{secrets.token_hex(4)}"
         store, ledger = deployment.store, deployment.ledger
@@ -83,25 +86,26 @@ class Agent:
             running=self.leases.running(),
             executors=executor_names(),
             instance=self.instance,
+            started_ms=self.started_ms,
         )
 
     def run(self) -> int:
         """Register, work until told to stop, sign off. Returns the exit status."""
         self.launcher.start()  # before there are threads
+        signal.signal(signal.SIGTERM, _leave)  # until the worker has its own way to stop
         self._await_store()
         self._register()
         parts = (self.pump, self.leases, self.reporter, self.heartbeat, self.control)
         for part in parts:
             part.start()
-        worker = make_worker(
-            self.app, node=self.name, host=self.host, capacity=self.settings.capacity,
-            quarantine=Quarantine(self.deployment.store),
-        )  # fmt: skip
-        signals.worker_shutting_down.connect(self._on_stop)
-        log.info(
-            "node %s is up: %d slots, tags %s", self.name, self.settings.capacity, self.settings.node_tags or "none"
-        )
         try:
+            worker = make_worker(
+                self.app, node=self.name, host=self.host, capacity=self.settings.capacity,
+                quarantine=Quarantine(self.deployment.store),
+            )  # fmt: skip
+            signals.worker_shutting_down.connect(self._on_stop)
+            tags = self.settings.node_tags or "none"
+            log.info("node %s is up: %d slots, tags %s", self.name, self.settings.capacity, tags)
             worker.start()
         finally:
             self._close()
@@ -169,6 +173,10 @@ class Agent:
             message = f"{report.reason}: {report.message}" if report.message else report.reason
             value = {"exc_type": "ExecutionFailedError", "exc_message": [message], "exc_module": "dkronpy.tasks.run"}
         self.app.backend.store_result(report.execution_id, value, state)
+
+
+def _leave(*_: Any) -> None:
+    raise SystemExit(0)
 
 
 def run_agent(app: Celery, deployment: Deployment, config: str | None = None) -> int:

@@ -100,7 +100,6 @@ class Farewell:
             if self._ready(child, run, suffix):
                 plan = self.planner.run(
                     child.job, child.schedule(), run.due_ms, now_ms, LiveNodes(nodes), trigger="chained", suffix=suffix,
-                    message=f"after {', '.join(child.job.after)}",
                 )  # fmt: skip
                 forbid = child.job.concurrency == "forbid"
                 firings.append(Firing(job=child.job.name, revision=child.revision, runs=(plan,), forbid=forbid))

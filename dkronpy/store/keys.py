@@ -137,7 +137,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
         rf"{r}.*",
         rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine)",
         rf"{p}job:.*",
-        r"_kombu\.binding\..*",
+        r"_kombu\.binding.*",
         r"dkronpy\.node\..*",
         r"unacked.*",
     )

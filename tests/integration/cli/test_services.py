@@ -17,7 +17,6 @@ from tests.conftest import MakeStoreServer
 from tests.integration.cli.conftest import CommandLine
 from tests.support import ROOT, free_port, wait_until
 
-QUEUES = "kombu keeps one sorted set and one set a queue of what is bound to it; as many as there are nodes"
 
 
 def test_beat_leads_and_gives_the_lead_up_when_it_is_stopped(dkronpy: CommandLine) -> None:
@@ -78,7 +77,6 @@ def test_beat_refuses_a_store_that_forgets_and_says_the_remedy(
         beat.wait_for("leading, epoch 1")
 
 
-@pytest.mark.unbounded_keys(QUEUES)
 def test_an_agent_is_known_by_the_name_tags_and_capacity_of_its_flags(dkronpy: CommandLine) -> None:
     with dkronpy.agent("db7", "--tag", "role=db", "--tag", "dc=fra", "--capacity", "3") as agent:
         (row,) = json.loads(dkronpy("node", "list", "-o", "json").stdout)
@@ -92,7 +90,6 @@ def test_an_agent_is_known_by_the_name_tags_and_capacity_of_its_flags(dkronpy: C
     assert "Traceback" not in agent.output
 
 
-@pytest.mark.unbounded_keys(QUEUES)
 def test_flower_shows_the_deployment_read_only_on_loopback(dkronpy: CommandLine) -> None:
     port = free_port()
     with dkronpy.service("flower", "--port", str(port)) as flower:
@@ -107,7 +104,6 @@ def test_flower_shows_the_deployment_read_only_on_loopback(dkronpy: CommandLine)
     assert "Traceback" not in flower.output
 
 
-@pytest.mark.unbounded_keys(QUEUES)
 def test_flower_that_others_reach_asks_for_a_login(dkronpy: CommandLine) -> None:
     port = free_port()
     arguments = ("flower", "--address", "0.0.0.0", "--port", str(port))
