@@ -11,12 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import MakeStoreServer
 from tests.integration.cli.conftest import CommandLine
 from tests.support import ROOT, free_port, wait_until
-
 
 
 def test_beat_leads_and_gives_the_lead_up_when_it_is_stopped(dkronpy: CommandLine) -> None:
