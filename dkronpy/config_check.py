@@ -11,19 +11,21 @@ from dkronpy.errors import InvalidError, PluginError, Problem
 from dkronpy.job import Job, Run
 from dkronpy.plugins.options import Options
 from dkronpy.plugins.registry import options_type
+from dkronpy.plugins.template import has_templates, render_options, sample_facts
 from dkronpy.schedule.problems import did_you_mean
 
 
 def check_executor(job: Job) -> list[Problem]:
     """Every problem of what *job* runs: an executor that does not exist, options that it would refuse."""
-    if isinstance(job.run, Options):
-        return job.run.problems()
-    if not isinstance(job.run, Run):
+    if not isinstance(job.run, (Run, Options)):
         return [Problem("run", job.run, f"{job.run!r} is nothing that can be run", "run=Shell('...'), for one")]
     if not job.executor:
         return [Problem("run", "", "the job has nothing to run", "run=Shell('...'), for one")]
+    if isinstance(job.run, Options) and not has_templates(job.executor_config):
+        return job.run.problems()
     try:
-        options_type(job.executor).from_config(job.executor_config, job=job.name)
+        kind = type(job.run) if isinstance(job.run, Options) else options_type(job.executor)
+        render_options(kind, job.executor_config, sample_facts(job), job=job.name)
     except PluginError as error:
         return [Problem("executor", job.executor, str(error), error.hint)]
     except InvalidError as error:

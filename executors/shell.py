@@ -78,6 +78,15 @@ class Shell(ProcessOptions, frozen=True):
         return super().from_config(config, job=job)
 
     @classmethod
+    def verbatim(cls, config: Mapping[str, Any]) -> Mapping[str, str]:
+        """What a template pastes into a line could become another word, or another command; in a list it cannot."""
+        if not isinstance(config.get("command"), str):
+            return {}
+        cure = 'give it as a variable, env={"NAME": "{{ ... }}"}, and write "$NAME" in the command'
+        in_shell = str(config.get("shell")).lower() in ("true", "t", "1")
+        return {"command": cure if in_shell else "write the command as a list of words"}
+
+    @classmethod
     def missing(cls, name: str) -> str:
         """Dkron's words for a job without a command."""
         return "shell: Command missing" if name == "command" else super().missing(name)

@@ -17,16 +17,16 @@ from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.leases import Held, Leases
 from dkronpy.agent.masking import Masker
 from dkronpy.agent.output import AttemptOutput, OutputPump
+from dkronpy.agent.rendering import prepare
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.secrets import SecretResolver
 from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
-from dkronpy.errors import ConfigError, DkronpyError
+from dkronpy.errors import DkronpyError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
 from dkronpy.plugins.executor import Executor, ExecutorError, Outcome
-from dkronpy.plugins.options import Options, resolve_secrets
-from dkronpy.plugins.registry import executor_class, options_type
+from dkronpy.plugins.options import Options
+from dkronpy.plugins.registry import executor_class
 from dkronpy.settings import Settings
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Claim, Ledger
@@ -96,7 +96,7 @@ class Runner:
     def _attempt(self, claim: Claim) -> Ran:
         execution = claim.execution
         try:
-            job, options, masked = self._prepare(claim)
+            prepared = prepare(claim, self.node, self._secrets)
         except DkronpyError as error:
             report = Report(
                 execution_id=execution.id,
@@ -107,7 +107,8 @@ class Runner:
             )
             self.reporter.report(report)
             return Ran(state="failed", reason=report.reason, message=report.message)
-        masker = Masker(masked)
+        job, options = prepared.job, prepared.options
+        masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
         context = self._context(claim, job, output)
         forbid = job.concurrency == "forbid"
@@ -124,14 +125,6 @@ class Runner:
         finally:
             self.leases.remove(execution.id)
         return Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message)
-
-    def _prepare(self, claim: Claim) -> tuple[Job, Options, frozenset[str]]:
-        if claim.definition is None:
-            raise ConfigError(f"the definition of job {claim.execution.job!r} is gone: it was deleted long ago")
-        job = decode_definition(claim.definition)
-        options = options_type(job.executor).from_config(job.executor_config, job=job.name)
-        resolved, masked = resolve_secrets(options, self._secrets)
-        return job, resolved, masked
 
     def _context(self, claim: Claim, job: Job, output: AttemptOutput) -> AttemptContext:
         execution = claim.execution

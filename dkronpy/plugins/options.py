@@ -80,6 +80,18 @@ class Options(msgspec.Struct, frozen=True):
         raise InvalidError(job or f"{cls.plugin or cls.__name__} options", problems)
 
     @classmethod
+    def structured(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """*config* with its values as ``to_config`` writes them; one that cannot be read stays as it is."""
+        values, _ = _read_config(cls, config)
+        rest = {key: value for key, value in config.items() if _keys(cls).get(key) not in values}
+        return rest | {name: plain(value) for name, value in values.items()}
+
+    @classmethod
+    def verbatim(cls, config: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG003 - for subclasses
+        """The options in *config* that no template may stand in, each with what to do instead."""
+        return {}
+
+    @classmethod
     def missing(cls, name: str) -> str:
         """The message for the required option *name* that was not given."""
         return f"{name} is missing"

@@ -1,0 +1,176 @@
+"""Templates in the options of plugins: ``{{ job.name }}``, ``{{ due.isoformat() }}``, rendered on the node.
+
+The language is Jinja's, cut down to what has an end: expressions, ``if``, a few filters and methods. Without loops,
+macros, assignments and multiplication, what a template costs is bounded by its own length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from dkronpy.errors import InvalidError, Problem
+from dkronpy.plugins.options import PREFIX, Options
+from dkronpy.plugins.values import as_secret, shown
+from dkronpy.secret import Secret
+
+if TYPE_CHECKING:
+    from dkronpy.job import Job
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+NAMES = ("job", "due", "node", "attempt", "run_id", "execution_id", "params")
+"""What a template may speak of."""
+RAW = "to write braces that are no template, put {% raw %} before and {% endraw %} behind them"
+
+# `docker ps --format '{{.Names}}'`: Go's templates begin with a dot, a variable, or a word before either.
+_OUR_NAME = rf"(?:{'|'.join(NAMES)})\b"
+_FOREIGN = re.compile(rf"\{{\{{-?\s*(?:(?!{_OUR_NAME})[a-z]+\s+)?[.$]")
+_OURS = re.compile(rf"\{{[{{%][^}}]*?\b{_OUR_NAME}")
+
+
+class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a template sees of the job; as text it is the job's name."""
+
+    name: str
+    display_name: str = ""
+    owner: str = ""
+    owner_email: str = ""
+    timezone: str = ""
+    metadata: Mapping[str, str] = {}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a template may speak of; ``due`` is in UTC, ``attempt`` counts from 1."""
+
+    job: JobFacts
+    due: datetime
+    node: str
+    attempt: int
+    run_id: str
+    execution_id: str
+    params: Mapping[str, Any] = {}
+
+
+class _Any(str):
+    """A value that is known on the node only: text, a number and a table at once, to check templates with."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> _Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self
+
+
+class _AnyTable(dict[str, _Any]):
+    """A table in which every name stands for something."""
+
+    def __missing__(self, name: str) -> _Any:
+        return _Any("1")
+
+
+def job_facts(job: Job) -> JobFacts:
+    """What templates see of *job*."""
+    return JobFacts(
+        name=job.name,
+        display_name=job.display_name,
+        owner=job.owner,
+        owner_email=job.owner_email,
+        timezone=job.timezone,
+        metadata=job.metadata,
+    )
+
+
+def sample_facts(job: Job) -> Facts:
+    """Facts as a node would have them, to check a job's templates with when it is saved.
+
+    Parameters are known only when a run starts; each stands for ``1`` here, which can be text, a number or a duration.
+    """
+    due = datetime(2026, 11, 23, 2, 30, tzinfo=timezone.utc)
+    run_id = f"{job.name}@2026-11-23T02:30:00.000Z"
+    return Facts(
+        job=job_facts(job),
+        due=due,
+        node="node1",
+        attempt=1,
+        run_id=run_id,
+        execution_id=f"{run_id}.0",
+        params=_AnyTable(),
+    )
+
+
+def is_template(text: str) -> bool:
+    """Whether *text* is rendered; Go's templates, which Dkron jobs hand to other programs, are left alone."""
+    return ("{{" in text or "{%" in text) and _FOREIGN.search(text) is None
+
+
+def has_templates(config: Mapping[str, Any]) -> bool:
+    """Whether any text in *config* is a template."""
+    return next(_templates(config), None) is not None
+
+
+def render_options(kind: type[OptionsT], config: Mapping[str, Any], facts: Facts, *, job: str = "") -> OptionsT:
+    """The options that *config* stands for, with the templates in its texts rendered.
+
+    Text that stands for a table or a list (``env`` as ``A=1,B=2``) is taken apart first, so that a value cannot
+    become more than one item. References to secrets stay references. Raises InvalidError that names every template
+    that cannot be used, or else as ``Options.from_config`` does.
+    """
+    if not has_templates(config):
+        return kind.from_config(config, job=job)
+    problems: list[Problem] = []
+    cures = kind.verbatim(config)
+    rendered: dict[str, Any] = {}
+    for key, value in kind.structured(config).items():
+        if key in cures:
+            rendered[key] = value
+            problems += _refused(key, value, cures[key])
+        else:
+            rendered[key] = _rendered(value, PREFIX + key, facts, problems)
+    if problems:
+        raise InvalidError(job or kind.plugin, problems)
+    return kind.from_config(rendered, job=job)
+
+
+def _templates(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if is_template(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _templates(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _templates(item)
+
+
+def _refused(key: str, value: Any, cure: str) -> Iterator[Problem]:
+    """A template where none may be pasted in. Braces that do not name anything of ours are some program's own."""
+    for text in _templates(value):
+        if _OURS.search(text):
+            yield Problem(PREFIX + key, text, f"{shown(text)} has a template, which is not rendered here", cure)
+
+
+def _rendered(value: Any, field: str, facts: Facts, problems: list[Problem]) -> Any:
+    if isinstance(value, str) and is_template(value):
+        from dkronpy.plugins._jinja import TemplateError, render_text
+
+        try:
+            return render_text(value, {name: getattr(facts, name) for name in NAMES})
+        except TemplateError as error:
+            problems.append(Problem(field, value, f"{shown(value)} cannot be rendered: {error}", error.hint))
+            return value
+    if isinstance(as_secret(value), Secret):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _rendered(item, f"{field}.{key}", facts, problems) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rendered(item, f"{field}[{index}]", facts, problems) for index, item in enumerate(value)]
+    return value
