@@ -9,7 +9,14 @@ for i = 5, #ARGV do
   local e = redis.call('HMGET', key, 'state', 'attempt', 'node')
   local word = e[1] or 'gone'
   if e[1] == 'queued' or e[1] == 'retry_wait' then
-    close(id, e[2] == '0' and 'skipped' or 'failed', 'cancelled', 'cancelled by ' .. who, now, ttl)
+    local state, reason, message = 'skipped', 'cancelled', 'cancelled by ' .. who
+    if e[2] ~= '0' then
+      local lost
+      state, lost = last_outcome(key, e[2])
+      -- what a node left behind may have done its work: that nobody tries again does not make it known
+      if state == 'lost' then reason, message = lost, message .. ' after its node stopped reporting' end
+    end
+    close(id, state, reason, message, now, ttl)
     word = 'ended'
   elseif e[1] == 'running' then
     redis.call('HSET', key, 'cancel', 1, 'cancelled_by', who)

@@ -27,7 +27,7 @@ local function save_run(job, forbid, run)
   redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -history - 1)
   if #executions == 0 then
     redis.call('HSET', key, 'n_skipped', 1, 'executions', '')
-    count(job, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
+    count(job, key, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
     settle_run(id, job, reason, redis.call('HGET', key, 'message') or '', now, ttl)
     return true
   end

@@ -21,9 +21,8 @@ local function expired(id, key, e)
     close(id, 'skipped', reason, message, now, ttl)
     return true
   end
-  local a = 'a' .. attempt .. '.'
-  local last = redis.call('HMGET', key, a .. 'state', a .. 'reason')
-  close(id, last[1] == 'lost' and 'lost' or 'failed', last[2] or 'attempts_exhausted', 'the next attempt was not taken up in time', now, ttl)
+  local state, reason = last_outcome(key, e[3])
+  close(id, state, reason, 'the next attempt was not taken up in time', now, ttl)
   return true
 end
 
@@ -31,11 +30,12 @@ local function lease_ran_out(id, key, e)
   local a = 'a' .. e[3] .. '.'
   local message = 'node ' .. e[4] .. ' stopped reporting'
   redis.call('HSET', key, a .. 'state', 'lost', a .. 'reason', 'lease_expired', a .. 'message', message, a .. 'finished_ms', int(now))
-  if e[8] == 'at_least_once' and tonumber(e[3]) < tonumber(e[9]) and e[10] ~= '1' then
+  local left = tonumber(e[3]) < tonumber(e[9])
+  if e[8] == 'at_least_once' and left and e[10] ~= '1' then
     queue_again(id, key)
     return false
   end
-  close(id, 'lost', e[8] == 'at_least_once' and 'attempts_exhausted' or 'lease_expired', message, now, ttl)
+  close(id, 'lost', e[8] == 'at_least_once' and not left and 'attempts_exhausted' or 'lease_expired', message, now, ttl)
   return true
 end
 

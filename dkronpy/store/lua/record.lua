@@ -19,10 +19,16 @@ end
 
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
 
--- A job that was deleted meanwhile must not come back as a hash of counters.
-local function count(job, state, by, now)
+-- Whether a run counts for the job that has its name now: one that was deleted does not come back as a hash of counters,
+-- and one that was made anew does not inherit what the runs of the former come to.
+local function counts(job, run_key)
+  local since = redis.call('HGET', P .. 'job:' .. job, 'since_rev')
+  return since and tonumber(redis.call('HGET', run_key, 'revision') or 0) >= tonumber(since)
+end
+
+local function count(job, run_key, state, by, now)
+  if not counts(job, run_key) then return end
   local key = P .. 'job:' .. job
-  if redis.call('EXISTS', key) == 0 then return end
   redis.call('HINCRBY', key, COUNTER[state], by)
   if by > 0 and state == 'success' then redis.call('HSET', key, 'last_success_ms', int(now)) end
   if by > 0 and (state == 'failed' or state == 'lost') then redis.call('HSET', key, 'last_error_ms', int(now)) end
@@ -39,14 +45,25 @@ local function run_state(run_key)
   return 'lost'
 end
 
--- A run ends when the last of its executions does; its job then shows the run's state.
+-- A run ends when the last of its executions does; its job then shows the run's state. All its records live equally long
+-- from then on: for a lost one its holder may still speak up.
 local function settle_run(run_id, job, reason, message, now, ttl)
   local key = P .. 'run:' .. run_id
   local state = run_state(key)
+  local record = redis.call('HMGET', key, 'n_lost', 'executions')
+  local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
+  for id in string.gmatch(record[2] or '', '%S+') do
+    local execution = P .. 'exec:' .. id
+    redis.call('PEXPIRE', execution, kept)
+    if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not
+      local e = redis.call('HMGET', execution, 'reason', 'message')
+      if e[1] and e[1] ~= '' then reason, message = e[1], e[2] end
+    end
+  end
   redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
-  redis.call('PEXPIRE', key, state == 'lost' and LOST_TTL or ttl)
+  redis.call('PEXPIRE', key, kept)
   redis.call('ZADD', P .. 'done', int(now), run_id)
-  if redis.call('EXISTS', P .. 'job:' .. job) == 1 then
+  if counts(job, key) then
     redis.call('HSET', P .. 'job:' .. job, 'status', state, 'last_run', run_id)
   end
   event('run', 'run', run_id, 'job', job, 'state', state, 'reason', reason, 'at', int(now))
@@ -59,20 +76,27 @@ local function close(id, state, reason, message, now, ttl)
   local e = redis.call('HMGET', key, 'run', 'job', 'node', 'state', 'attempt')
   local run_id, job, before = e[1], e[2], e[4]
   redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
-  redis.call('PEXPIRE', key, state == 'lost' and LOST_TTL or ttl)
+  redis.call('PEXPIRE', key, LOST_TTL)  -- until its run ends
   redis.call('ZREM', P .. 'open', id)
   redis.call('SREM', P .. 'job:' .. job .. ':active', id)
-  count(job, state, 1, now)
+  local run_key = P .. 'run:' .. run_id
+  count(job, run_key, state, 1, now)
   event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[3] or '', 'state', state, 'reason', reason,
     'attempt', e[5] or '0', 'at', int(now))
-  local run_key = P .. 'run:' .. run_id
   redis.call('HINCRBY', run_key, 'n_' .. state, 1)
   if before == 'lost' then  -- amended: the run was settled before
-    count(job, 'lost', -1, now)
+    count(job, run_key, 'lost', -1, now)
     redis.call('HINCRBY', run_key, 'n_lost', -1)
     if tonumber(redis.call('HGET', run_key, 'open') or 0) > 0 then return '' end
   elseif redis.call('HINCRBY', run_key, 'open', -1) > 0 then
     return ''
   end
   return settle_run(run_id, job, reason, message, now, ttl)
+end
+
+-- How an execution ends that waits for a further attempt which will not come: as its last attempt did, with that one's reason.
+local function last_outcome(key, attempt)
+  local a = 'a' .. attempt .. '.'
+  local last = redis.call('HMGET', key, a .. 'state', a .. 'reason')
+  return last[1] == 'lost' and 'lost' or 'failed', last[2] or ''
 end

@@ -1,4 +1,6 @@
 -- Save a definition: one revision up if it changed, nothing if not; a due time that is owed already stays owed.
+-- No name ever sees a revision twice: a new job starts above all that were deleted, so that what was read, planned or cached
+-- of a former job of its name never passes for the new one's. An entry that was set aside gets back on the schedule.
 -- ARGV: job, definition for RedBeat, our definition, next score or '', meta, source, revision that was read or '', ttl of old revisions in s,
 --   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on).
 -- Returns {what, revision, now}: 'created', 'changed', 'unchanged', 'conflict'.
@@ -9,21 +11,28 @@ local entry, schedule = R .. job, R .. ':schedule'
 local old = redis.call('HMGET', entry, 'rev', 'job')
 
 if expected ~= '' and (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
-if old[2] == body then return { 'unchanged', tonumber(old[1]), now } end
+local due = redis.call('ZSCORE', schedule, entry)
+if old[2] == body then
+  if not due and score ~= '' then redis.call('ZADD', schedule, score, entry) end
+  return { 'unchanged', tonumber(old[1]), now }
+end
 
+local created = not old[1]
+if created then redis.call('HSET', entry, 'rev', redis.call('HGET', P .. 'job:', 'revision') or 0) end
 local revision = redis.call('HINCRBY', entry, 'rev', 1)
 if old[2] then redis.call('SET', P .. 'def:' .. job .. ':' .. old[1], old[2], 'EX', ttl) end
 redis.call('HSET', entry, 'definition', redbeat, 'job', body, 'source', source, 'saved_ms', int(now))
 redis.call('HSETNX', entry, 'meta', meta)
 redis.call('HSETNX', entry, 'anchor', ARGV[12])
 redis.call('SADD', P .. 'jobs', job)
-redis.call('HSETNX', P .. 'job:' .. job, 'created_ms', int(now))
+if created then redis.call('HSET', P .. 'job:' .. job, 'created_ms', int(now), 'since_rev', revision) end
 
-local due = redis.call('ZSCORE', schedule, entry)
 local owed = due and tonumber(due) * 1000 <= now
-if rescheduled and not owed then
-  if score == '' then redis.call('ZREM', schedule, entry) else redis.call('ZADD', schedule, score, entry) end
+if score ~= '' and (not due or rescheduled and not owed) then
+  redis.call('ZADD', schedule, score, entry)
+elseif rescheduled and not owed then
+  redis.call('ZREM', schedule, entry)
 end
-event('job', 'job', job, 'revision', revision, 'state', old[2] and 'changed' or 'created', 'at', int(now))
+event('job', 'job', job, 'revision', revision, 'state', created and 'created' or 'changed', 'at', int(now))
 redis.call('PUBLISH', P .. 'wake', 'saved')
-return { old[2] and 'changed' or 'created', revision, now }
+return { created and 'created' or 'changed', revision, now }
