@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from dkronpy.plugins.auth import Basic, Bearer
+from dkronpy.plugins.codes import judged
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
 from dkronpy.plugins.values import as_timedelta
 from dkronpy.version import VERSION
@@ -102,12 +103,13 @@ class _Visit:
             message = f"received response code does not match the expected code: {status}, expected {wanted}"
         elif (pattern := self._options.expect_body) and not compiled(pattern).search(body):
             message = f"received response body did not match the expected body: {status}, expected {pattern}"
-        return Outcome(
+        outcome = Outcome(
             success=not message,
             reason="executor_error" if message else "",
             message=message or status,
             exit_code=response.status_code,
         )
+        return judged(outcome, self._options)
 
     def _receive(self, response: requests.Response) -> str:
         """Write the body to the output as it comes; what of it is to be searched."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from dkronpy.errors import Problem
+from dkronpy.plugins.codes import RetryCodes, SkipCodes, judged
 from dkronpy.plugins.executor import Command, Exit, Outcome
 from dkronpy.plugins.options import Options, doc
 from dkronpy.plugins.values import (
@@ -19,6 +21,7 @@ from dkronpy.plugins.values import (
     as_timedelta,
     read,
     read_duration,
+    read_int,
     read_size,
     read_text,
     shown,
@@ -76,6 +79,14 @@ def read_user(value: Any) -> str:
     return user
 
 
+def read_statuses(value: Any) -> tuple[int, ...]:
+    """Exit statuses: a number, a list of numbers, or ``0,1,2``."""
+    codes: tuple[int, ...] = (read_int(value),) if isinstance(value, int) else read(value, tuple[int, ...])
+    if wrong := [code for code in codes if not 0 <= code <= 255]:
+        raise Rejected(f"{wrong[0]} is not an exit status; accepted: 0 to 255, as 0,1,2")
+    return codes
+
+
 def _reads(reader: Any, kind: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"read": reader, "kind": kind})
 
@@ -83,6 +94,7 @@ def _reads(reader: Any, kind: str) -> msgspec.Meta:
 Env = Annotated[dict[str, Text], _reads(read_env, "table of text or secret")]
 Timeout = Annotated[Duration | None, _reads(read_timeout, "duration")]
 MemoryLimit = Annotated[Size | None, _reads(read_memory, "size")]
+Statuses = Annotated[tuple[int, ...], _reads(read_statuses, "list of numbers")]
 User = Annotated[str, _reads(read_user, "user or user:group")]
 
 
@@ -106,6 +118,14 @@ class ProcessOptions(Options, frozen=True, kw_only=True):
         MemoryLimit,
         doc("Resident memory of the whole process tree; above it, the tree is killed. `512MB`, `1.5GB`."),
     ] = None
+    success_codes: Annotated[Statuses, doc("The exit statuses that are a success, as `0,1,2`.")] = (0,)
+    skip_codes: SkipCodes = ""
+    retry_codes: RetryCodes = ""
+
+    def check(self) -> Iterator[Problem]:
+        """Some exit status must be a success."""
+        if not self.success_codes:
+            yield self.problem("success_codes", "no exit status would be a success", "leave it out for 0")
 
     def process(self, **what: Any) -> Command:
         """The command *what* (``argv`` or ``callable``, ``env``) within these surroundings and limits."""
@@ -126,8 +146,12 @@ def texts(table: Mapping[str, Text]) -> dict[str, str]:
     return {name: str(value) for name, value in table.items()}
 
 
-def outcome_of(exit: Exit, success_codes: tuple[int, ...] = (0,)) -> Outcome:  # noqa: A002 - its name in the contract
+def outcome_of(ended: Exit, options: ProcessOptions) -> Outcome:
     """How a process's end is told: success, or a reason code with one line that a person would say."""
+    return judged(_outcome(ended, options.success_codes), options)
+
+
+def _outcome(exit: Exit, success_codes: tuple[int, ...]) -> Outcome:  # noqa: A002 - its name in the contract
     if exit.reason:
         reason = "executor_error" if exit.reason == "spawn_failed" else exit.reason
         message = exit.message or _SAID.get(exit.reason, exit.reason)

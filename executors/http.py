@@ -10,6 +10,7 @@ import msgspec
 
 from dkronpy.errors import Problem
 from dkronpy.plugins.auth import Basic, Bearer
+from dkronpy.plugins.codes import RetryCodes, SkipCodes
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.values import Duration, Rejected, Text, read_bool
@@ -70,6 +71,8 @@ class Http(TlsOptions, frozen=True):
     redirects: Annotated[int, doc("How many redirects are followed.")] = 10
     proxy: Annotated[Text, doc("URL of a proxy; the node's environment is not asked.")] = ""
     debug: Annotated[bool, _DEBUG, doc("Show request and answer headers in the output, credentials hidden.")] = False
+    skip_codes: SkipCodes = ""
+    retry_codes: RetryCodes = ""
 
     @classmethod
     def missing(cls, name: str) -> str:

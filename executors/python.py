@@ -39,6 +39,7 @@ class PythonCall(ProcessOptions, frozen=True):
 
     def check(self) -> Iterator[Problem]:
         """The function must have a dotted name under which another process finds it."""
+        yield from super().check()
         module, colon, qualname = self.callable.partition(":")
         if "<" in self.callable:
             what = "a lambda" if "<lambda>" in qualname else "defined inside a function or bound to an object"
@@ -101,5 +102,6 @@ class PythonExecutor(Executor[PythonCall]):
                     kwargs=options.kwargs,
                     env=context.environment({**texts(options.env), "ENV_JOB_NAME": context.job}),
                 )
-            )
+            ),
+            options,
         )

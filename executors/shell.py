@@ -11,7 +11,7 @@ import msgspec
 from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutionContext, Executor, Exit, Outcome
 from dkronpy.plugins.options import doc
-from dkronpy.plugins.values import Rejected, as_timedelta, read, read_int
+from dkronpy.plugins.values import Rejected, as_timedelta, read
 from dkronpy.schedule.durations import format_duration
 from dkronpy.secret import Secret
 
@@ -27,15 +27,7 @@ def _read_command(value: Any) -> Any:
     return read(value, tuple[str, ...])
 
 
-def _read_codes(value: Any) -> tuple[int, ...]:
-    codes: tuple[int, ...] = (read_int(value),) if isinstance(value, int) else read(value, tuple[int, ...])
-    if wrong := [code for code in codes if not 0 <= code <= 255]:
-        raise Rejected(f"{wrong[0]} is not an exit status; accepted: 0 to 255, as 0,1,2")
-    return codes
-
-
 _COMMAND = msgspec.Meta(extra={"read": _read_command, "kind": "text or list of text"})
-_CODES = msgspec.Meta(extra={"read": _read_codes, "kind": "list of numbers"})
 
 
 class Shell(ProcessOptions, frozen=True):
@@ -61,7 +53,6 @@ class Shell(ProcessOptions, frozen=True):
     payload: Annotated[
         bytes | Secret, doc("What it reads on standard input: base64 in JSON, bytes in Python; any size.")
     ] = b""
-    success_codes: Annotated[tuple[int, ...], _CODES, doc("The exit statuses that are a success, as `0,1,2`.")] = (0,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,8 +88,7 @@ class Shell(ProcessOptions, frozen=True):
 
     def check(self) -> Iterator[Problem]:
         """A command must be there, and be one that can be split and be given to a program."""
-        if not self.success_codes:
-            yield self.problem("success_codes", "no exit status would be a success", "leave it out for 0")
+        yield from super().check()
         for name in ("command", "cwd"):
             if "\0" in "".join(getattr(self, name)):
                 yield self.problem(name, "it holds a NUL character, which no program can be given")
@@ -138,7 +128,7 @@ class ShellExecutor(Executor[Shell]):
         )
         if line := _last_words(options, context, ended):
             context.write(line.encode())
-        return outcome_of(ended, options.success_codes)
+        return outcome_of(ended, options)
 
 
 def _last_words(options: Shell, context: ExecutionContext, ended: Exit) -> str:

@@ -145,6 +145,14 @@ def test_the_status_decides(server: HttpServer, send: Send, status: int, expect:
         assert str(status) in outcome.message
 
 
+def test_a_status_can_mean_nothing_to_do_or_try_again(server: HttpServer, send: Send) -> None:
+    options = Http(f"{server.url}/status/404", skip_codes="404", retry_codes="429,5xx")
+    outcome, _ = send(options)
+    assert (outcome.success, outcome.message) == (True, "nothing to do: 404 is one of skip_codes")
+    assert send(options.but(url=f"{server.url}/status/503"))[0].retryable
+    assert not send(options.but(url=f"{server.url}/status/400"))[0].retryable
+
+
 def test_the_body_decides(server: HttpServer, send: Send) -> None:
     assert send(Http(f"{server.url}/status/200", expect_body=r"^status \d+\n\z"))[0].success
     outcome, output = send(Http(f"{server.url}/status/200", expect_body="other"))

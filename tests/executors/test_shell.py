@@ -163,6 +163,13 @@ def test_other_statuses_can_be_a_success(run: Run) -> None:
     assert not run(options.but(success_codes=[2], command="true"))[0].success
 
 
+def test_a_status_can_mean_nothing_to_do_or_try_again(run: Run) -> None:
+    options = Shell("exit 99", skip_codes="99", retry_codes="75")
+    assert run(options)[0] == Outcome(success=True, exit_code=99, message="nothing to do: 99 is one of skip_codes")
+    assert run(options.but(command="exit 75"))[0].retryable
+    assert not run(options.but(command="exit 1"))[0].retryable
+
+
 def test_a_command_that_does_not_exist(run: Run) -> None:
     outcome, output = run(Shell(("no-such-command", "-x")))
     assert (outcome.success, outcome.reason, output) == (False, "executor_error", b"")
