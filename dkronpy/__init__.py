@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dkronpy.declare import defaults, job, template
     from dkronpy.executors.http import Http
+    from dkronpy.executors.kafka import Kafka
     from dkronpy.executors.python import Python
     from dkronpy.executors.shell import Shell
     from dkronpy.job import Job, Run
@@ -30,6 +31,7 @@ __all__ = [
     "Bearer",
     "Http",
     "Job",
+    "Kafka",
     "Python",
     "Retry",
     "Run",
