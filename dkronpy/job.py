@@ -129,6 +129,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     ``latest``, or ``all``.
     """
 
+    catch_up_window: timedelta = timedelta(hours=24)
+    """What was missed longer ago than this is stale: it is recorded, and nobody makes up for it."""
+
+    catch_up_limit: int | None = None
+    """How many missed due times ``all`` makes up for, the latest ones; None: every one in the window."""
+
     start_deadline: timedelta | None = None
     """How late a run may start; None: the time to the next due time, at most an hour."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 200
 MOST_RETRIES = 1000
+MOST_CAUGHT_UP = 100_000
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
@@ -169,12 +170,19 @@ def _near(value: Any, accepted: tuple[str, ...]) -> str:
 
 
 def _durations(job: Job) -> Iterator[Problem]:
-    for name in ("timeout", "start_deadline"):
+    for name in ("timeout", "start_deadline", "catch_up_window"):
         value: Any = getattr(job, name)
-        if value is not None and not isinstance(value, timedelta):
+        if (value is not None or name == "catch_up_window") and not isinstance(value, timedelta):
             yield Problem(name, value, f"{value!r} is not a duration", f"accepted: {DURATIONS}")
         elif isinstance(value, timedelta) and value <= timedelta(0):
-            yield Problem(name, value, "a duration above zero is needed", f"leave {name} out for none")
+            hint = "catch_up='none' makes up for nothing" if name == "catch_up_window" else f"leave {name} out for none"
+            yield Problem(name, value, "a duration above zero is needed", hint)
+    limit: Any = job.catch_up_limit
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_CAUGHT_UP
+    ):
+        message = f"{limit!r} is not a number of due times from 1 to {MOST_CAUGHT_UP}"
+        yield Problem("catch_up_limit", limit, message, "leave it out for every one in the window")
 
 
 def _retry(job: Job) -> Iterator[Problem]:

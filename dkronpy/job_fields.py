@@ -35,6 +35,8 @@ class JobFields(TypedDict, total=False):
     retry: int | Retry
     concurrency: Concurrency
     catch_up: CatchUp
+    catch_up_window: DurationLike
+    catch_up_limit: int | None
     start_deadline: DurationLike | None
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None

@@ -109,8 +109,8 @@ def _ours(job: Job) -> dict[str, Any]:
 
 
 _PLAIN = (
-    "when", "timeout", "catch_up", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
-    "overlap", "doc",
+    "when", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss",
+    "output_limit", "gap", "overlap", "doc",
 )  # fmt: skip
 
 
@@ -283,14 +283,14 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
          "gap", "overlap", "doc"),
         _TEXT,
     ),
-    **dict.fromkeys(("success_count", "error_count", "retries", "output_limit"), _COUNT),
+    **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
     **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
     **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
     **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),
     "dependent_jobs": ("an array of texts", _is_texts),
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects of texts", _is_tables),
-    **dict.fromkeys(("timeout", "start_deadline"), ("a duration", _is_duration)),
+    **dict.fromkeys(("timeout", "start_deadline", "catch_up_window"), ("a duration", _is_duration)),
     "after": ("a name or an array of names", lambda value: _is_text(value) or _is_texts(value)),
     "retry": ("a number or an object", lambda value: _is_count(value) or _is_table(value)),
     "on": ("an object with count and nodes", _is_target),

@@ -105,6 +105,7 @@ def _target(value: Any) -> Any:
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _duration,
     "start_deadline": _duration,
+    "catch_up_window": _duration,
     "starts_at": _moment,
     "expires_at": _moment,
     "retry": _retry,

@@ -9,14 +9,15 @@ from dkronpy.schedule import Schedule
 
 ON_TIME_MS = 5_000
 """A due time noticed within this is not missed, only late: every policy runs it."""
-WINDOW_MS = 24 * 3600 * 1000
-"""A missed due time older than this is stale: nobody makes up for it."""
+WINDOW = timedelta(hours=24)
+"""A missed due time older than this is stale, unless the job says otherwise: nobody makes up for it."""
 SINGLE_RECORDS = 100
 """Up to so many skipped due times get a record each; more share one that says how many."""
 ALL_AT_ONCE = 100
 """How many missed due times ``catch_up=all`` fires in one step; the rest follow in the next."""
 LOOK_AHEAD = 200_000
 """The most due times that are counted one by one; a range record beyond it ends here and the rest follows."""
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,42 +39,67 @@ class Decision:
     following_ms: int | None
 
 
-def decide(schedule: Schedule, due_ms: int, now_ms: int, catch_up: str) -> Decision:
+def decide(
+    schedule: Schedule,
+    due_ms: int,
+    now_ms: int,
+    catch_up: str,
+    *,
+    window: timedelta = WINDOW,
+    limit: int | None = None,
+) -> Decision:
     """Decide about every due time from *due_ms* (which is owed) up to *now_ms*.
 
-    What is on time runs. Of what was missed, ``latest`` runs the latest if nothing newer runs and records the others as
-    ``misfire_collapsed``; ``all`` runs each; ``none`` runs none. What is older than the window is ``misfire_late``. A
-    schedule that says itself how late it may run (``@after``) is on time until then.
+    What is on time runs. Of what was missed, ``latest`` runs the latest if nothing newer runs; ``all`` runs each, of
+    more than *limit* the latest; ``none`` runs none. What could have run and did not is ``misfire_collapsed``, what is
+    older than *window* is ``misfire_late``. A schedule that says itself how late it may run (``@after``) is on time
+    until then. The decision depends on nothing but the arguments: what one step leaves, the next decides alike.
     """
-    window = WINDOW_MS if schedule.grace is None else schedule.grace // timedelta(milliseconds=1)
-    if catch_up == "all":
-        return _every(schedule, due_ms, now_ms, window)
+    span = (window if schedule.grace is None else schedule.grace) // _MILLISECOND
+    on_time = ON_TIME_MS if schedule.grace is None else span
+    if catch_up == "all" and limit is None:
+        return _every(schedule, due_ms, now_ms, span)
     owed: list[int] = []
     following: int | None = due_ms
     while following is not None and following <= now_ms and len(owed) < LOOK_AHEAD:
         owed.append(following)
         following = schedule.next_ms(following)
-    if (
-        following is not None and following <= now_ms
-    ):  # too many to count at once: these are skipped, the rest comes next
-        return Decision(fire=(), skip=_skipped(owed, "misfire_late"), following_ms=following)
-    on_time = ON_TIME_MS if schedule.grace is None else window
-    fire = [due for due in owed if now_ms - due <= on_time]
-    missed = owed[: len(owed) - len(fire)]
-    if not fire and catch_up == "latest" and now_ms - missed[-1] <= window:
-        fire = [missed.pop()]
-    reason = "misfire_collapsed" if fire and catch_up == "latest" else "misfire_late"
-    return Decision(fire=tuple(fire), skip=_skipped(missed, reason), following_ms=following)
+    stale = [due for due in owed if now_ms - due > max(span, on_time)]
+    usable = owed[len(stale) :]
+    if following is not None and following <= now_ms:
+        few = (limit or 0) if catch_up == "all" else 0
+        reason = "misfire_late" if catch_up == "none" else "misfire_collapsed"
+        return _first_part(stale, usable, following, few, reason)
+    current = [due for due in usable if now_ms - due <= on_time]
+    missed = usable[: len(usable) - len(current)]
+    kept = {"none": 0, "latest": 0 if current else 1, "all": limit or 0}[catch_up]
+    fire = missed[max(0, len(missed) - kept) :] + current if kept else current
+    given_up = usable[: len(usable) - len(fire)]
+    reason = "misfire_collapsed" if fire and catch_up != "none" else "misfire_late"
+    return Decision(
+        fire=tuple(fire[:ALL_AT_ONCE]),
+        skip=(*_skipped(stale, "misfire_late"), *_skipped(given_up, reason)),
+        following_ms=fire[ALL_AT_ONCE] if len(fire) > ALL_AT_ONCE else following,
+    )
 
 
-def _every(schedule: Schedule, due_ms: int, now_ms: int, window: int) -> Decision:
+def _every(schedule: Schedule, due_ms: int, now_ms: int, span: int) -> Decision:
+    """``all`` without a limit: nobody has to know how many there are."""
     stale: list[int] = []
     fire: list[int] = []
     following: int | None = due_ms
     while following is not None and following <= now_ms and len(fire) < ALL_AT_ONCE and len(stale) < LOOK_AHEAD:
-        (stale if now_ms - following > window else fire).append(following)
+        (stale if now_ms - following > max(span, ON_TIME_MS) else fire).append(following)
         following = schedule.next_ms(following)
     return Decision(fire=tuple(fire), skip=_skipped(stale, "misfire_late"), following_ms=following)
+
+
+def _first_part(stale: list[int], usable: list[int], following: int, limit: int, reason: str) -> Decision:
+    """More was missed than is counted at once: what is given up for sure goes now, the rest comes in the next step."""
+    kept = usable[max(0, len(usable) - limit) :] if limit else []
+    given_up = usable[: len(usable) - len(kept)]
+    skip = (*_skipped(stale, "misfire_late"), *_skipped(given_up, reason))
+    return Decision(fire=(), skip=skip, following_ms=kept[0] if kept else following)
 
 
 def _skipped(owed: list[int], reason: str) -> tuple[Skip, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,53 @@ def test_after_runs_late_within_its_grace_and_not_beyond() -> None:
     assert decide(schedule, DUE, DUE + 20 * 24 * HOUR, "none").fire == (DUE,)
     assert decide(schedule, DUE, DUE + 31 * 24 * HOUR, "latest").fire == ()
     assert schedule.grace == timedelta(days=30)
+
+
+def worked_off(policy: str, missed: int, **more: Any) -> tuple[list[int], list[Skip]]:
+    """What becomes of so many missed seconds, step by step, by the number of the second."""
+    schedule, now = parse("* * * * * *"), DUE + missed * SECOND
+    fired: list[int] = []
+    skipped: list[Skip] = []
+    due: int | None = DUE
+    while due is not None and due <= now:
+        decision = decide(schedule, due, now, policy, **more)
+        fired += [(one - DUE) // SECOND for one in decision.fire]
+        skipped += decision.skip
+        due = decision.following_ms
+    return fired, skipped
+
+
+def test_all_makes_up_for_the_latest_within_its_limit() -> None:
+    fired, skipped = worked_off("all", 1000, limit=250)
+    assert fired == list(range(1000 - 5 - 250, 1001))
+    assert [(skip.count, skip.reason) for skip in skipped] == [(745, "misfire_collapsed")]
+
+
+@pytest.mark.parametrize("policy", ["latest", "all"])
+def test_the_window_is_the_jobs_own(policy: str) -> None:
+    hourly = parse("0 * * * *")
+    decision = decide(hourly, DUE, DUE + 5 * HOUR + MINUTE, policy, window=timedelta(hours=2, minutes=30))
+    assert {(skip.due_ms, skip.reason) for skip in decision.skip if skip.reason == "misfire_late"} == {
+        (DUE + n * HOUR, "misfire_late") for n in range(3)
+    }
+    assert decision.fire[-1] == DUE + 5 * HOUR
+    assert len(decision.fire) == (1 if policy == "latest" else 3)
+
+
+def test_what_is_stale_says_so_and_what_was_collapsed_says_that() -> None:
+    decision = decide(parse("0 * * * *"), DUE, DUE + 3 * HOUR + MINUTE, "latest", window=timedelta(hours=2))
+    assert [skip.reason for skip in decision.skip] == ["misfire_late", "misfire_late", "misfire_collapsed"]
+
+
+@pytest.mark.parametrize("days", [1, 3, 10])
+@pytest.mark.parametrize(("policy", "limit"), [("none", None), ("latest", None), ("all", None), ("all", 300)])
+def test_a_long_outage_leaves_a_record_of_every_due_time_and_no_burst(
+    policy: str, limit: int | None, days: int
+) -> None:
+    missed = days * 24 * 3600
+    fired, skipped = worked_off(policy, missed, limit=limit, window=timedelta(hours=2))
+    assert len(fired) + sum(skip.count for skip in skipped) == missed + 1
+    expected = {"none": 6, "latest": 6, "all": 7201 if limit is None else limit + 6}[policy]
+    assert len(fired) == expected
+    assert fired == sorted(set(fired))
+    assert fired[-1] == missed
