@@ -1,0 +1,122 @@
+"""The beats of the model: production code, with a ledger that holds a commit back until what it rests on is stale."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from dkronpy.dispatch.targets import Planner
+from dkronpy.node import Node
+from dkronpy.scheduler.due import DueReader
+from dkronpy.scheduler.farewell import Farewell
+from dkronpy.scheduler.sweep import Sweep
+from dkronpy.store.connection import Store
+from dkronpy.store.ledger import Firing, Ledger
+from dkronpy.store.quarantine import Quarantine
+
+LEADER_TTL_MS = 600_000
+"""The expiry of the leadership counts in the server's time: long, so that only the model ends it."""
+BATCH = 100
+
+
+class RecordingCourier:
+    """Encloses a message that the model can read; the commit pushes it to the node's queue."""
+
+    def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
+        return f"dkronpy.node.{node}", f"{execution_id} {delivery} {node}".encode()
+
+    def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
+        return None
+
+
+class HoldingLedger(Ledger):
+    """Holds ``fire`` and ``resend`` back while asked to, as a beat does that is paused before its commit arrives."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.holding = False
+        self.fires: list[tuple[Sequence[Firing], int | None]] = []
+        self.resends: list[list[tuple[str, int, str, str, bytes, int]]] = []
+
+    def fire(self, firings: Sequence[Firing], *, epoch: int | None) -> tuple[int, list[int]]:
+        if not self.holding:
+            return super().fire(firings, epoch=epoch)
+        self.fires.append((firings, epoch))
+        return self.store.now_ms(), [0] * len(firings)
+
+    def resend(self, sends: Iterable[tuple[str, int, str, str, bytes, int]]) -> list[int]:
+        if not self.holding:
+            return super().resend(sends)
+        self.resends.append(list(sends))
+        return [0] * len(self.resends[-1])
+
+    def commit(self) -> None:
+        """Let everything that was held back arrive, in order."""
+        fires, self.fires = self.fires, []
+        resends, self.resends = self.resends, []
+        for firings, epoch in fires:
+            super().fire(firings, epoch=epoch)
+        for sends in resends:
+            super().resend(sends)
+
+
+class _NoFarewell(Farewell):
+    """Nobody sees ended runs off: the model wants to look at them."""
+
+    def __init__(self) -> None:
+        pass
+
+    def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
+        return False
+
+    def forget(self, now_ms: int) -> None:
+        return None
+
+
+class Beat:
+    """One scheduler process. Each of its calls reads at once; what it writes may be held back."""
+
+    def __init__(self, name: str, store: Store) -> None:
+        self.name = name
+        self.ledger = HoldingLedger(store)
+        courier, rng = RecordingCourier(), random.Random(name)
+        planner = Planner(courier, rng, fired_by=name)
+        self._reader = DueReader(store, self.ledger, courier, planner, Quarantine(store), batch=BATCH)
+        self._sweep = Sweep(store, self.ledger, courier, _NoFarewell(), rng)
+
+    def tick(self, nodes: Sequence[Node], *, hold: bool = False) -> int | None:
+        """Ask for the lead and fire what is due; the epoch, or None for one who stands by."""
+        lead = self.ledger.lead(self.name, LEADER_TTL_MS)
+        if not lead.leading:
+            return None
+        self.ledger.holding = hold
+        try:
+            self._reader.fire(lead.epoch, lead.now_ms, nodes)
+        finally:
+            self.ledger.holding = False
+        return lead.epoch
+
+    def sweep(self, nodes: Sequence[Node], *, hold: bool = False) -> int | None:
+        """Ask for the lead, reap, and send again; the epoch, or None for one who stands by."""
+        lead = self.ledger.lead(self.name, LEADER_TTL_MS)
+        if not lead.leading:
+            return None
+        self.ledger.holding = hold
+        try:
+            self._sweep.run(lead.epoch, nodes)
+        finally:
+            self.ledger.holding = False
+        return lead.epoch
+
+    def commit(self) -> None:
+        """What was held back arrives now."""
+        self.ledger.commit()
+
+    @property
+    def held(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self.ledger.fires or self.ledger.resends)
+
+    def release(self) -> None:
+        """Give the lead up."""
+        self.ledger.lead(self.name, LEADER_TTL_MS, release=True)

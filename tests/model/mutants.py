@@ -1,0 +1,99 @@
+"""The guards of the ledger's steps, each with the edit that takes it out; the model has to notice every one."""
+
+from __future__ import annotations
+
+from tests.model.steps import Edit
+
+_NO_EPOCH = Edit("fire", "redis.call('HGET', P .. 'leader', 'epoch') ~= epoch", "false")
+_NO_COMPARE = Edit("fire", "if not score or tonumber(score) ~= tonumber(expected) then return 0 end", "")
+
+CAUGHT: dict[str, tuple[Edit, ...]] = {
+    "claim without looking at the state": (
+        Edit("claim", "if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end", ""),
+    ),
+    "claim by a node that it is not meant for": (Edit("claim", "if e[3] ~= node then", "if false then"),),
+    "claim without a new token": (
+        Edit("claim", "redis.call('INCR', P .. 'token')", "redis.call('GET', P .. 'token') or 1"),
+    ),
+    "claim of whatever definition is there": (Edit("claim", "if definition[1] ~= revision then", "if false then"),),
+    "finish by whatever token": (Edit("finish", "if e[2] ~= token then", "if false then"),),
+    "finish that counts a replay again": (
+        Edit(
+            "finish", "if e[1] ~= 'lost' and redis.call('HGET', key, a .. 'state') ~= 'running' then", "if false then"
+        ),
+    ),
+    "finish that retries what was cancelled or has no attempts left": (
+        Edit("finish", "and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1'", ""),
+        Edit("cancel", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
+    ),
+    "fire without epoch and without compare-and-set": (_NO_EPOCH, _NO_COMPARE),
+    "fire under a definition that has changed": (
+        Edit("fire", "if redis.call('HGET', entry, 'rev') ~= revision then", "if false then"),
+    ),
+    "fire beside a run that is still active": (
+        Edit("fire", "redis.call('SCARD', P .. 'job:' .. job .. ':active') > 0", "false"),
+    ),
+    "fire that forgets the next due time": (Edit("fire", "if following == '' then", "if true then"),),
+    "fire of a run that is there already": (
+        Edit("fire", "if redis.call('EXISTS', key) == 1 then return false end", ""),
+        _NO_COMPARE,
+        _NO_EPOCH,
+    ),
+    "reap that starts an at-most-once execution again": (
+        Edit("reap", "if e[8] == 'at_least_once' and left", "if left"),
+    ),
+    "reap that gives a spent execution one more attempt": (
+        Edit("reap", "and left and e[10] ~= '1' then", "and e[10] ~= '1' then"),
+    ),
+    "reap that does not close what is lost": (
+        Edit("reap", "  close(id, 'lost',", "  local _ = (id .. 'lost') or (function(...) end)("),
+    ),
+    "reap before the lease has run out": (
+        Edit("reap", "'-inf', int(now), 'LIMIT'", "'-inf', int(now + 30000), 'LIMIT'"),
+    ),
+    "reap that closes without a reason": (
+        Edit("reap", "local reason = e[4] == '' and 'no_live_node' or 'not_started_in_deadline'", "local reason = ''"),
+    ),
+    "renew by whatever token": (
+        Edit("renew", "if e[1] == 'running' and e[2] == ARGV[i + 1] then", "if e[1] then"),
+        Edit("renew", "'XX', ", ""),
+    ),
+    "resend without looking whether it has moved on": (
+        Edit("resend", "if e[1] == 'queued' and e[2] == delivery then", "if e[1] then"),
+    ),
+    "resend of what runs already": (Edit("resend", "if e[1] == 'queued' and", "if"),),
+    "cancel that calls a lost attempt failed": (
+        Edit("record", "return last[1] == 'lost' and 'lost' or 'failed',", "return 'failed',"),
+    ),
+    "close that leaves the execution active": (
+        Edit("record", "redis.call('SREM', P .. 'job:' .. job .. ':active', id)", ""),
+    ),
+    "close that does not take back what it counted as lost": (
+        Edit("record", "count(job, run_key, 'lost', -1, now)", ""),
+    ),
+    "close that never lets a record expire": (Edit("record", "redis.call('PEXPIRE', key, kept)", ""),),
+    "runs of a deleted job that count for its successor": (
+        Edit("record", "tonumber(redis.call('HGET', run_key, 'revision') or 0) >= tonumber(since)", "true"),
+    ),
+    "delete that forgets the revision": (
+        Edit("delete", "redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))", ""),
+    ),
+    "save that drops an owed due time": (
+        Edit("save", "local owed = due and tonumber(due) * 1000 <= now", "local owed = false"),
+    ),
+    "save that leaves the schedule as it was": (
+        Edit(
+            "save", "if score ~= '' and (not due or rescheduled and not owed) then", "if score ~= '' and not due then"
+        ),
+    ),
+    "lead with the epoch that was": (
+        Edit("lead", "redis.call('INCR', P .. 'epoch')", "redis.call('DECR', P .. 'epoch')"),
+    ),
+}
+"""What must be caught."""
+
+HARMLESS: dict[str, tuple[Edit, ...]] = {
+    "fire without epoch": (_NO_EPOCH,),
+    "fire without compare-and-set": (_NO_COMPARE,),
+}
+"""Guards that stand in for one another: without one of them nothing breaks, without both it does."""

@@ -1,0 +1,225 @@
+"""The model's world: one store on a clock of ours, two beats, three nodes with agents, and messages that go astray."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from dkronpy.clock import from_ms, to_ms
+from dkronpy.dispatch.courier import NoCourier
+from dkronpy.dispatch.targets import RESEND_MS, LiveNodes, Planner
+from dkronpy.job import Job
+from dkronpy.node import Node
+from dkronpy.store.jobs import Jobs, ms_of
+from dkronpy.store.ledger import Firing, Ledger
+from tests.model.agents import Agents
+from tests.model.beats import Beat
+from tests.model.due_times import Calendar, check_records
+from tests.model.invariants import check_counters, check_executions, check_indexes, check_progress, check_runs
+from tests.model.snapshot import Camera, Snapshot
+from tests.model.steps import ModelStore
+
+START_MS = to_ms(from_ms(1_772_442_000_250))
+NODES = ("n1", "n2", "n3")
+Ending = Literal["dead", "crash", "silent"]
+PATIENCE_MS = 10 * 60_000
+ROUNDS = 30
+"""So many looks with so much patience between them settle everything: deadlines and retry windows end in an hour."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A doorbell on its way to a node."""
+
+    execution_id: str
+    delivery: int
+    node: str
+
+
+class World:
+    """Everything outside the Lua, and the checks that follow every step."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self.store = store
+        store.client.flushdb()
+        self.now = self.seen = START_MS
+        store.set_clock(self.now)
+        self.ledger = Ledger(store)
+        self.jobs = Jobs(store)
+        self.agents = Agents(self.ledger)
+        self.beats = (Beat("beat-a", store), Beat("beat-b", store))
+        self.down: set[str] = set()
+        self.mail: list[Message] = []
+        self.calendars: dict[str, Calendar] = {}
+        self.stored: dict[str, Job] = {}
+        self.since: dict[str, int] = {}
+        self.last_epoch = 0
+        self._bodies: dict[tuple[str, int], Job] = {}
+        self._definitions: dict[str, Job] = {}
+        self._planner = Planner(NoCourier(), random.Random("hand"), fired_by="hand")
+        self._camera = Camera(store.client, store.keys)
+        self.shot = self._camera.take()
+
+    # time and nodes
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes as a beat sees them now."""
+        return [Node(name=name, alive=name not in self.down) for name in NODES]
+
+    def advance(self, ms: int) -> None:
+        """Time passes; for a negative number the store's clock is set back, and agents do not notice."""
+        self.now += ms
+        self.seen = max(self.seen, self.now)
+        self.store.set_clock(self.now)
+        self.agents.kill_unrenewed(self.seen)
+
+    # definitions
+
+    def save(self, job: Job) -> None:
+        """Store a definition, and write down what it makes due."""
+        before, owed = self.stored.get(job.name), self._owed(job.name)
+        saved = self.jobs.save(job)
+        if saved.what == "unchanged":
+            assert before == job, f"{job.name} was changed and nobody noticed"
+            return
+        assert (saved.what == "created") == (before is None), f"{job.name}: {saved.what}"
+        assert (job.name, saved.revision) not in self._bodies, f"revision {saved.revision} of {job.name} is used twice"
+        if before is None:
+            self.since[job.name] = saved.revision
+        self.stored[job.name] = self._bodies[job.name, saved.revision] = job
+        if before is None or (before.schedule, before.enabled) != (job.schedule, job.enabled):
+            calendar = self.calendars.setdefault(job.name, Calendar())
+            calendar.end(self.now, self.seen)
+            if owed is not None:
+                calendar.excuse(owed, self.now, firm=True)
+            if job.enabled:
+                calendar.begin(self.jobs.get(job.name).schedule(), self.now)
+
+    def delete(self, name: str) -> None:
+        """Delete a definition; due times that wait for beat go with it."""
+        owed = self._owed(name)
+        assert self.jobs.delete(name) == (name in self.stored)
+        if self.stored.pop(name, None) is None:
+            return
+        del self.since[name]
+        calendar = self.calendars[name]
+        calendar.end(self.now, self.seen)
+        if owed is not None:
+            calendar.excuse(owed, self.now, firm=False)
+            calendar.firm.discard(owed)
+
+    def _owed(self, name: str) -> int | None:
+        score = self.store.client.zscore(self.store.keys.schedule, self.store.keys.entry(name))
+        return ms_of(score) if score is not None and ms_of(score) <= self.now else None
+
+    def run_by_hand(self, name: str, suffix: str) -> None:
+        """Somebody starts a job now."""
+        stored = self.jobs.get(name)
+        plan = self._planner.run(
+            stored.job, stored.schedule(), self.now, self.now, LiveNodes(self.nodes), trigger="manual", suffix=suffix
+        )
+        firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=stored.job.forbids_overlap)
+        _, (code,) = self.ledger.fire([firing], epoch=None)
+        assert code == 1, f"a run of {name} by hand got {code}"
+
+    # messages
+
+    def collect_mail(self) -> None:
+        """Take what the commits pushed out of the queues."""
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for node in NODES:
+                pipe.lpop(f"dkronpy.node.{node}", 1000)
+            rows = pipe.execute()
+        for raw in (message for row in rows for message in row or ()):
+            execution_id, delivery, node = raw.decode().split()
+            self.mail.append(Message(execution_id, int(delivery), node))
+
+    def deliver(self, message: Message) -> None:
+        """A message arrives."""
+        run_id = message.execution_id.rpartition(".")[0]
+        definition = self._definitions.get(run_id)
+        self.agents.claim(message.execution_id, message.delivery, message.node, definition, self.now, self.seen)
+
+    # checks
+
+    def lead(self, epoch: int | None) -> None:
+        """A beat was told that it leads under an epoch."""
+        if epoch is not None:
+            assert epoch >= self.last_epoch, f"epoch {epoch} was granted after {self.last_epoch}"
+            self.last_epoch = epoch
+
+    def check(self, *, complete: bool = False) -> Snapshot:
+        """Look at everything there is."""
+        before, self.shot = self.shot, self._camera.take()
+        shot = self.shot
+        for run in shot.runs.values():
+            if run.id not in self._definitions:
+                self._definitions[run.id] = self._bodies[run.job, run.revision]
+        check_executions(shot, self.agents)
+        check_runs(shot, self._definitions)
+        check_indexes(shot)
+        check_counters(shot, self.since)
+        check_progress(before, shot, self.agents, self.seen)
+        for name, calendar in self.calendars.items():
+            check_records(name, calendar, shot.runs.values(), self.seen, complete=complete)
+        return shot
+
+    def quiesce(self, ending: Ending) -> None:
+        """One beat goes on alone, and agents can do no more than *ending* says: all due times get their record, and
+        all executions their end.
+        """
+        self.advance(self.seen - self.now)
+        self.beats[0].release()
+        self.beats[1].release()
+        self._fire_all()
+        horizon, calendars = self.seen, self.calendars
+        self.calendars = {}  # nobody ticks from here on: what falls due now stays owed
+        self.advance(RESEND_MS)
+        for turn in range(ROUNDS):
+            self.down = {NODES[turn % 3]} if ending != "dead" else set()
+            self.beats[0].sweep(self.nodes)
+            self._last_efforts(ending)
+            shot = self.check()
+            still = [row for row in shot.executions.values() if not row.terminal]
+            if not still:
+                break
+            self.advance(PATIENCE_MS)
+        assert not still, f"{still[0]} does not end"
+        self._late_reports()
+        for name, calendar in calendars.items():
+            check_records(name, calendar, self.shot.runs.values(), horizon, complete=True)
+
+    def _fire_all(self) -> None:
+        for _ in range(ROUNDS):
+            self.beats[0].tick(self.nodes)
+            due = [ms_of(score) for score in self.check().scores.get(self.store.keys.schedule, {}).values()]
+            if all(moment > self.now for moment in due):
+                break
+        self.check(complete=True)
+
+    def _last_efforts(self, ending: Ending) -> None:
+        """Every message arrives, and what it starts dies at once, or runs on unheard of until it is superseded."""
+        self.collect_mail()
+        mail, self.mail = self.mail, []
+        if ending != "dead":
+            for message in mail:
+                self.deliver(message)
+        if ending == "silent":
+            for work in self.agents.superseded():
+                self.agents.deliver(self.agents.end(work, success=True))
+        else:
+            for node in NODES:
+                self.agents.crash(node)
+
+    def _late_reports(self) -> None:
+        """What was thought dead is heard of again after all is over."""
+        for node in NODES:
+            self.agents.renew(node, self.now)
+        self.check()
+        for work in self.agents.running:
+            self.agents.end(work, success=True)
+        for report in self.agents.spool[-20:] * 2:
+            self.agents.deliver(report)
+        self.check()
