@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dkronpy.declare import defaults, job, template
+    from dkronpy.executors.grpc import Grpc
     from dkronpy.executors.http import Http
     from dkronpy.executors.kafka import Kafka
+    from dkronpy.executors.nats import Nats
     from dkronpy.executors.python import Python
     from dkronpy.executors.shell import Shell
     from dkronpy.job import Job, Run
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Basic",
     "Bearer",
+    "Grpc",
     "Http",
     "Job",
     "Kafka",
+    "Nats",
     "Python",
     "Retry",
     "Run",

@@ -83,10 +83,6 @@ class EarlyEnd:
         self.happened.set()
 
 
-def no_credentials(address: str) -> str:
-    """*address* as messages may show it: without user, password and query."""
-    return address.rpartition("@")[2].partition("?")[0].partition("/")[0] if "@" in address else _host(address)
-
-
-def _host(address: str) -> str:
-    return address.partition("://")[2].partition("/")[0].partition("?")[0] or address
+def host_of(url: str) -> str:
+    """Host and port of *url*, as messages may show them: without user, password and query."""
+    return url.rpartition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
