@@ -18,13 +18,15 @@ LATE = timedelta(seconds=5)
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """What a window came to. Due times are milliseconds since the epoch.
 
-    ``missing``: owed, and nobody knows what became of it. ``doubled``: more than one record. ``unexpected``: a record
-    for a moment that was not owed. ``early``: fired before it was due. ``late``: fired more than ``LATE`` after it.
+    ``missing``: owed, and nobody knows what became of it. ``doubled``: more than one record of the schedule, or more
+    than one success with what was backfilled. ``unexpected``: a record for a moment that was not owed. ``early``: fired
+    before it was due. ``late``: fired more than ``LATE`` after it. ``backfilled`` counts due times that a backfill did.
     """
 
     owed: int
     ran: int
     skipped: int
+    backfilled: int = 0
     missing: tuple[int, ...] = ()
     doubled: tuple[int, ...] = ()
     unexpected: tuple[int, ...] = ()
@@ -40,32 +42,42 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 def audit(schedule: Schedule, runs: Iterable[Run], start_ms: int, end_ms: int) -> Audit:
     """Compare the records of one job with its schedule, for due times after *start_ms* up to *end_ms*.
 
-    Only runs that the schedule caused count; a range record stands for each due time in it.
+    Only runs that the schedule or a backfill caused count; a range record stands for each due time in it. A due time
+    without a record that was backfilled is not missing: it is known what became of it.
     """
     owed = list(schedule.between_ms(start_ms, end_ms))
-    records: Counter[int] = Counter()
-    early, late, skipped, ran = [], [], 0, 0
     expected = set(owed)
+    records: Counter[int] = Counter()
+    successes: Counter[int] = Counter()
+    made_up: dict[int, bool] = {}
+    early, late, skipped, ran = [], [], 0, 0
     for run in runs:
-        if run.trigger != "schedule":
+        covered = _covered(run, owed, start_ms, end_ms) if run.trigger in ("schedule", "backfill") else []
+        if not covered:
             continue
-        covered = _covered(run, owed, start_ms, end_ms)
+        if run.state == "success":
+            successes.update(covered)
+        if run.trigger == "backfill":
+            made_up[run.due_ms] = made_up.get(run.due_ms, False) or run.state == "success"
+            continue
         records.update(covered)
         if run.state == "skipped":
             skipped += len(covered)
         else:
             ran += len(covered)
-        if covered and run.fired_ms < run.due_ms:
+        if run.fired_ms < run.due_ms:
             early.append(run.due_ms)
-        if covered and run.state != "skipped" and run.fired_ms - run.due_ms > LATE // timedelta(milliseconds=1):
+        if run.state != "skipped" and run.fired_ms - run.due_ms > LATE // timedelta(milliseconds=1):
             late.append(run.due_ms)
+    twice = {due for counted in (records, successes) for due, count in counted.items() if count > 1}
     return Audit(
         owed=len(owed),
         ran=ran,
         skipped=skipped,
-        missing=tuple(due for due in owed if not records[due]),
-        doubled=tuple(sorted(due for due, count in records.items() if count > 1)),
-        unexpected=tuple(sorted(due for due in records if due not in expected)),
+        backfilled=sum(made_up.values()),
+        missing=tuple(due for due in owed if not records[due] and due not in made_up),
+        doubled=tuple(sorted(twice)),
+        unexpected=tuple(sorted(due for due in {*records, *made_up} if due not in expected)),
         early=tuple(sorted(early)),
         late=tuple(sorted(late)),
     )

@@ -57,3 +57,20 @@ def test_a_range_record_stands_for_each_due_time_in_it() -> None:
 def test_runs_by_hand_do_not_count() -> None:
     by_hand = run(START + MINUTE + 7, trigger="manual")
     assert audit(EVERY_MINUTE, [run(START + MINUTE), by_hand], START, START + MINUTE + 10).clean
+
+
+def test_a_backfill_makes_up_for_what_is_missing_and_doubles_what_succeeded() -> None:
+    made_up = run(START + MINUTE, fired=START + 90 * MINUTE, trigger="backfill")
+    found = audit(EVERY_MINUTE, [made_up, run(START + 2 * MINUTE)], START, START + 2 * MINUTE)
+    assert (found.owed, found.ran, found.backfilled, found.missing, found.late, found.clean) == (2, 1, 1, (), (), True)
+
+    failed_before = [run(START + MINUTE, state="failed"), made_up]
+    assert audit(EVERY_MINUTE, failed_before, START, START + MINUTE).clean
+
+    twice = audit(EVERY_MINUTE, [run(START + MINUTE), made_up], START, START + MINUTE)
+    assert twice.doubled == (START + MINUTE,)
+
+
+def test_a_backfill_of_a_moment_that_was_not_owed_is_unexpected() -> None:
+    found = audit(EVERY_MINUTE, [run(START + 7, trigger="backfill")], START, START + 10)
+    assert found.unexpected == (START + 7,)
