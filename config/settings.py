@@ -77,6 +77,13 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # health_address = "127.0.0.1"
 # health_port = 0
 
+# The HTTP API. Anything but loopback needs a token first: `dkronpy token create NAME --role admin`. Then the names
+# that it answers to beside its own, and the pages elsewhere that may use it, each separated by commas.
+# http_address = "127.0.0.1"
+# http_port = 8080
+# http_hosts = ""
+# http_origins = ""
+
 # Flower. Anything but loopback needs a login: "name:password".
 # flower_address = "127.0.0.1"
 # flower_port = 5555

@@ -114,6 +114,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``DKRONPY_HEALTH_URL``.
     """
 
+    http_address: str = "127.0.0.1"
+    """The address that the HTTP API listens on. Anything but loopback needs a token to be there first."""
+
+    http_port: int = 8080
+    """The port of the HTTP API; ``dkronpy up`` takes the next free one where nobody chose it. 0 lets the
+    system choose.
+    """
+
+    http_hosts: str = ""
+    """The host names that the HTTP API answers to beside its own, several separated by commas; ``*`` for
+    any.
+    """
+
+    http_origins: str = ""
+    """The pages elsewhere that browsers may let use the HTTP API, such as ``https://ops.example.org``,
+    several separated by commas.
+    """
+
     flower_address: str = "127.0.0.1"
     """The address that Flower listens on. Anything but loopback needs ``flower_basic_auth``."""
 

@@ -13,7 +13,7 @@ from dkronpy.schedule.problems import did_you_mean
 _REDIS = ("redis", "rediss", "unix")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_MAY_BE_ZERO = frozenset({"kill_grace", "stop_grace", "health_port"})
+_MAY_BE_ZERO = frozenset({"kill_grace", "stop_grace", "health_port", "http_port"})
 
 
 class BadValueError(ValueError):

@@ -27,6 +27,8 @@ OPTIONS = {
     "--store-url": "--url",
     "--node-name": "--name",
     "--node-tags": "--tag",
+    "--http-address": "--address",
+    "--http-port": "--port",
     "--flower-address": "--address",
     "--flower-port": "--port",
 }

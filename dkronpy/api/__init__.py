@@ -1,0 +1,1 @@
+"""The HTTP API: Dkron's v1 routes for Dkron's clients, our own beside them, and who may call which."""

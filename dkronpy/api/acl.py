@@ -1,0 +1,56 @@
+"""Dkron Pro's routes for policies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dkronpy.api.answers import Answer, AnyRequest, json_answer
+from dkronpy.api.handlers import route
+from dkronpy.api.services import note_of, services_of
+
+_PATH = "/v1/acl/policies/{name:str}"
+
+
+@route("GET", _PATH, action="govern")
+def show_policy(request: AnyRequest, name: str) -> Answer:
+    """A policy with the text of its rules."""
+    services = services_of(request)
+    with services.store.errors():
+        return json_answer(request, {"Name": name, "Rules": services.policies.get(name)})
+
+
+@route("POST", _PATH, action="govern")
+def save_policy(request: AnyRequest, name: str, body: bytes) -> Answer:
+    """Keep a policy: the body is its rules, or ``{"Rules": ...}`` with them as text or as an object."""
+    text = _rules(body.decode("utf-8", "replace"))
+    services = services_of(request)
+    with services.store.errors():
+        services.policies.save(name, text)
+    note_of(request).detail = f"policy {name}"
+    return json_answer(request, {"Name": name, "Rules": text})
+
+
+@route("DELETE", _PATH, action="govern")
+def delete_policy(request: AnyRequest, name: str) -> Answer:
+    """Drop a policy."""
+    services = services_of(request)
+    with services.store.errors():
+        text = services.policies.get(name)
+        services.policies.delete(name)
+    note_of(request).detail = f"policy {name}"
+    return json_answer(request, {"Name": name, "Rules": text})
+
+
+def _rules(text: str) -> str:
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return text  # refused where it is saved
+    if isinstance(document, dict) and "path" not in document and "Rules" in document:
+        rules = document["Rules"]
+        return rules if isinstance(rules, str) else json.dumps(rules)
+    return text
+
+
+ROUTES = [show_policy, save_policy, delete_policy]

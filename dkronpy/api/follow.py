@@ -1,0 +1,165 @@
+"""An attempt's output as Server-Sent Events: replayed, then followed to its end; ids are byte offsets."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+import redis.asyncio
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from dkronpy.api.answers import AnyRequest
+from dkronpy.api.failures import ApiError
+from dkronpy.api.runs import find_execution
+from dkronpy.api.services import Services, services_of
+from dkronpy.execution import Execution, Output
+
+MOST_FOLLOWERS = 500
+_BLOCK_MS = 1000
+_ASK_SECONDS = 0.3
+_QUIET = b": nothing new\n\n"
+
+
+class Events:
+    """Turns bytes at offsets into events of readable text, from the offset that the reader has seen."""
+
+    def __init__(self, seen: int) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._seen, self._held = seen, 0
+
+    def chunk(self, offset: int, data: bytes) -> bytes:
+        """The event of a chunk; what was seen before is left out, and a gap is told."""
+        position = self._seen + self._held
+        skipped = max(0, position - offset)
+        data, told = data[skipped:], b""
+        if offset > position:
+            told = _event("gap", json.dumps({"omitted": offset - position}), offset)
+            self._decoder.reset()
+            self._seen, self._held = offset, 0
+        if not data:
+            return told
+        text = self._decoder.decode(data)
+        held = len(self._decoder.getstate()[0])
+        self._seen, self._held = self._seen + self._held + len(data) - held, held
+        return told + (_event("output", text, self._seen) if text else b"")
+
+    def end(self, execution: Execution) -> bytes:
+        """What is left, and how it ended."""
+        rest = self._decoder.decode(b"", final=True)
+        self._seen, self._held = self._seen + self._held, 0
+        told = _event("output", rest, self._seen) if rest else b""
+        facts = {"state": execution.state, "reason": execution.reason, "attempt": execution.attempt}
+        return told + _event("end", json.dumps(facts), self._seen)
+
+
+def _event(kind: str, text: str, offset: int) -> bytes:
+    # A carriage return would end a line of the event, too: it is told as one that JSON cannot lose.
+    data = json.dumps(text, ensure_ascii=False) if kind == "output" else text
+    return f"id: {offset}\nevent: {kind}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+async def follow(
+    request: AnyRequest,
+    execution: str,
+    attempt: Annotated[int | None, Parameter(ge=1, description="Which attempt; the last one unless said.")] = None,
+    last: Annotated[str, Parameter(header="Last-Event-ID", description="The offset to go on from.")] = "",
+) -> Stream:
+    """Events ``output`` (data: a JSON string), ``gap`` (bytes that were not kept) and, once, ``end`` (the state)."""
+    services = services_of(request)
+    await anyio.to_thread.run_sync(find_execution, request, execution)
+    state: Any = request.app.state
+    if state.followers >= MOST_FOLLOWERS:
+        raise ApiError(503, f"{MOST_FOLLOWERS} follow already", hint="ask for the output as it is now")
+    seen = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        state.followers += 1
+        try:
+            async for piece in _follow(services, execution, attempt, Events(seen)):
+                yield piece
+        finally:
+            state.followers -= 1
+
+    return Stream(counted(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _follow(services: Services, name: str, attempt: int | None, events: Events) -> AsyncIterator[bytes]:
+    yield b"retry: 2000\n\n"
+    execution = await _execution(services, name)
+    while execution is not None and not (attempt or execution.attempt) and not execution.terminal:
+        await anyio.sleep(_ASK_SECONDS)
+        yield _QUIET
+        execution = await _execution(services, name)
+    if execution is None:
+        return
+    number = attempt or execution.attempt
+    if not execution.terminal and number == execution.attempt:
+        async for offset, data in _live(services, name, number):
+            yield _QUIET if data is None else events.chunk(offset, data)
+        execution = await _settled(services, name, number) or execution
+    output: Output = await anyio.to_thread.run_sync(services.client.output, execution, number)
+    yield events.chunk(0, output.head)
+    if output.tail:
+        yield events.chunk(output.size - len(output.tail), output.tail)
+    yield events.end(execution)
+
+
+async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[tuple[int, bytes | None]]:
+    """(offset, bytes) as they come; (0, None) whenever nothing did. Ends with the output or with the attempt."""
+    client: Any = redis.asyncio.Redis.from_url(services.store.url, socket_timeout=_BLOCK_MS / 1000 + 5)
+    key, position = services.store.keys.output(name, attempt), b"0"
+    try:
+        while True:
+            answer = await client.xread({key: position}, count=200, block=_BLOCK_MS)
+            rows = [] if not answer else answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
+            for position, fields in rows:  # noqa: B007 - the last one is where the next read goes on
+                if b"end" in fields:
+                    return
+                yield int(fields[b"o"]), fields[b"d"]
+            if rows:
+                continue
+            yield 0, None
+            execution = await _execution(services, name)
+            if execution is None or execution.terminal or execution.attempt != attempt:
+                return
+    finally:
+        await client.aclose()
+
+
+async def _settled(services: Services, name: str, attempt: int) -> Execution | None:
+    """The execution once the end of this attempt is recorded; its output ends a moment before."""
+    execution = await _execution(services, name)
+    for _ in range(20):
+        if execution is None or execution.terminal or execution.attempt != attempt or execution.state != "running":
+            break
+        await anyio.sleep(0.1)
+        execution = await _execution(services, name)
+    return execution
+
+
+async def _execution(services: Services, name: str) -> Execution | None:
+    return await anyio.to_thread.run_sync(functools.partial(_find, services, name))
+
+
+def _find(services: Services, name: str) -> Execution | None:
+    deployment = services.client.deployment
+    with deployment.store.errors():
+        found = deployment.ledger.execution(name)
+    return found or deployment.results.execution(name, output=False)
+
+
+follow_output = HTTPRouteHandler(
+    "/api/v1/executions/{execution:str}/follow",
+    http_method=["GET"],
+    opt={"action": "read", "listing": False, "whole": False},
+    tags=["runs"],
+)(follow)
+
+ROUTES = [follow_output]

@@ -1,0 +1,94 @@
+"""Stands before every route: finds out who asks, and lets through only what the policy grants."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from typing import Any
+
+import anyio.to_thread
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
+from litestar.handlers.base import BaseRouteHandler
+
+from dkronpy.api.access import ANYONE, Asked, DeniedError, Identity, decide
+from dkronpy.api.audit_log import Note
+from dkronpy.api.services import IDENTITY, Services, note_of, services_of
+from dkronpy.api.tokens import digest
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="dkronpy"'}
+
+
+async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises NotAuthorizedException, TooManyRequestsException or DeniedError. A route without an action is closed."""
+    note = note_of(connection)
+    note.matched = True
+    opt = handler.opt
+    if opt.get("public"):
+        return
+    note.action = str(opt.get("action", ""))
+    note.job = job_of(connection.path_params) or ""
+    services = services_of(connection)
+    identity = await anyio.to_thread.run_sync(identify, services, connection.headers.get("authorization", ""), note)
+    asked = Asked(
+        action=note.action,
+        method=str(connection.scope.get("method", "")),
+        path=connection.scope["path"],
+        job=note.job or None,
+        listing=bool(opt.get("listing")),
+        whole=bool(opt.get("whole")),
+    )
+    if not decide(identity, asked):
+        raise DeniedError(f"{identity.name} may not do this", hint="an admin's token may do everything")
+    connection.scope[IDENTITY] = identity  # type: ignore[literal-required]
+
+
+def job_of(parameters: dict[str, Any]) -> str | None:
+    """The job that a path speaks of: by its name, or by a run's or an execution's id, which begin with it."""
+    if "job" in parameters:
+        return str(parameters["job"])
+    for name in ("run", "execution"):
+        if name in parameters:
+            return str(parameters[name]).partition("@")[0]
+    return None
+
+
+def identify(services: Services, authorization: str, note: Note) -> Identity:
+    """Who asks. Blocks: it asks the store."""
+    secret = secret_of(authorization)
+    with services.store.errors():
+        if not secret:
+            if services.exposed or services.tokens.any():
+                raise NotAuthorizedException("a token is needed: Authorization: Bearer ...", headers=_CHALLENGE)
+            note.who = ANYONE.name
+            return ANYONE
+        hashed = digest(secret)
+        wait = services.limit.wait(note.address, hashed)
+        if wait:
+            note.limited = True
+            headers = {"Retry-After": str(math.ceil(wait))}
+            raise TooManyRequestsException("too many failures from this address", headers=headers)
+        token = services.tokens.find(secret)
+        if token is None:
+            services.limit.failed(note.address)
+            raise NotAuthorizedException("this token is unknown, expired or revoked", headers=_CHALLENGE)
+        services.limit.succeeded(hashed)
+        note.who, note.token = token.name, token.id
+        rules = services.policies.rules(token.policies)
+    return Identity(id=token.id, name=token.name, role=token.role, jobs=token.jobs, rules=rules)
+
+
+def secret_of(authorization: str) -> str:
+    """The secret of an Authorization header: Bearer's token, or Basic's password; '' where there is none."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer":
+        return rest
+    if scheme.lower() == "basic":
+        try:
+            pair = base64.b64decode(rest, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return rest
+        return pair.partition(":")[2]
+    return ""

@@ -1,0 +1,164 @@
+"""``GET /metrics``: the state of the store as Prometheus reads it, asked for at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+from litestar import Response
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from dkronpy.api.answers import Answer, AnyRequest
+from dkronpy.api.handlers import route
+from dkronpy.api.keys import keys_of
+from dkronpy.api.services import Services
+from dkronpy.api.tally import BOUNDS, LAG, MOST_JOBS, OTHER, TOOK
+from dkronpy.api.traffic import Traffic
+from dkronpy.client import Status
+from dkronpy.errors import DkronpyError
+from dkronpy.node import queue_name
+from dkronpy.store.connection import connect
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOST_NODES = 500
+_OUTCOMES = ("success", "failed", "skipped", "lost")
+
+
+class Exporter:
+    """Makes the metrics of one server. Every server tells the same about the store, so never add them up."""
+
+    def __init__(self, services: Services, traffic: Traffic) -> None:
+        self._services, self._traffic = services, traffic
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus's text format."""
+        return bytes(generate_latest(self._registry))
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: the store need not be there when the server starts."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything that is known now; without the store only that it is away."""
+        yield self._answers()
+        try:
+            found = [*self._deployment(), *self._jobs(), *self._histograms()]
+        except DkronpyError:
+            yield GaugeMetricFamily("dkronpy_store_up", "Whether the store answers.", value=0)
+            return
+        yield GaugeMetricFamily("dkronpy_store_up", "Whether the store answers.", value=1)
+        yield from found
+
+    def _answers(self) -> Metric:
+        family = CounterMetricFamily(
+            "dkronpy_http_answers", "Answers of this server.", labels=["method", "route", "status"]
+        )
+        for labels, count in sorted(self._traffic.all().items()):
+            family.add_metric(list(labels), count)
+        return family
+
+    def _deployment(self) -> Iterator[Metric]:
+        status = self._services.client.status()
+        leader = status.leader
+        keys, client = keys_of(self._services.store), self._services.store.client
+        with self._services.store.errors():
+            paused = client.exists(keys.paused)
+        for name, text, value in (
+            ("dkronpy_leader", "Whether a beat leads.", int(leader is not None)),
+            ("dkronpy_leader_epoch", "How often the leadership was taken.", leader.epoch if leader else 0),
+            ("dkronpy_late_seconds", "How long the oldest owed due time waits for beat.", status.late_ms / 1000),
+            ("dkronpy_open_executions", "Executions that are not settled.", status.open_executions),
+            ("dkronpy_jobs", "Jobs that are defined.", status.jobs),
+            ("dkronpy_quarantined", "Entries and messages that were set aside.", status.quarantined),
+            ("dkronpy_paused", "Whether submissions are paused.", paused),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        yield from self._nodes(status)
+
+    def _nodes(self, status: Status) -> Iterator[Metric]:
+        nodes = status.nodes[:MOST_NODES]
+        up = GaugeMetricFamily("dkronpy_node_up", "Whether the node reports.", labels=["node"])
+        capacity = GaugeMetricFamily("dkronpy_node_capacity", "Executions at a time.", labels=["node"])
+        running = GaugeMetricFamily("dkronpy_node_running", "Executions that run.", labels=["node"])
+        depth = GaugeMetricFamily("dkronpy_queue_depth", "Messages that wait for the node.", labels=["node"])
+        for node, waiting in zip(nodes, self._waiting([node.name for node in nodes]), strict=True):
+            up.add_metric([node.name], int(node.alive))
+            capacity.add_metric([node.name], node.capacity)
+            running.add_metric([node.name], node.running if node.alive else 0)
+            if waiting is not None:
+                depth.add_metric([node.name], waiting)
+        yield from (up, capacity, running, depth)
+
+    def _waiting(self, nodes: list[str]) -> list[int | None]:
+        """The length of each node's queue, where the broker is Redis."""
+        settings = self._services.client.deployment.settings
+        store = self._services.store
+        with store.errors():
+            if not settings.broker_url or settings.broker_url == store.url:
+                return _lengths(store.client, nodes)
+        if settings.broker_url.partition("://")[0] not in {"redis", "rediss", "unix"}:
+            return [None] * len(nodes)
+        with store.errors(), connect(settings.broker_url) as broker:
+            return _lengths(broker, nodes)
+
+    def _jobs(self) -> Iterator[Metric]:
+        store = self._services.store
+        with store.errors():
+            names = self._services.client.deployment.jobs.names()
+            states = self._services.client.deployment.jobs.states(names[:MOST_JOBS])
+            totals = store.client.hgetall(keys_of(store).totals)
+        good = CounterMetricFamily(
+            "dkron_job_executions_succeeded", "Executions that ended well, as the job counts them.", labels=["job_name"]
+        )
+        bad = CounterMetricFamily(
+            "dkron_job_executions_failed", "Executions that failed, as the job counts them.", labels=["job_name"]
+        )
+        for name, state in states.items():
+            good.add_metric([name], state.success_count)
+            bad.add_metric([name], state.error_count)
+        settled = CounterMetricFamily("dkronpy_executions", "Executions by outcome.", labels=["outcome"])
+        for outcome in _OUTCOMES:
+            settled.add_metric([outcome], max(0, int(totals.get(outcome.encode(), 0))))
+        yield from (good, bad, settled)
+
+    def _histograms(self) -> Iterator[Metric]:
+        yield self._histogram(LAG, "dkronpy_start_lag_seconds", "From due time to start, for scheduled runs.")
+        yield self._histogram(TOOK, "dkronpy_attempt_duration_seconds", "How long an attempt took.")
+
+    def _histogram(self, name: str, title: str, text: str) -> Metric:
+        store = self._services.store
+        with store.errors():
+            rows = store.client.hgetall(keys_of(store).histogram(name))
+        series: dict[str, dict[str, float]] = {}
+        for field, value in rows.items():
+            job, _, bound = field.decode().rpartition("|")
+            series.setdefault(job, {})[bound] = float(value)
+        family = HistogramMetricFamily(title, text, labels=["job_name"])
+        for job, counts in sorted(series.items(), key=lambda pair: (pair[0] == OTHER, pair[0])):
+            filled = accumulate(int(counts.get(str(place), 0)) for place in range(len(BOUNDS) + 1))
+            bounds = [*(repr(bound) for bound in BOUNDS), "+Inf"]
+            family.add_metric([job], list(zip(bounds, filled, strict=True)), sum_value=counts.get("sum", 0.0))
+        return family
+
+
+def _lengths(client: Any, nodes: list[str]) -> list[int | None]:
+    with client.pipeline(transaction=False) as pipe:
+        for node in nodes:
+            pipe.llen(queue_name(node))
+        return list(pipe.execute())
+
+
+@route("GET", "/metrics", action="read", whole=True)
+def metrics(request: AnyRequest) -> Answer:
+    """Prometheus's text."""
+    exporter: Exporter = request.app.state.exporter
+    return Response(exporter.text(), headers={"Content-Type": CONTENT_TYPE}, media_type=CONTENT_TYPE)
+
+
+ROUTES = [metrics]

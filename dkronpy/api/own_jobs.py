@@ -1,0 +1,168 @@
+"""Our own routes for jobs: list and change them with ETags, run them, and ask about their due times."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar.params import Parameter
+
+from dkronpy.api.answers import Answer, AnyRequest, json_answer
+from dkronpy.api.failures import ApiError
+from dkronpy.api.handlers import route
+from dkronpy.api.job_list import views_of
+from dkronpy.api.jobs import etag, job_answer, require_revision, wanted_revision
+from dkronpy.api.pause import is_paused
+from dkronpy.api.repeats import run_once
+from dkronpy.api.runs import RunOut, view_out
+from dkronpy.api.services import identity_of, note_of, services_of
+from dkronpy.clock import from_ms, iso_ms, to_ms
+from dkronpy.config_check import full_check
+from dkronpy.errors import ConflictError, InvalidError
+from dkronpy.job_json import decode_job, encode_job
+from dkronpy.schedule.zones import check_zone
+
+_MOST = 500
+
+
+class JobList(msgspec.Struct, kw_only=True):
+    """A page of jobs in Dkron's JSON, by name. ``after`` asks for the page behind it; null at the end."""
+
+    items: list[dict[str, Any]]
+    total: int
+    after: str | None = None
+
+
+class Times(msgspec.Struct, kw_only=True):
+    """Due times, RFC 3339 in UTC."""
+
+    job: str
+    times: list[str]
+
+
+class Why(msgspec.Struct, kw_only=True):
+    """What became of a due time, in a sentence or two."""
+
+    job: str
+    at: str
+    text: str
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """Whether a definition could be saved, with every problem if not."""
+
+    valid: bool
+    errors: list[dict[str, str]]
+
+
+@route("GET", "/api/v1/jobs", action="read", listing=True, tags=["jobs"])
+def list_own(
+    request: AnyRequest,
+    limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 100,
+    after: Annotated[str, Parameter(description="The name of the last job of the page before.")] = "",
+) -> JobList:
+    """Jobs by name."""
+    identity, jobs = identity_of(request), services_of(request).client.deployment.jobs
+    with services_of(request).store.errors():
+        names = [name for name in jobs.names() if identity.sees(name)]
+        left = [name for name in names if name > after]
+        views = views_of(jobs, left[:limit])
+    items = [encode_job(view.job, view.state) for view in views]
+    return JobList(items=items, total=len(names), after=left[limit - 1] if len(left) > limit else None)
+
+
+@route("GET", "/api/v1/jobs/{job:str}", action="read", tags=["jobs"])
+def show_own(request: AnyRequest, job: str) -> Answer:
+    """One job in Dkron's JSON; its ETag is its revision."""
+    view = services_of(request).client.job(job)
+    if request.headers.get("if-none-match") == etag(view.stored.revision):
+        return Answer(b"", status_code=304, headers={"ETag": etag(view.stored.revision)})
+    return job_answer(request, view)
+
+
+@route("PUT", "/api/v1/jobs/{job:str}", action="edit", tags=["jobs"])
+def put_own(request: AnyRequest, job: str, body: bytes) -> Answer:
+    """Create a job (201) or replace it (200). With ``If-Match`` only that revision, with ``If-None-Match: *`` none."""
+    client = services_of(request).client
+    if is_paused(services_of(request).store):
+        raise ApiError(503, "job submissions are paused", hint="POST /v1/unpause lets them in again")
+    definition, _ = decode_job(body)
+    if definition.name not in {"", job}:
+        raise ApiError(422, f"name: the body says {definition.name!r}, the path {job!r}")
+    revision = 0 if request.headers.get("if-none-match") == "*" else wanted_revision(request)
+    try:
+        saved = client.save_job(msgspec.structs.replace(definition, name=job), revision=revision)
+    except ConflictError as error:
+        raise ApiError(412, str(error), hint=error.hint) from None
+    note_of(request).detail = f"{saved.what}, revision {saved.revision}"
+    view = client.job(job)
+    headers = {"ETag": etag(saved.revision), "Location": f"/api/v1/jobs/{job}".encode().decode("latin-1")}
+    status = 201 if saved.what == "created" else 200
+    return json_answer(request, encode_job(view.job, view.state), status, headers)
+
+
+@route("DELETE", "/api/v1/jobs/{job:str}", action="edit", status=204, tags=["jobs"])
+def delete_own(request: AnyRequest, job: str) -> None:
+    """Delete a job that none follows."""
+    client = services_of(request).client
+    view = client.job(job)
+    require_revision(request, view)
+    if view.state.dependent_jobs:
+        raise ConflictError(f"{', '.join(view.state.dependent_jobs)} follow {job}", hint="delete them first")
+    client.delete_job(job)
+    note_of(request).detail = f"deleted revision {view.stored.revision}"
+
+
+@route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
+def run_own(request: AnyRequest, job: str) -> RunOut:
+    """Start a job now. Requests with the same ``Idempotency-Key`` are one run."""
+    return view_out(run_once(request, job))
+
+
+@route("GET", "/api/v1/jobs/{job:str}/next", action="read", tags=["jobs"])
+def next_times(
+    request: AnyRequest,
+    job: str,
+    count: Annotated[int, Parameter(ge=1, le=_MOST)] = 10,
+    after: Annotated[datetime | None, Parameter(description="After this moment; now unless said.")] = None,
+) -> Times:
+    """The next due times, whether or not the job is enabled."""
+    services = services_of(request)
+    with services.store.errors():
+        start = _aware(after) if after else from_ms(services.store.now_ms())
+    found = services.client.due_times(job, start, count)
+    return Times(job=job, times=[iso_ms(to_ms(moment)) for moment in found])
+
+
+@route("GET", "/api/v1/jobs/{job:str}/why", action="read", tags=["jobs"])
+def why(
+    request: AnyRequest,
+    job: str,
+    at: Annotated[datetime, Parameter(description="The due time.")],
+    zone: Annotated[str, Parameter(description="The time zone of the answer.")] = "UTC",
+) -> Why:
+    """What became of a due time, and why."""
+    moment = _aware(at)
+    text = services_of(request).client.why(job, moment, ZoneInfo(check_zone(zone)))
+    return Why(job=job, at=iso_ms(to_ms(moment)), text=text)
+
+
+@route("POST", "/api/v1/validate", action="read", tags=["jobs"])
+def validate(body: bytes) -> Verdict:
+    """Check a definition without saving it."""
+    try:
+        job, _ = decode_job(body)
+        problems = full_check(job)
+    except InvalidError as error:
+        problems = list(error.problems)
+    errors = [{"path": one.field, "message": one.message, "hint": one.hint} for one in problems]
+    return Verdict(valid=not errors, errors=errors)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+ROUTES = [list_own, show_own, put_own, delete_own, run_own, next_times, why, validate]

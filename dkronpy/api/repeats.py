@@ -1,0 +1,47 @@
+"""Runs that are asked for twice under one ``Idempotency-Key`` are one run."""
+
+from __future__ import annotations
+
+import hashlib
+
+from dkronpy.api.answers import AnyRequest
+from dkronpy.api.failures import ApiError
+from dkronpy.api.keys import keys_of
+from dkronpy.api.services import identity_of, note_of, services_of
+from dkronpy.client import RunView
+from dkronpy.errors import DkronpyError
+
+KEPT_SECONDS = 24 * 3600
+_STARTING_SECONDS = 60
+_LONGEST = 255
+
+
+def run_once(request: AnyRequest, job: str) -> RunView:
+    """Start *job* by hand, unless this key started it before; then that run.
+
+    Raises ApiError (409) while the first request is still under way, NotFoundError for an unknown job.
+    """
+    services, identity = services_of(request), identity_of(request)
+    given = request.headers.get("idempotency-key", "")
+    if len(given) > _LONGEST:
+        raise ApiError(400, f"Idempotency-Key: {len(given)} characters; {_LONGEST} are enough")
+    if not given:
+        view = services.client.run_job(job, by=identity.name)
+        note_of(request).detail = view.run.id
+        return view
+    seed = f"{identity.id}\0{job}\0{given}".encode("utf-8", "replace")
+    key, client = keys_of(services.store).repeat(hashlib.sha256(seed).hexdigest()), services.store.client
+    with services.store.errors():
+        if not client.set(key, "", nx=True, ex=_STARTING_SECONDS):
+            known = (client.get(key) or b"").decode()
+            if not known:
+                raise ApiError(409, "the first request with this Idempotency-Key is still under way")
+            return services.client.run(known)
+        try:
+            view = services.client.run_job(job, by=identity.name)
+        except DkronpyError:
+            client.delete(key)
+            raise
+        client.set(key, view.run.id, ex=KEPT_SECONDS)
+    note_of(request).detail = view.run.id
+    return view

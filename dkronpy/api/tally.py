@@ -1,0 +1,142 @@
+"""Counts what the event stream tells, once for all servers: attempts by day, outcomes, and how long things took."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from bisect import bisect_left
+from collections import Counter
+from datetime import date, timedelta
+from typing import Any
+
+import redis
+
+from dkronpy.api.keys import keys_of
+from dkronpy.client import Client
+from dkronpy.clock import from_ms
+from dkronpy.errors import DkronpyError
+from dkronpy.execution import TERMINAL, Execution
+
+log = logging.getLogger(__name__)
+
+BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
+"""The upper bounds of the histograms, in seconds."""
+LAG, TOOK = "start_lag", "duration"
+MOST_JOBS = 200
+"""So many jobs have a series of their own; the others share the one of ``OTHER``, which no job can be called."""
+OTHER = "(other)"
+_BATCH = 500
+_DAYS_KEPT = 370
+_EVERY_SECONDS = 1.0
+
+
+class Tally:
+    """Reads on from where the last server stopped, in a thread of its own. The cursor moves with the counts."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._keys = keys_of(client.deployment.store)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+        self._named: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop counting, within moments."""
+        self._stopping.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                more = self.step()
+            except (DkronpyError, redis.RedisError) as error:
+                log.debug("nothing is counted now: %s", error)
+                more = False
+            if not more:
+                self._stopping.wait(_EVERY_SECONDS)
+
+    def step(self) -> bool:
+        """Count a batch of events; True when there may be more. A batch that another server counts is its own."""
+        store = self._client.deployment.store
+        with store.errors(), store.client.pipeline() as pipe:
+            pipe.watch(self._keys.cursor)
+            cursor = pipe.get(self._keys.cursor)
+            start = "-" if cursor is None else f"({cursor.decode()}"
+            rows = store.client.xrange(store.keys.events, min=start, count=_BATCH)
+            if not rows:
+                return False
+            ended = [fields[b"execution"].decode() for _, fields in rows if _settles(fields)]
+            executions = self._client.deployment.ledger.executions(ended)
+            pipe.multi()
+            self._count(pipe, executions)
+            pipe.set(self._keys.cursor, rows[-1][0])
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                return True
+        return len(rows) == _BATCH
+
+    def _count(self, pipe: Any, executions: list[Execution]) -> None:
+        days: Counter[str] = Counter()
+        for execution in executions:
+            pipe.hincrby(self._keys.totals, execution.state, 1)
+            if execution.amended:  # it was counted as lost
+                pipe.hincrby(self._keys.totals, "lost", -1)
+                day = _day(execution.attempts[-1].finished_ms) if execution.attempts else ""
+                if execution.state == "success" and day:
+                    days.update({f"{day}:success": 1, f"{day}:failed": -1})
+                continue
+            for attempt in execution.attempts:
+                if attempt.finished_ms:
+                    outcome = "success" if attempt.state == "success" else "failed"
+                    days[f"{_day(attempt.finished_ms)}:{outcome}"] += 1
+            self._time(pipe, execution)
+        for field, count in days.items():
+            pipe.hincrby(self._keys.days, field, count)
+        if days:
+            self._forget_old_days(pipe, max(field[:10] for field in days))
+
+    def _time(self, pipe: Any, execution: Execution) -> None:
+        job = self._label(execution.job)
+        if execution.trigger == "schedule" and execution.started_ms:
+            self._observe(pipe, LAG, job, (execution.started_ms - execution.due_ms) / 1000)
+        for attempt in execution.attempts:
+            if attempt.started_ms and attempt.finished_ms:
+                self._observe(pipe, TOOK, job, (attempt.finished_ms - attempt.started_ms) / 1000)
+
+    def _observe(self, pipe: Any, name: str, job: str, seconds: float) -> None:
+        key, seconds = self._keys.histogram(name), max(0.0, seconds)
+        pipe.hincrby(key, f"{job}|{bisect_left(BOUNDS, seconds)}", 1)
+        pipe.hincrbyfloat(key, f"{job}|sum", round(seconds, 3))
+
+    def _label(self, job: str) -> str:
+        """The job's own series while there are not too many, else the shared one."""
+        if not self._named:
+            self._named = {field.rpartition("|")[0] for field in self._series()}
+        if job not in self._named and len(self._named) >= MOST_JOBS:
+            return OTHER
+        self._named.add(job)
+        return job
+
+    def _series(self) -> list[str]:
+        store = self._client.deployment.store
+        return [field.decode() for field in store.client.hkeys(self._keys.histogram(TOOK))]
+
+    def _forget_old_days(self, pipe: Any, newest: str) -> None:
+        oldest = (date.fromisoformat(newest) - timedelta(days=_DAYS_KEPT)).isoformat()
+        fields = self._client.deployment.store.client.hkeys(self._keys.days)
+        gone = [field for field in fields if field.decode()[:10] < oldest]
+        if gone:
+            pipe.hdel(self._keys.days, *gone)
+
+
+def _settles(fields: dict[bytes, bytes]) -> bool:
+    return fields.get(b"event") == b"execution" and fields.get(b"state", b"").decode() in TERMINAL
+
+
+def _day(ms: int) -> str:
+    return from_ms(ms).date().isoformat()
