@@ -121,8 +121,11 @@ class Client:
 
     # runs
 
-    def run_job(self, name: str) -> RunView:
-        """Start a job now, whatever its schedule says. Where it forbids overlap the run may be skipped at once."""
+    def run_job(self, name: str, *, by: str = "") -> RunView:
+        """Start a job now, whatever its schedule says, in the name of *by* (this client unless said).
+
+        Where it forbids overlap the run may be skipped at once.
+        """
         deployment = self.deployment
         with deployment.store.errors():
             stored = deployment.jobs.get(name)
@@ -131,6 +134,7 @@ class Client:
                 stored.job, stored.schedule(), now_ms, now_ms, LiveNodes(deployment.nodes.all()),
                 trigger="manual", suffix=secrets.token_hex(3),
             )  # fmt: skip
+            plan = msgspec.structs.replace(plan, fired_by=by or self.who)
             forbid = stored.job.concurrency == "forbid"
             firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid)
             _, (code,) = deployment.ledger.fire([firing], epoch=None)
@@ -159,12 +163,26 @@ class Client:
         found.update({run.id: run for run in live if state is None or run.state == state})
         return sorted(found.values(), key=lambda run: (run.due_ms, run.id), reverse=True)[:limit]
 
-    def cancel_run(self, run: str) -> dict[str, str]:
+    def cancel_run(self, run: str, *, by: str = "") -> dict[str, str]:
         """Cancel what is open of a run; for each execution 'ended', 'told' (its node ends it now), or its state."""
         view = self.run(run)
         names = [execution.id for execution in view.executions]
         with self.deployment.store.errors():
-            return dict(zip(names, self.deployment.ledger.cancel(names, self.who), strict=True)) if names else {}
+            return dict(zip(names, self.deployment.ledger.cancel(names, by or self.who), strict=True)) if names else {}
+
+    def history(self, job: str) -> list[RunView]:
+        """Every run of a job that is still known, the newest first, with its executions (without their output)."""
+        runs = self.runs(job=job, limit=self.deployment.settings.history_limit)
+        with self.deployment.store.errors():
+            live = self.deployment.ledger.executions([name for run in runs for name in run.execution_ids])
+        known = {execution.id: execution for execution in live}
+        views = []
+        for run in runs:
+            executions = [known[name] for name in run.execution_ids if name in known]
+            if len(executions) < len(run.execution_ids):
+                executions = self.deployment.results.executions(run.id)
+            views.append(RunView(run=run, executions=tuple(executions)))
+        return views
 
     def output(self, execution: Execution, attempt: int | None = None) -> Output:
         """What an attempt (the last one unless said) printed so far; empty where nothing is kept."""
