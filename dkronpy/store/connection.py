@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,12 +21,15 @@ SOCKET_TIMEOUT = 5.0
 
 
 def mask_url(url: str) -> str:
-    """The URL without its password."""
+    """The URL without its password, which may stand before the host or, as redis-py has it, in the query."""
     parts = urlsplit(url)
-    if not parts.password:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    if parts.password:
+        host = parts.netloc.rpartition("@")[2]
+        parts = parts._replace(netloc=f"{parts.username or ''}:***@{host}")
+    if "password=" in parts.query:
+        shown = [(name, "***" if name == "password" else value) for name, value in parse_qsl(parts.query)]
+        parts = parts._replace(query=urlencode(shown, safe="*/"))
+    return urlunsplit(parts)
 
 
 @contextmanager
@@ -39,6 +42,11 @@ def store_errors(url: str) -> Iterator[None]:
             f"cannot reach Redis at {mask_url(url)}: {error}",
             hint="start one with `dkronpy up`, or look closer with `dkronpy doctor`",
         ) from error
+    except redis.OutOfMemoryError as error:
+        raise StoreUnavailableError(
+            f"Redis at {mask_url(url)} is full and takes nothing more",
+            hint="raise its maxmemory (`CONFIG SET maxmemory`), or keep less in it",
+        ) from error
 
 
 def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Any:
@@ -49,13 +57,19 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Any:
     scheme = urlsplit(url).scheme
     if scheme not in SCHEMES:
         raise ConfigError(f"store_url: {mask_url(url)!r} is not a Redis URL; accepted: {', '.join(SCHEMES)}://")
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        health_check_interval=5,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            health_check_interval=5,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:  # its text, and the URL, may hold a piece of a password here
+        raise ConfigError(
+            f"store_url: this {scheme}:// URL has a port or an option that cannot be read",
+            hint=f"{scheme}://user:password@host:6379/0, special characters of the password as %2F",
+        ) from None
 
 
 class Scripts:

@@ -245,9 +245,10 @@ def _run_row(run: RunPlan, revision: int) -> list[Any]:
 
 
 def _execution_fields(run: RunPlan, plan: ExecutionPlan) -> list[str]:
+    # where the message follows the commit it is number 1 as well, and may arrive before anybody else has a say
     fields = [
         "due_ms", str(run.due_ms), "trigger", run.trigger, "node", plan.node, "attempt", "0",
-        "delivery", "1" if plan.message else "0", "start_by_ms", str(plan.start_by_ms),
+        "delivery", "1" if plan.node else "0", "start_by_ms", str(plan.start_by_ms),
         "max_attempts", str(plan.max_attempts), "mode", plan.mode,
     ]  # fmt: skip
     for name, value in run.extra.items():

@@ -28,7 +28,11 @@ class Nodes:
 
     def leave(self, name: str) -> None:
         """An agent that stops says so; its node shows as down at once."""
-        self.store.client.hset(self.store.keys.node(name), "seen_ms", 0)
+        key = self.store.keys.node(name)
+        with self.store.client.pipeline() as pipe:
+            pipe.hset(key, "seen_ms", 0)
+            pipe.pexpire(key, FORGET_MS)  # it may have been forgotten meanwhile
+            pipe.execute()
 
     def all(self) -> list[Node]:
         """Every node that is known, by name, with ``alive`` and ``seen_ms`` by the store's clock."""

@@ -68,7 +68,7 @@ class OutputWriter:
             data = data[room:]
         if len(data) > self._tail_limit:  # what would be dropped at once never travels
             self._size += len(data) - self._tail_limit
-            data = data[-self._tail_limit :]
+            data = data[-self._tail_limit :] if self._tail_limit else b""
         for start in range(0, len(data), CHUNK):
             part = data[start : start + CHUNK]
             adds.append((self._size, part))

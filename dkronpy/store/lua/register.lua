@@ -10,6 +10,7 @@ end
 redis.call('HSET', key, 'instance', instance, 'seen_ms', int(now), unpack(ARGV, 8))
 redis.call('PEXPIRE', key, ttl)
 redis.call('ZADD', P .. 'nodes', int(now), node)
+redis.call('ZREMRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. int(now - ttl))
 if old[1] ~= instance then
   event('node', 'node', node, 'state', 'up', 'at', int(now))
   redis.call('PUBLISH', P .. 'wake', 'node')

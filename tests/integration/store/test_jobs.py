@@ -1,0 +1,205 @@
+"""``save`` and ``delete``: definitions by revision, due times that stay owed, and counters that belong to one job."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.job import Job
+from dkronpy.store.connection import Store
+from dkronpy.store.jobs import Jobs, Saved
+from dkronpy.store.quarantine import Quarantine
+from tests.integration.store.plans import Desk, backup, skipped_run
+
+
+def test_a_definition_comes_back_as_it_was_saved(desk: Desk) -> None:
+    before = desk.store.now_ms()
+
+    saved = desk.jobs.save(backup(owner="ann"), source="config/jobs.py")
+    stored = desk.jobs.get("backup")
+
+    assert saved == Saved(what="created", revision=1)
+    assert (stored.job, stored.revision, stored.source) == (backup(owner="ann"), 1, "config/jobs.py")
+    assert stored.due_ms is not None
+    assert before < stored.due_ms <= before + 3_601_000
+    assert desk.jobs.names() == ["backup"]
+
+
+def test_a_change_is_a_revision_more_and_no_change_is_none(desk: Desk) -> None:
+    answers = [desk.jobs.save(backup(owner=owner)) for owner in ("ann", "ann", "bob")]
+
+    assert [(saved.what, saved.revision) for saved in answers] == [("created", 1), ("unchanged", 1), ("changed", 2)]
+
+
+def test_a_change_of_policy_leaves_the_due_time_alone(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    due = desk.jobs.get("backup").due_ms
+
+    desk.jobs.save(backup(concurrency="forbid"))
+
+    assert desk.jobs.get("backup").due_ms == due
+
+
+def test_a_new_schedule_has_a_new_due_time_and_a_disabled_job_has_none(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    hourly = desk.jobs.get("backup").due_ms
+    desk.jobs.save(backup(schedule="@every 10s"))
+    every_ten_seconds = desk.jobs.get("backup").due_ms
+    desk.jobs.save(backup(schedule="@every 10s", enabled=False))
+
+    assert hourly is not None
+    assert every_ten_seconds is not None
+    assert every_ten_seconds < hourly
+    assert desk.jobs.get("backup").due_ms is None
+
+
+def test_a_due_time_that_waits_for_beat_stays_owed(desk: Desk) -> None:
+    stored = desk.owed()
+
+    desk.jobs.save(backup(schedule="@every 10s"))
+    assert desk.jobs.get("backup").due_ms == stored.due_ms
+    desk.jobs.save(backup(enabled=False))
+    assert desk.jobs.get("backup").due_ms == stored.due_ms
+
+
+def test_a_save_on_an_old_reading_is_refused(desk: Desk) -> None:
+    desk.jobs.save(backup(), revision=0)
+    desk.jobs.save(backup(owner="ann"), revision=1)
+
+    with pytest.raises(ConflictError, match="'backup' is at revision 2, not 1: somebody changed it meanwhile"):
+        desk.jobs.save(backup(owner="bob"), revision=1)
+    assert desk.jobs.get("backup").job.owner == "ann"
+
+
+class Intruded(Jobs):
+    """Jobs that somebody else changes between reading and writing, once."""
+
+    def __init__(self, store: Store, others: Jobs, theirs: Job | None) -> None:
+        super().__init__(store)
+        self.others, self.theirs, self.intruded = others, theirs, False
+
+    def _next_due(self, *given: object, **named: object) -> int | None:
+        if not self.intruded:
+            self.intruded = True
+            if self.theirs is None:
+                self.others.delete("backup")
+            else:
+                self.others.save(self.theirs)
+        return super()._next_due(*given, **named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [None, backup(enabled=False), backup(schedule="@every 10s")],
+    ids=["deleted", "disabled", "rescheduled"],
+)
+def test_a_job_that_changes_while_it_is_saved_is_on_the_schedule_all_the_same(desk: Desk, theirs: Job | None) -> None:
+    desk.jobs.save(backup())
+
+    jobs = Intruded(desk.store, desk.jobs, theirs)
+    jobs.save(backup(owner="ann"))
+
+    stored = desk.jobs.get("backup")
+    assert jobs.intruded
+    assert stored.job == backup(owner="ann")
+    assert stored.due_ms is not None
+    assert stored.due_ms > desk.store.now_ms() + 1_800_000, "it is due by its own schedule"
+
+
+def test_many_who_save_at_once_all_get_their_turn(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    errors: list[Exception] = []
+
+    def save(owner: str) -> None:
+        try:
+            desk.jobs.save(backup(owner=owner))
+        except ConflictError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=(f"owner {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not errors
+    assert desk.jobs.get("backup").revision == 5
+
+
+def test_a_deleted_job_is_gone_from_names_schedule_and_counters(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    desk.fire(skipped_run(60_000, "paused"))
+
+    assert desk.jobs.delete("backup") is True
+    assert desk.jobs.delete("backup") is False
+    assert desk.jobs.names() == []
+    assert desk.store.client.zcard(desk.store.keys.schedule) == 0
+    assert desk.counters() == {}
+    with pytest.raises(NotFoundError, match="no job named 'backup'"):
+        desk.jobs.get("backup")
+
+
+def test_no_revision_is_ever_used_twice(desk: Desk) -> None:
+    """Beat caches definitions by revision, and runs name theirs: a job made anew must not pass for the former."""
+    desk.jobs.save(backup())
+    desk.jobs.save(backup(owner="ann"))
+    desk.jobs.delete("backup")
+
+    assert desk.jobs.save(backup()) == Saved(what="created", revision=3)
+
+
+def test_runs_of_a_deleted_job_do_not_count_for_its_successor(desk: Desk) -> None:
+    desk.lead()
+    before, across = desk.claimed(due_ms=60_000), desk.claimed(due_ms=120_000)
+    desk.look_now(before.execution.id)
+    desk.reap()
+    desk.jobs.delete("backup")
+    desk.jobs.save(backup())
+
+    desk.ledger.finish(before.execution.id, before.token, success=True)
+    desk.ledger.finish(across.execution.id, across.token, success=True)
+
+    assert desk.counters() == {}
+    assert desk.jobs.states(["backup"])["backup"].status == ""
+
+
+def test_counters_of_a_job_that_is_deleted_do_not_come_back(desk: Desk) -> None:
+    claim = desk.claimed()
+    desk.jobs.delete("backup")
+
+    desk.ledger.finish(claim.execution.id, claim.token, success=True)
+
+    assert not desk.store.client.exists(desk.store.keys.job_state("backup"))
+
+
+def test_one_malformed_definition_hides_no_other_and_is_mended_by_saving_it(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    desk.jobs.save(backup(name="other"))
+    desk.store.client.hset(desk.store.keys.entry("backup"), "job", b"{not JSON")
+
+    assert [stored.job.name for stored in desk.jobs.all()] == ["other"]
+    desk.jobs.save(backup())
+    assert [stored.job.name for stored in desk.jobs.all()] == ["backup", "other"]
+
+
+def test_an_entry_that_was_set_aside_is_back_once_it_is_saved(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    quarantine = Quarantine(desk.store)
+    quarantine.entry(desk.store.keys.entry("backup"), ValueError("a tag that cannot be"))
+    assert desk.jobs.get("backup").due_ms is None
+
+    assert desk.jobs.save(backup()).what == "unchanged"
+
+    assert desk.jobs.get("backup").due_ms is not None
+    assert quarantine.all() == {"redbeat:backup": "ValueError: a tag that cannot be"}
+
+
+def test_followers_are_listed_with_their_parents(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    desk.jobs.save(Job(name="report", run=backup().run, after=("backup",)))
+    assert desk.jobs.states(["backup"])["backup"].dependent_jobs == ("report",)
+
+    desk.jobs.save(backup(name="report"))
+    assert desk.jobs.states(["backup"])["backup"].dependent_jobs == ()
