@@ -96,7 +96,7 @@ class DueReader:
             plain=tuple(plain),
             leading=NOT_LEADING not in codes,
             again=len(due) == most or CHANGED in codes or STALE in codes,
-            next_ms=ms_of(ahead[0][1]) if ahead else None,
+            next_ms=_soonest(ahead, commits),
         )
 
     def _settle(self, firings: list[Firing], commit: Future[tuple[int, list[int]]]) -> list[int]:
@@ -193,3 +193,10 @@ class DueReader:
         ]
         if sends:
             self.courier.deliver(sends)
+
+
+def _soonest(ahead: Sequence[tuple[bytes, float]], commits: Sequence[tuple[Sequence[Firing], object]]) -> int | None:
+    """The first due time ahead: of what was not due yet, or of what has just been moved on."""
+    moved = [float(firing.following) for firings, _ in commits for firing in firings if firing.following]
+    scores = [score for _, score in ahead] + moved
+    return ms_of(min(scores)) if scores else None

@@ -1,0 +1,97 @@
+"""The reader of due entries, on a real store: what it fires, what it knows, and when it wants to be called again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from dkronpy.clock import iso_ms
+from dkronpy.deployment import Deployment
+from dkronpy.dispatch.courier import NoCourier
+from dkronpy.dispatch.targets import Planner
+from dkronpy.job import Job, Run
+from dkronpy.node import Node
+from dkronpy.scheduler.due import DueReader
+from dkronpy.settings import Settings
+from dkronpy.store.jobs import score_of
+from dkronpy.store.quarantine import Quarantine
+from tests.support import StoreServer
+
+NODE = Node(name="n1", instance="n1")
+COMMAND = Run("shell", {"command": "true"})
+
+
+@pytest.fixture
+def deployment(store: redis.Redis, store_server: StoreServer) -> Iterator[Deployment]:
+    deployment = Deployment(Settings(store_url=store_server.url))
+    yield deployment
+    waiting = [name.decode() for name in deployment.store.client.zrange(deployment.store.keys.open, 0, -1)]
+    deployment.ledger.cancel(waiting, "the end of the test")
+
+
+@pytest.fixture
+def reader(deployment: Deployment) -> DueReader:
+    planner = Planner(NoCourier(), random.Random(1), fired_by="test")
+    return DueReader(deployment.store, deployment.ledger, NoCourier(), planner, Quarantine(deployment.store), batch=2)
+
+
+def make_due(deployment: Deployment, *names: str) -> int:
+    """Each job is due at the last whole second; returns that moment in ms."""
+    due = deployment.store.now_ms() // 1000 * 1000
+    keys = deployment.store.keys
+    deployment.store.client.zadd(keys.schedule, {keys.entry(name): score_of(due) for name in names})
+    return due
+
+
+def lead(deployment: Deployment) -> int:
+    return deployment.ledger.lead("test", 60_000).epoch
+
+
+def test_it_fires_all_that_is_due_in_several_batches(deployment: Deployment, reader: DueReader) -> None:
+    names = [f"job-{number}" for number in range(7)]
+    for name in names:
+        deployment.jobs.save(Job(name=name, schedule="* * * * *", run=COMMAND))
+    due = make_due(deployment, *names)
+    fired = reader.fire(lead(deployment), deployment.store.now_ms(), [NODE])
+    assert (fired.read, fired.runs, fired.leading) == (7, 7, True)
+    assert {run.due_ms for run in deployment.ledger.recent_runs()} == {due}
+
+
+def test_it_wants_to_be_called_when_the_first_of_those_it_fired_is_due_again(
+    deployment: Deployment, reader: DueReader
+) -> None:
+    deployment.jobs.save(Job(name="second", schedule="* * * * * *", run=COMMAND))
+    deployment.jobs.save(Job(name="hour", schedule="0 * * * *", run=COMMAND))
+    due = make_due(deployment, "second")
+    fired = reader.fire(lead(deployment), due + 5, [NODE])
+    assert fired.next_ms == due + 1000
+
+
+def test_a_definition_that_changed_is_read_anew(deployment: Deployment, reader: DueReader) -> None:
+    deployment.jobs.save(Job(name="job", schedule="* * * * * *", run=COMMAND))
+    epoch = lead(deployment)
+    due = make_due(deployment, "job")
+    assert reader.fire(epoch, due + 5, [NODE]).runs == 1
+    changed = deployment.jobs.save(Job(name="job", schedule="* * * * * *", run=COMMAND, owner="somebody"))
+    deployment.store.client.zadd(deployment.store.keys.schedule, {"redbeat:job": score_of(due - 1000)})
+
+    refused = reader.fire(epoch, due - 995, [NODE])
+    assert (refused.runs, refused.again) == (0, True)
+    assert reader.fire(epoch, due - 995, [NODE]).runs == 1
+    run = deployment.ledger.run(f"job@{iso_ms(due - 1000)}")
+    assert run is not None
+    assert run.revision == changed.revision
+
+
+def test_one_that_does_not_lead_writes_nothing(deployment: Deployment, reader: DueReader) -> None:
+    deployment.jobs.save(Job(name="job", schedule="* * * * *", run=COMMAND))
+    stale = lead(deployment)
+    deployment.store.client.delete(deployment.store.keys.leader)
+    deployment.ledger.lead("other", 60_000)
+    make_due(deployment, "job")
+    fired = reader.fire(stale, deployment.store.now_ms(), [NODE])
+    assert (fired.runs, fired.leading) == (0, False)
+    assert deployment.ledger.recent_runs() == []
