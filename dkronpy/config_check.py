@@ -4,12 +4,13 @@ cycles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from dkronpy.errors import InvalidError, PluginError, Problem
 from dkronpy.job import Job, Run
-from dkronpy.plugins.options import Options
+from dkronpy.plugins.options import PREFIX, Options
 from dkronpy.plugins.registry import options_type
 from dkronpy.plugins.template import has_templates, render_options, sample_facts
 from dkronpy.schedule.problems import did_you_mean
@@ -33,9 +34,24 @@ def check_executor(job: Job) -> list[Problem]:
     return []
 
 
+def check_processors(job: Job) -> Iterator[Problem]:
+    """Every problem of what *job* does with its output, named as ``processors.<name>.<option>``."""
+    for name, config in job.processors.items() if isinstance(job.processors, Mapping) else ():
+        if not isinstance(config, Mapping):
+            continue  # the job's own rules name that
+        field = f"processors.{name}"
+        try:
+            render_options(options_type(name, "processor"), config, sample_facts(job), job=job.name)
+        except PluginError as error:
+            yield Problem(field, config, str(error), error.hint)
+        except InvalidError as error:
+            for problem in error.problems:
+                yield replace(problem, field=f"{field}.{problem.field.removeprefix(PREFIX)}")
+
+
 def full_check(job: Job) -> list[Problem]:
-    """Everything that is wrong with *job* by itself, its executor's options included."""
-    return [*job.check(), *check_executor(job)]
+    """Everything that is wrong with *job* by itself, the options of its executor and its processors included."""
+    return [*job.check(), *check_executor(job), *check_processors(job)]
 
 
 def duplicates(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:

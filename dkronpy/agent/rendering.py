@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
+from dkronpy.agent.plan import Plan, Step
+from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
 from dkronpy.plugins.options import Options, resolve_secrets
+from dkronpy.plugins.processor import ExecutionInfo
 from dkronpy.plugins.registry import options_type
 from dkronpy.plugins.template import Facts, job_facts, render_options
 from dkronpy.secret import Secret
@@ -26,6 +30,7 @@ class Prepared:
     job: Job
     options: Options
     masked: frozenset[str]
+    facts: Facts
 
 
 def facts_of(claim: Claim, job: Job, node: str) -> Facts:
@@ -40,6 +45,30 @@ def facts_of(claim: Claim, job: Job, node: str) -> Facts:
     )
 
 
+def plan_of(claim: Claim, prepared: Prepared, report: Report, seconds: float) -> Plan | None:
+    """What the job's processors are to do with the output of an attempt that took so many *seconds*."""
+    job, facts = prepared.job, prepared.facts
+    if not job.processors:
+        return None
+    started = from_ms(claim.now_ms)
+    info = ExecutionInfo(
+        job=job.name,
+        run_id=facts.run_id,
+        execution_id=facts.execution_id,
+        attempt=claim.attempt,
+        node=facts.node,
+        due=facts.due,
+        started=started,
+        finished=started + timedelta(seconds=seconds),
+        success=report.success,
+        reason=report.reason,
+        message=report.message,
+        exit_code=report.exit_code,
+    )
+    steps = tuple(Step(processor=name, config=dict(config)) for name, config in job.processors.items())
+    return Plan(steps=steps, info=info, facts=facts)
+
+
 def prepare(claim: Claim, node: str, resolver: Callable[[Secret], str]) -> Prepared:
     """What *claim* asks this node to run.
 
@@ -52,4 +81,4 @@ def prepare(claim: Claim, node: str, resolver: Callable[[Secret], str]) -> Prepa
     facts = facts_of(claim, job, node)
     options = render_options(options_type(job.executor), job.executor_config, facts, job=job.name)
     resolved, masked = resolve_secrets(options, resolver)
-    return Prepared(job=job, options=resolved, masked=masked)
+    return Prepared(job=job, options=resolved, masked=masked, facts=facts)

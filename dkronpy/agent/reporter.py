@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 from msgspec import structs
 
+from dkronpy.agent.processing import Processing
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.errors import DkronpyError
 from dkronpy.results.backend import ResultsBackend
@@ -31,6 +32,7 @@ class Reporter:
         self.spool = spool
         self.ledger = ledger
         self.results = results
+        self.processing: Processing | None = None
         self._copy_result = copy_result
         self._under_way: set[Path] = set()
         self._lock = threading.Lock()
@@ -40,6 +42,8 @@ class Reporter:
 
     def start(self) -> None:
         """Start the thread; what an earlier life of this agent left in the spool goes first."""
+        if self.processing is not None:
+            self.processing.start()
         self._behind.set()
         self._thread.start()
 
@@ -49,6 +53,8 @@ class Reporter:
         self._behind.set()
         self._thread.join()
         self._catch_up()
+        if self.processing is not None:
+            self.processing.stop()
 
     def report(self, report: Report) -> None:
         """Write the report down, then deliver it. Returns once it is safe, delivered or not."""
@@ -67,22 +73,25 @@ class Reporter:
             if path in self._under_way:
                 return True
             self._under_way.add(path)
+        processing = False
         try:
-            self._bring_home(report)
-            self.spool.remove(path)
+            processing = self._bring_home(report, lambda done: self._file_processed(path, done))
+            if not processing:
+                self.spool.remove(path)
         except OUTAGES as error:
             log.warning("the outcome of %s waits in the spool: %s", report.execution_id, error)
             self._behind.set()
             return False
         finally:
-            with self._lock:
-                self._under_way.discard(path)
+            if not processing:
+                with self._lock:
+                    self._under_way.discard(path)
         return True
 
     def _deliver_unsaved(self, report: Report) -> None:
         while True:
             try:
-                self._bring_home(report)
+                self._bring_home(report, self._deliver_unsaved)
             except OUTAGES as error:
                 log.error("the outcome of %s cannot be reported yet: %s", report.execution_id, error)
                 if self._stopped.wait(AGAIN_SECONDS):
@@ -90,7 +99,8 @@ class Reporter:
             else:
                 return
 
-    def _bring_home(self, report: Report) -> None:
+    def _bring_home(self, report: Report, filed_later: Callable[[Report], None]) -> bool:
+        """Tell the ledger, then the results backend. True when processors come first: *filed_later* gets the report."""
         happened, run_state = self.ledger.finish(
             report.execution_id,
             report.token,
@@ -102,17 +112,43 @@ class Reporter:
         )
         if happened not in SETTLED:
             log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)
-            return
+            return False
         execution = self.ledger.execution(report.execution_id)
         if execution is None:
-            return
-        self.results.save_execution(structs.replace(execution, output=report.output))
+            return False
+        process = report.plan is not None and self.processing is not None
+        if not process:
+            self._file(report)
         if run_state or happened == "again":
             run = self.ledger.run(execution.run_id)
             if run is not None and run.terminal:
                 self.results.save_run(run)
         if execution.terminal:
             self._copy_result(report)
+        if process and self.processing is not None:
+            self.processing.submit(report, filed_later)
+        return process
+
+    def _file(self, report: Report) -> None:
+        """Keep the execution with the output of its last attempt; nothing if that is no longer this one."""
+        if report.note:
+            self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
+        execution = self.ledger.execution(report.execution_id)
+        if execution is not None and execution.attempts and execution.attempts[-1].token == report.token:
+            self.results.save_execution(structs.replace(execution, output=report.output))
+
+    def _file_processed(self, path: Path, report: Report) -> None:
+        """What the processors have left is written down, so that a crash repeats none of them, and filed."""
+        try:
+            self.spool.put(report)
+            self._file(report)
+            self.spool.remove(path)
+        except OUTAGES as error:
+            log.warning("the output of %s waits in the spool: %s", report.execution_id, error)
+            self._behind.set()
+        finally:
+            with self._lock:
+                self._under_way.discard(path)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

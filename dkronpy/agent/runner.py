@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import redis
+from msgspec.structs import replace
 
 from dkronpy.agent.context import AttemptContext, Identity
 from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.leases import Held, Leases
 from dkronpy.agent.masking import Masker
 from dkronpy.agent.output import AttemptOutput, OutputPump
-from dkronpy.agent.rendering import prepare
+from dkronpy.agent.processing import Processing
+from dkronpy.agent.rendering import plan_of, prepare
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.secrets import SecretResolver
 from dkronpy.agent.spool import Report
@@ -72,6 +75,7 @@ class Runner:
         self.node = node
         self.instance = instance
         self._secrets = SecretResolver(settings.secrets_dir)
+        reporter.processing = Processing(self._secrets)
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}
         self._lock = threading.Lock()
@@ -115,11 +119,13 @@ class Runner:
         kill = forbid if job.on_lease_loss is None else job.on_lease_loss == "kill"
         self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
         self.pump.add(output)
+        began = time.monotonic()
         try:
             outcome = self._execute(job, options, context)
         finally:
             self.pump.remove(output)
         report = self._report(claim, job, outcome, masker, output)
+        report = replace(report, plan=plan_of(claim, prepared, report, time.monotonic() - began))
         try:
             self.reporter.report(report)
         finally:

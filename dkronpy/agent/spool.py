@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dkronpy.agent.plan import Plan
 from dkronpy.execution import Output
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     pause_ms: int | None = None
     result: Any = None
     output: Output = Output()
+    plan: Plan | None = None
+    """What processors have still to do with the output."""
+    note: str = ""
+    """What is to be said of the attempt besides, such as a processor that failed."""
 
 
 class Spool:
