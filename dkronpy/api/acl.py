@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from litestar.params import FromPath, RawBody
+
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
@@ -13,7 +15,7 @@ _PATH = "/v1/acl/policies/{name:str}"
 
 
 @route("GET", _PATH, action="govern")
-def show_policy(request: AnyRequest, name: str) -> Answer:
+def show_policy(request: AnyRequest, name: FromPath[str]) -> Answer:
     """A policy with the text of its rules."""
     services = services_of(request)
     with services.store.errors():
@@ -21,7 +23,7 @@ def show_policy(request: AnyRequest, name: str) -> Answer:
 
 
 @route("POST", _PATH, action="govern")
-def save_policy(request: AnyRequest, name: str, body: bytes) -> Answer:
+def save_policy(request: AnyRequest, name: FromPath[str], body: RawBody) -> Answer:
     """Keep a policy: the body is its rules, or ``{"Rules": ...}`` with them as text or as an object."""
     text = _rules(body.decode("utf-8", "replace"))
     services = services_of(request)
@@ -32,7 +34,7 @@ def save_policy(request: AnyRequest, name: str, body: bytes) -> Answer:
 
 
 @route("DELETE", _PATH, action="govern")
-def delete_policy(request: AnyRequest, name: str) -> Answer:
+def delete_policy(request: AnyRequest, name: FromPath[str]) -> Answer:
     """Drop a policy."""
     services = services_of(request)
     with services.store.errors():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.audit_log import Entry
@@ -97,7 +97,7 @@ def list_nodes(request: AnyRequest) -> NodeList:
 
 
 @route("DELETE", "/api/v1/nodes/{node:str}", action="administer", status=204, tags=["deployment"])
-def forget_node(request: AnyRequest, node: str) -> None:
+def forget_node(request: AnyRequest, node: FromPath[str]) -> None:
     """Drop a node that is gone for good, with what waits in its queue."""
     services_of(request).client.forget_node(node)
     note_of(request).detail = f"node {node} forgotten"
@@ -106,9 +106,9 @@ def forget_node(request: AnyRequest, node: str) -> None:
 @route("GET", "/api/v1/audit", action="govern", tags=["deployment"])
 def list_audit(
     request: AnyRequest,
-    outcome: Annotated[Literal["done", "denied"], Parameter(description="Changes, or denials.")] = "done",
-    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
-    after: Annotated[str, Parameter(pattern=r"^(\d+-\d+)?$")] = "",
+    outcome: Annotated[Literal["done", "denied"], QueryParameter(description="Changes, or denials.")] = "done",
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    after: Annotated[str, QueryParameter(pattern=r"^(\d+-\d+)?$")] = "",
 ) -> AuditPage:
     """Who changed what, or who was denied what."""
     services = services_of(request)

@@ -7,6 +7,8 @@ from datetime import timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from litestar.params import FromPath
+
 from dkronpy.api.answers import Answer, AnyRequest, json_answer, list_answer, message_answer
 from dkronpy.api.forget import forget_history
 from dkronpy.api.handlers import route
@@ -24,7 +26,7 @@ _SORTS = {
 
 
 @route("GET", "/v1/jobs/{job:str}/executions", action="read", listing=True)
-def list_executions(request: AnyRequest, job: str) -> Answer:
+def list_executions(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Every execution that is still known, times in the job's zone; ``output_size_limit`` cuts each output."""
     client = services_of(request).client
     zone = _zone(client.job(job).job.timezone)
@@ -38,7 +40,7 @@ def list_executions(request: AnyRequest, job: str) -> Answer:
 
 
 @route("GET", "/v1/jobs/{job:str}/executions/{execution_id:str}", action="read")
-def show_execution(request: AnyRequest, job: str, execution_id: str) -> Answer:
+def show_execution(request: AnyRequest, job: FromPath[str], execution_id: FromPath[str]) -> Answer:
     """One execution, with all of its output that was kept."""
     client = services_of(request).client
     client.job(job)
@@ -51,7 +53,7 @@ def show_execution(request: AnyRequest, job: str, execution_id: str) -> Answer:
 
 
 @route("DELETE", "/v1/jobs/{job:str}/executions", action="edit")
-def delete_executions(request: AnyRequest, job: str) -> Answer:
+def delete_executions(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Forget what has ended of exactly this job, and set its counters back; its status stays."""
     client = services_of(request).client
     client.job(job)

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import redis.asyncio
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from dkronpy.api.answers import AnyRequest
@@ -67,9 +67,9 @@ def _event(kind: str, text: str, offset: int) -> bytes:
 
 async def follow(
     request: AnyRequest,
-    execution: str,
-    attempt: Annotated[int | None, Parameter(ge=1, description="Which attempt; the last one unless said.")] = None,
-    last: Annotated[str, Parameter(header="Last-Event-ID", description="The offset to go on from.")] = "",
+    execution: FromPath[str],
+    attempt: Annotated[int | None, QueryParameter(ge=1, description="Which attempt; the last one unless said.")] = None,
+    last: Annotated[str, HeaderParameter(name="Last-Event-ID", description="The offset to go on from.")] = "",
 ) -> Stream:
     """Events ``output`` (data: a JSON string), ``gap`` (bytes that were not kept) and, once, ``end`` (the state)."""
     services = services_of(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import msgspec
+from litestar.params import FromPath, RawBody
 
 from dkronpy.api.answers import Answer, AnyRequest, json_answer, location, text_answer
 from dkronpy.api.carry import carry_state
@@ -35,13 +36,13 @@ class RefusedError(DkronpyError):
 
 
 @route(["POST", "PATCH"], "/v1/jobs", action="edit", status=201)
-def save_job(request: AnyRequest, body: bytes) -> Answer:
+def save_job(request: AnyRequest, body: RawBody) -> Answer:
     """Create or replace the job that the body names."""
     return _save(request, body, "")
 
 
 @route("PUT", "/v1/jobs/{job:str}", action="edit", status=201)
-def put_job(request: AnyRequest, job: str, body: bytes) -> Answer:
+def put_job(request: AnyRequest, job: FromPath[str], body: RawBody) -> Answer:
     """Create or replace a job. As in Dkron the body's name counts; the path's where the body has none."""
     return _save(request, body, job)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from litestar.params import FromPath
 
 from dkronpy.api.answers import Answer, AnyRequest, json_answer, list_answer, location, message_answer
 from dkronpy.api.failures import ApiError
@@ -58,13 +59,13 @@ def list_jobs(request: AnyRequest) -> Answer:
 
 
 @route("GET", "/v1/jobs/{job:str}", action="read")
-def show_job(request: AnyRequest, job: str) -> Answer:
+def show_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     """One job."""
     return job_answer(request, services_of(request).client.job(job))
 
 
 @route("DELETE", "/v1/jobs/{job:str}", action="edit")
-def delete_job(request: AnyRequest, job: str) -> Answer:
+def delete_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Delete a job that none follows; the answer is what it was."""
     client = services_of(request).client
     view = client.job(job)
@@ -77,7 +78,7 @@ def delete_job(request: AnyRequest, job: str) -> Answer:
 
 
 @route("POST", ["/v1/jobs/{job:str}", "/v1/jobs/{job:str}/run"], action="operate")
-def run_job(request: AnyRequest, job: str) -> Answer:
+def run_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Start a job now; answers at once. As in Dkron a disabled job is not run by hand, unless it follows another."""
     services = services_of(request)
     view = services.client.job(job)
@@ -88,7 +89,7 @@ def run_job(request: AnyRequest, job: str) -> Answer:
 
 
 @route("POST", "/v1/jobs/{job:str}/toggle", action="operate")
-def toggle_job(request: AnyRequest, job: str) -> Answer:
+def toggle_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Disable an enabled job, or the reverse."""
     services = services_of(request)
     try:

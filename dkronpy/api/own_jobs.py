@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter, RawBody
 
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
 from dkronpy.api.failures import ApiError
@@ -60,8 +60,8 @@ class Verdict(msgspec.Struct, kw_only=True):
 @route("GET", "/api/v1/jobs", action="read", listing=True, tags=["jobs"])
 def list_own(
     request: AnyRequest,
-    limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 100,
-    after: Annotated[str, Parameter(description="The name of the last job of the page before.")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 100,
+    after: Annotated[str, QueryParameter(description="The name of the last job of the page before.")] = "",
 ) -> JobList:
     """Jobs by name."""
     identity, jobs = identity_of(request), services_of(request).client.deployment.jobs
@@ -74,7 +74,7 @@ def list_own(
 
 
 @route("GET", "/api/v1/jobs/{job:str}", action="read", tags=["jobs"])
-def show_own(request: AnyRequest, job: str) -> Answer:
+def show_own(request: AnyRequest, job: FromPath[str]) -> Answer:
     """One job in Dkron's JSON; its ETag is its revision."""
     view = services_of(request).client.job(job)
     if request.headers.get("if-none-match") == etag(view.stored.revision):
@@ -83,7 +83,7 @@ def show_own(request: AnyRequest, job: str) -> Answer:
 
 
 @route("PUT", "/api/v1/jobs/{job:str}", action="edit", tags=["jobs"])
-def put_own(request: AnyRequest, job: str, body: bytes) -> Answer:
+def put_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> Answer:
     """Create a job (201) or replace it (200). With ``If-Match`` only that revision, with ``If-None-Match: *`` none."""
     client = services_of(request).client
     if is_paused(services_of(request).store):
@@ -104,7 +104,7 @@ def put_own(request: AnyRequest, job: str, body: bytes) -> Answer:
 
 
 @route("DELETE", "/api/v1/jobs/{job:str}", action="edit", status=204, tags=["jobs"])
-def delete_own(request: AnyRequest, job: str) -> None:
+def delete_own(request: AnyRequest, job: FromPath[str]) -> None:
     """Delete a job that none follows."""
     client = services_of(request).client
     view = client.job(job)
@@ -116,7 +116,7 @@ def delete_own(request: AnyRequest, job: str) -> None:
 
 
 @route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
-def run_own(request: AnyRequest, job: str) -> RunOut:
+def run_own(request: AnyRequest, job: FromPath[str]) -> RunOut:
     """Start a job now. Requests with the same ``Idempotency-Key`` are one run."""
     return view_out(run_once(request, job))
 
@@ -124,9 +124,9 @@ def run_own(request: AnyRequest, job: str) -> RunOut:
 @route("GET", "/api/v1/jobs/{job:str}/next", action="read", tags=["jobs"])
 def next_times(
     request: AnyRequest,
-    job: str,
-    count: Annotated[int, Parameter(ge=1, le=_MOST)] = 10,
-    after: Annotated[datetime | None, Parameter(description="After this moment; now unless said.")] = None,
+    job: FromPath[str],
+    count: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 10,
+    after: Annotated[datetime | None, QueryParameter(description="After this moment; now unless said.")] = None,
 ) -> Times:
     """The next due times, whether or not the job is enabled."""
     services = services_of(request)
@@ -139,9 +139,9 @@ def next_times(
 @route("GET", "/api/v1/jobs/{job:str}/why", action="read", tags=["jobs"])
 def why(
     request: AnyRequest,
-    job: str,
-    at: Annotated[datetime, Parameter(description="The due time.")],
-    zone: Annotated[str, Parameter(description="The time zone of the answer.")] = "UTC",
+    job: FromPath[str],
+    at: Annotated[datetime, QueryParameter(description="The due time.")],
+    zone: Annotated[str, QueryParameter(description="The time zone of the answer.")] = "UTC",
 ) -> Why:
     """What became of a due time, and why."""
     moment = _aware(at)
@@ -150,7 +150,7 @@ def why(
 
 
 @route("POST", "/api/v1/validate", action="read", tags=["jobs"])
-def validate(body: bytes) -> Verdict:
+def validate(body: RawBody) -> Verdict:
     """Check a definition without saving it."""
     try:
         job, _ = decode_job(body)

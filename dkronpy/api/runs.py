@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import route
@@ -122,10 +122,10 @@ def _time(ms: int) -> str | None:
 @route("GET", "/api/v1/runs", action="read", listing=True, tags=["runs"])
 def list_runs(
     request: AnyRequest,
-    of: Annotated[str | None, Parameter(query="job", description="Only those of this job.")] = None,
-    in_state: Annotated[_State | None, Parameter(query="state", description="Only those in this state.")] = None,
-    limit: Annotated[int, Parameter(ge=1, le=_MOST, description="How many.")] = 50,
-    after: Annotated[str | None, Parameter(description="The id of the last run of the page before.")] = None,
+    of: Annotated[str | None, QueryParameter(name="job", description="Only those of this job.")] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state", description="Only those in this state.")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=_MOST, description="How many.")] = 50,
+    after: Annotated[str | None, QueryParameter(description="The id of the last run of the page before.")] = None,
 ) -> RunList:
     """Runs, the newest due time first."""
     services, identity = services_of(request), identity_of(request)
@@ -144,7 +144,7 @@ def list_runs(
 
 
 @route("GET", "/api/v1/runs/{run:str}", action="read", tags=["runs"])
-def show_run(request: AnyRequest, run: str) -> RunOut:
+def show_run(request: AnyRequest, run: FromPath[str]) -> RunOut:
     """One run with its executions and their attempts."""
     view = services_of(request).client.run(run)
     identity_of(request).require(view.run.job)
@@ -152,7 +152,7 @@ def show_run(request: AnyRequest, run: str) -> RunOut:
 
 
 @route("POST", "/api/v1/runs/{run:str}/cancel", action="operate", tags=["runs"])
-def cancel_run(request: AnyRequest, run: str) -> Cancelled:
+def cancel_run(request: AnyRequest, run: FromPath[str]) -> Cancelled:
     """Cancel what is open of a run."""
     client, identity = services_of(request).client, identity_of(request)
     identity.require(client.run(run).run.job)
@@ -162,7 +162,7 @@ def cancel_run(request: AnyRequest, run: str) -> Cancelled:
 
 
 @route("GET", "/api/v1/executions/{execution:str}", action="read", tags=["runs"])
-def show_execution(request: AnyRequest, execution: str) -> ExecutionOut:
+def show_execution(request: AnyRequest, execution: FromPath[str]) -> ExecutionOut:
     """One execution with its attempts."""
     return execution_out(find_execution(request, execution))
 
@@ -170,8 +170,8 @@ def show_execution(request: AnyRequest, execution: str) -> ExecutionOut:
 @route("GET", "/api/v1/executions/{execution:str}/output", action="read", tags=["runs"])
 def show_output(
     request: AnyRequest,
-    execution: str,
-    attempt: Annotated[int | None, Parameter(ge=1, description="Which attempt; the last one unless said.")] = None,
+    execution: FromPath[str],
+    attempt: Annotated[int | None, QueryParameter(ge=1, description="Which attempt; the last one unless said.")] = None,
 ) -> Response[str]:
     """What an attempt printed so far, as text. ``X-Output-Size`` is how many bytes there were in all."""
     found = find_execution(request, execution)
