@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dkronpy.declare import defaults, job, template
+    from dkronpy.executors.docker import Docker
+    from dkronpy.executors.gcppubsub import PubSub
     from dkronpy.executors.grpc import Grpc
     from dkronpy.executors.http import Http
     from dkronpy.executors.kafka import Kafka
     from dkronpy.executors.nats import Nats
     from dkronpy.executors.python import Python
+    from dkronpy.executors.rabbitmq import RabbitMQ
     from dkronpy.executors.shell import Shell
     from dkronpy.job import Job, Run
     from dkronpy.node import Target, all_nodes, any_node, on_node
@@ -31,12 +34,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Basic",
     "Bearer",
+    "Docker",
     "Grpc",
     "Http",
     "Job",
     "Kafka",
     "Nats",
+    "PubSub",
     "Python",
+    "RabbitMQ",
     "Retry",
     "Run",
     "RunContext",

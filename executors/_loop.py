@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -27,11 +27,18 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._background: set[asyncio.Task[None]] = set()
 
-    def run(self, work: Coroutine[Any, Any, T], limit: float | None, context: ExecutionContext, missing: str) -> T:
+    def run(
+        self,
+        work: Coroutine[Any, Any, T],
+        limit: float | None,
+        context: ExecutionContext,
+        missing: str,
+        heard: Sequence[str] = (),
+    ) -> T:
         """The result of *work*, or what it raises.
 
         After *limit* seconds (None is no limit) or on a cancel it is cancelled, and ExecutorError is raised,
-        which says that *missing* did not come.
+        which says that *missing* did not come, and what was *heard* until then.
         """
         woken, gone = threading.Event(), threading.Event()
         reasons: list[str] = []
@@ -53,7 +60,7 @@ class Loop:
             reasons.append("timeout")
         if reasons and future.cancel():
             gone.wait(_GRACE)
-            raise ended_early(reasons[0], limit, missing)
+            raise ended_early(reasons[0], limit, missing, "; ".join(heard))
         try:
             return future.result()
         except CancelledError:

@@ -157,7 +157,7 @@ def credentials_of(options: Nats) -> dict[str, Any]:
     if options.creds:
         return {"user_credentials": RawCredentials(_creds(str(options.creds)))}
     if options.nkey:
-        import nkeys  # type: ignore[import-untyped]
+        import nkeys
 
         try:
             nkeys.from_seed(bytearray(str(options.nkey).strip().encode())).wipe()
