@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
+import time
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 from kombu.serialization import dumps
 
 from dkronpy.carrier import CARRIER_TASK, describe, node_queue
 from dkronpy.dispatch.courier import Courier
 from dkronpy.node import queue_name
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS, PUBLISH_SECONDS = 2.0, 5.0
+AWAY_SECONDS = 2.0
+"""How long a broker that failed is left alone."""
 
 _MARKS = ("\ue001", "\ue002", "\ue003", "\ue004", "\ue005", "\ue006")  # of the private use area: never in a message
 _EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = _MARKS
@@ -63,29 +72,85 @@ class RedisCourier:
 
 
 class BrokerCourier:
-    """Publishes through kombu after the commit, for every other broker. The sweep sends again what got lost."""
+    """Publishes through kombu after the commit, for every other broker, on a connection of its own.
+
+    A broker that is away is said once and left alone for a while: nobody waits for it, since whatever was not
+    delivered stays due in the ledger and is sent again.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._producer: Any = None
+        self._away_until = 0.0
+        self._away = False
+
+    def is_reachable(self) -> bool:
+        """False while it makes no sense to try."""
+        return time.monotonic() >= self._away_until
 
     def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
         return "", b""
 
     def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
-        with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
+        if not self.is_reachable():
+            return
+        try:
+            if self._producer is None:
+                self._producer = self._connect()
             for execution_id, delivery, job, node in sends:
-                self._app.send_task(
-                    CARRIER_TASK,
-                    args=(execution_id, delivery),
-                    task_id=execution_id,
-                    queue=node_queue(node),
-                    producer=producer,
-                    retry=False,
-                    shadow=f"job:{job}",
-                    argsrepr=describe(execution_id, job, node),
-                    kwargsrepr="",
-                    ignore_result=True,
-                )
+                self._publish(execution_id, delivery, job, node)
+        except self._failures() as error:
+            self._gone(error)
+        else:
+            if self._away:
+                log.warning("the broker at %s takes messages again", self._where)
+            self._away = False
+
+    def _connect(self) -> Any:
+        """A producer on a new connection. kombu would try for ever where it connects by itself."""
+        timeout = PUBLISH_SECONDS
+        options = {"confirm_publish": True, "read_timeout": timeout, "write_timeout": timeout}
+        amqp = self._app.conf.broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
+        connection = self._app.connection_for_write(
+            connect_timeout=CONNECT_SECONDS, transport_options=options if amqp else None
+        )
+        try:
+            connection.connect()
+            return self._app.amqp.Producer(connection, auto_declare=False)
+        except BaseException:
+            connection.release()
+            raise
+
+    def _publish(self, execution_id: str, delivery: int, job: str, node: str) -> None:
+        self._app.send_task(
+            CARRIER_TASK,
+            args=(execution_id, delivery),
+            task_id=execution_id,
+            queue=node_queue(node),
+            producer=self._producer,
+            retry=False,
+            shadow=f"job:{job}",
+            argsrepr=describe(execution_id, job, node),
+            kwargsrepr="",
+            ignore_result=True,
+        )
+
+    def _gone(self, error: BaseException) -> None:
+        if not self._away:
+            log.error("the broker at %s takes no messages: %s; they are sent when it is back", self._where, error)
+        self._away = True
+        self._away_until = time.monotonic() + AWAY_SECONDS
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.connection.collapse()
+
+    def _failures(self) -> tuple[type[BaseException], ...]:
+        connection = self._app.connection_for_write()
+        return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
+
+    @property
+    def _where(self) -> str:
+        return str(self._app.connection_for_write().as_uri())
 
 
 class _Collector:

@@ -7,7 +7,8 @@ and is refused under an old one, and each due time is compared before it is adva
 the end of its leadership writes nothing. Losing the leadership is no error: one stands by.
 
 Time is the store's. When it runs ahead of this machine's own monotonic clock by more than ``JUMP_MS`` between two
-ticks, somebody moved the clock: firing is held, and said, until the clock was steady for ``STEADY_SECONDS``.
+questions, asked as leader or as stand-by, somebody moved the clock: such a jump also ends the leader's record and every
+lease. Nothing is fired or swept then, and that is said, until the clock was steady for ``STEADY_SECONDS``.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ class Leadership:
         self.holder = holder
         self.ttl_ms = ttl_ms
         self.epoch: int | None = None
-        self._last: tuple[int, float] | None = None
+        self._asked: tuple[int, float] | None = None
         self._held_since: float | None = None
 
     def ask(self) -> Lead:
         """Take or keep the lead; says in the log when it changes hands."""
+        before = self.clock.monotonic()
         lead = self.ledger.lead(self.holder, self.ttl_ms)
+        self._watch(lead.now_ms, before, self.clock.monotonic())
         if lead.leading and self.epoch != lead.epoch:
             log.info("leading, epoch %d", lead.epoch)
         elif not lead.leading and self.epoch is not None:
@@ -48,7 +51,6 @@ class Leadership:
     def forget(self) -> None:
         """The store is out of reach: whatever we held may be somebody else's by now."""
         self.epoch = None
-        self._last = None
 
     def release(self) -> None:
         """Give the lead up, so that another beat takes it within a second."""
@@ -56,16 +58,21 @@ class Leadership:
             self.ledger.lead(self.holder, self.ttl_ms, release=True)
             self.epoch = None
 
-    def steady(self, now_ms: int) -> bool:
-        """Whether the store's clock can be trusted to fire by; called once a tick with its time."""
-        monotonic = self.clock.monotonic()
-        if self._last is not None:
-            ahead = (now_ms - self._last[0]) - (monotonic - self._last[1]) * 1000
-            if ahead > JUMP_MS:
-                log.error("the store's clock jumped ahead by %.0f s; nothing is fired until it is steady", ahead / 1000)
-                self._held_since = monotonic
-        self._last = (now_ms, monotonic)
-        if self._held_since is not None and monotonic - self._held_since >= STEADY_SECONDS:
+    @property
+    def steady(self) -> bool:
+        """Whether the store's clock can be trusted to fire by."""
+        return self._held_since is None
+
+    def _watch(self, now_ms: int, before: float, after: float) -> None:
+        """Compare the store's time, which it told between two moments of our own, with what it told last."""
+        if self._asked is not None:
+            at_least = (now_ms - self._asked[0]) - (after - self._asked[1]) * 1000
+            if at_least > JUMP_MS:
+                log.error(
+                    "the store's clock jumped ahead by %.0f s; nothing is fired until it is steady", at_least / 1000
+                )
+                self._held_since = after
+        self._asked = (now_ms, before)
+        if self._held_since is not None and after - self._held_since >= STEADY_SECONDS:
             log.warning("the store's clock has been steady for %.0f s; firing again", STEADY_SECONDS)
             self._held_since = None
-        return self._held_since is None

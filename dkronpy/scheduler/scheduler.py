@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -22,9 +23,10 @@ from redbeat.schedulers import RedBeatScheduler
 
 from dkronpy.clock import SystemClock
 from dkronpy.deployment import deployment_of
-from dkronpy.dispatch.send import courier_for
+from dkronpy.dispatch.courier import Courier, NoCourier
+from dkronpy.dispatch.send import BrokerCourier, courier_for
 from dkronpy.dispatch.targets import Planner
-from dkronpy.errors import DkronpyError
+from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.node import Node
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
@@ -36,6 +38,7 @@ from dkronpy.store.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
+AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError, OSError, StoreUnavailableError)
 OUTAGES = (redis.RedisError, OperationalError, OSError, DkronpyError)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
 SWEEP_SECONDS = 1.0
@@ -70,16 +73,19 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         deployment, settings = self.deployment, self.deployment.settings
         store, ledger = deployment.store, deployment.ledger
         courier = courier_for(app, settings.broker_url, store.url)
-        planner = Planner(courier, rng, fired_by=self.holder)
+        # Where messages cannot be part of the commit, the sweep that follows it sends them.
+        self.sends_later = isinstance(courier, BrokerCourier)
+        enclosing = NoCourier() if self.sends_later else courier
+        planner = Planner(enclosing, rng, fired_by=self.holder)
         self.leadership = Leadership(
             ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
         )
-        self.reader = DueReader(store, ledger, courier, planner, Quarantine(store), batch=settings.batch)
+        self.reader = DueReader(store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch)
         farewell = Farewell(
             store, ledger, deployment.jobs, deployment.results, planner,
             retention=settings.retention, keep=settings.history_limit,
         )  # fmt: skip
-        self.sweeper = Sweep(store, ledger, courier, farewell, rng)
+        self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))
         self.wake_up = WakeUp(store)
 
     def setup_schedule(self) -> None:
@@ -105,18 +111,17 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             super().setup_schedule()
             self._installed = True
         self._refresh_nodes()
-        next_ms = None
-        if self.leadership.steady(lead.now_ms):
-            fired = self.reader.fire(lead.epoch, lead.now_ms, self._nodes)
-            self._send_plain(fired.plain)
-            if not fired.leading or fired.again:
-                return 0.0
-            next_ms = fired.next_ms
-        if self._sweep_due():
+        if not self.leadership.steady:
+            return float(self.max_interval)
+        fired = self.reader.fire(lead.epoch, lead.now_ms, self._nodes)
+        self._send_plain(fired.plain)
+        if not fired.leading:
+            return 0.0
+        if (fired.runs and self.sends_later) or (not fired.again and self._sweep_due()):
             if self.sweeper.run(lead.epoch, self._nodes):
                 return 0.0
             self._swept = self.clock.monotonic()
-        return self._pause(next_ms)
+        return 0.0 if fired.again else self._pause(fired.next_ms)
 
     def _refresh_nodes(self) -> None:
         now = self.clock.monotonic()
@@ -146,8 +151,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         """Say once what is wrong, stand by, and ask again at a growing pace."""
         self.leadership.forget()
         self.wake_up.reset()
-        if str(error) != self._complaint:
-            self._complaint = str(error)
+        # An outage shows itself in many words, one after the other: refused, closed, timed out, loading.
+        complaint = "away" if isinstance(error, AWAY) else str(error)
+        if complaint != self._complaint:
+            self._complaint = complaint
             log.error("standing by, the store at %s cannot be used: %s", self.deployment.store.where, error)
         pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._failures += 1
@@ -171,3 +178,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
     def info(self) -> str:
         """What Celery's banner shows."""
         return f"       . store -> {self.deployment.store.where}"
+
+
+def _reachable(courier: Courier) -> Callable[[], bool]:
+    """Asks whether a message would go out now; the store's own ones do whenever the commit does."""
+    return courier.is_reachable if isinstance(courier, BrokerCourier) else lambda: True

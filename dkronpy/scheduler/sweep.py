@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from dkronpy.dispatch.courier import Courier
@@ -27,19 +27,29 @@ RETRY_WINDOW_MS = timedelta(hours=1) // timedelta(milliseconds=1)
 class Sweep:
     """One pass over what is open and what has ended; each part is bounded."""
 
-    def __init__(self, store: Store, ledger: Ledger, courier: Courier, farewell: Farewell, rng: random.Random) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        courier: Courier,
+        farewell: Farewell,
+        rng: random.Random,
+        *,
+        reachable: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.store = store
         self.ledger = ledger
         self.courier = courier
         self.farewell = farewell
         self.rng = rng
+        self.reachable = reachable
 
     def run(self, epoch: int, nodes: Sequence[Node]) -> bool:
         """Sweep once; True when there is more to do right away. redis-py's errors pass through."""
         now_ms, due, closed = self.ledger.reap(epoch, most=BUDGET, pause_ms=RESEND_MS, window_ms=RETRY_WINDOW_MS)
         if closed:
             log.info("closed %d executions that were lost or came too late", closed)
-        if due:
+        if due and self.reachable():  # else it is looked at again soon, and no delivery was counted for nothing
             self._send(due, nodes)
         more = self.farewell.run(now_ms, nodes)
         self.farewell.forget(now_ms)
