@@ -22,7 +22,7 @@ def check_executor(job: Job) -> list[Problem]:
         return [Problem("run", job.run, f"{job.run!r} is nothing that can be run", "run=Shell('...'), for one")]
     if not job.executor:
         return [Problem("run", "", "the job has nothing to run", "run=Shell('...'), for one")]
-    if isinstance(job.run, Options) and not has_templates(job.executor_config):
+    if isinstance(job.run, Options) and not has_templates(job.run):
         return job.run.problems()
     try:
         kind = type(job.run) if isinstance(job.run, Options) else options_type(job.executor)

@@ -111,8 +111,8 @@ def is_template(text: str) -> bool:
     return ("{{" in text or "{%" in text) and _FOREIGN.search(text) is None
 
 
-def has_templates(config: Mapping[str, Any]) -> bool:
-    """Whether any text in *config* is a template."""
+def has_templates(config: Mapping[str, Any] | Options) -> bool:
+    """Whether any text in *config*, as JSON or as options, is a template."""
     return next(_templates(config), None) is not None
 
 
@@ -149,6 +149,9 @@ def _templates(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _templates(item)
+    elif isinstance(value, Options):
+        for name in value.__struct_fields__:
+            yield from _templates(getattr(value, name))
 
 
 def _refused(key: str, value: Any, cure: str) -> Iterator[Problem]:
