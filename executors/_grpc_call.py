@@ -43,8 +43,10 @@ def make_call(options: Grpc, context: ExecutionContext, channels: Channels) -> O
     with channels.lease(key, lambda: _channel(options, address, watch)) as link:
         try:
             return made.make(link)
-        except UnreachableError:
-            channels.drop(link)
+        except ExecutorError as error:
+            # After silence too: the machine may be gone, and its connection would stay in use for many minutes.
+            if isinstance(error, UnreachableError) or error.reason == "timeout":
+                channels.drop(link)
             raise
 
 

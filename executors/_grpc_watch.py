@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError
 from dkronpy.plugins.values import Duration, as_timedelta
 
+T = TypeVar("T")
 CallT = TypeVar("CallT")
 
 _ROUNDING = 0.05
@@ -68,14 +72,48 @@ class Watch:
         if call is not None:
             call.cancel()
 
-    def pause(self, seconds: float) -> None:
-        """Wait; less when the attempt must end, or its time is over."""
-        left = self.left()
-        self._wake.wait(seconds if left is None else min(seconds, left))
+    def call(self, work: Callable[[], T]) -> T:
+        """The result of *work*, which knows no deadline: it has a thread of its own, and is left behind if it hangs.
 
-    def over(self) -> ExecutorError:
-        """What to raise for an attempt that had to end early."""
+        Raises what it raises, and ExecutorError when the attempt must end first.
+        """
+        future = self.begin(lambda _left: _begun(work))
+        try:
+            return future.result(self.left())
+        except CancelledError:
+            raise self.over() from None
+        except FutureTimeoutError:
+            if future.done():  # it is what the work has raised
+                raise
+            self.abort("timeout")
+            raise self.over() from None
+
+    def pause(self, seconds: float) -> bool:
+        """Wait for *seconds*; False when the attempt must end, or its time is over, before that."""
+        left = self.left()
+        return (left is None or seconds < left) and not self._wake.wait(seconds)
+
+    def over(self, known: str = "") -> ExecutorError:
+        """What to raise for an attempt that had to end early; *known* is what was heard before."""
         if self.ended == "timeout":
-            return ExecutorError(f"no complete answer within {self.limit:g} s", reason="timeout")
-        said = _SAID.get(self.ended, f"it was ended before the answer was complete ({self.ended})")
-        return ExecutorError(said, reason=self.ended)
+            said = f"no complete answer within {self.limit:g} s"
+        else:
+            said = _SAID.get(self.ended, f"it was ended before the answer was complete ({self.ended})")
+        return ExecutorError(f"{said}: {known}" if known else said, reason=self.ended)
+
+
+def _begun(work: Callable[[], T]) -> Future[T]:
+    """The result that *work* will have, in a thread of its own; who cancels it waits no longer."""
+    future: Future[T] = Future()
+
+    def target() -> None:
+        with suppress(InvalidStateError):  # nobody waits any more
+            try:
+                future.set_result(work())
+            except InvalidStateError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+                future.set_exception(error)
+
+    threading.Thread(target=target, name="grpc-watch", daemon=True).start()
+    return future
