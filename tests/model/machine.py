@@ -72,7 +72,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.sound:
             self.world.quiesce(self.ending)
 
-    @initialize(a=definitions("a"), b=definitions("b"), ending=st.sampled_from(("silent", "crash", "dead")))
+    @initialize(a=definitions("a"), b=definitions("b"), ending=st.sampled_from(("silent", "crash", "orderly", "dead")))
     def two_jobs(self, a: Job, b: Job, ending: Ending) -> None:
         self.ending = ending
         with self.step() as world:

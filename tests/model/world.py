@@ -22,7 +22,7 @@ from tests.model.steps import ModelStore
 
 START_MS = to_ms(from_ms(1_772_442_000_250))
 NODES = ("n1", "n2", "n3")
-Ending = Literal["dead", "crash", "silent"]
+Ending = Literal["dead", "crash", "silent", "orderly"]
 PATIENCE_MS = 10 * 60_000
 ROUNDS = 30
 """So many looks with so much patience between them settle everything: deadlines and retry windows end in an hour."""
@@ -200,13 +200,18 @@ class World:
         self.check(complete=True)
 
     def _last_efforts(self, ending: Ending) -> None:
-        """Every message arrives, and what it starts dies at once, or runs on unheard of until it is superseded."""
+        """Every message arrives; what it starts dies at once, or runs on unheard of until it is superseded, or ends
+        and says so, every second one with a failure.
+        """
         self.collect_mail()
         mail, self.mail = self.mail, []
         if ending != "dead":
             for message in mail:
                 self.deliver(message)
-        if ending == "silent":
+        if ending == "orderly":
+            for number, work in enumerate(self.agents.running):
+                self.agents.deliver(self.agents.end(work, success=number % 2 == 1))
+        elif ending == "silent":
             for work in self.agents.superseded():
                 self.agents.deliver(self.agents.end(work, success=True))
         else:
