@@ -37,6 +37,7 @@ class Arena:
         self.truth.touch()
         self.fleet = Fleet(server, folder, {"DKRONPY_HISTORY_LIMIT": "5000", **(settings or {})})
         self.beats: dict[int, Spawned] = {}
+        self.beat_environment: dict[str, str] = {}
         self.agent: Spawned | None = None
 
     def __enter__(self) -> Arena:  # noqa: PYI034 - Self needs Python 3.11
@@ -64,7 +65,7 @@ class Arena:
         self.beats = {pid: beat for pid, beat in self.beats.items() if beat.process.poll() is None}
         url = self.server.url.replace(f":{self.server.port}/", f":{self.proxy.port}/")
         while len(self.beats) < count:
-            beat = self.fleet._start("beat", DKRONPY_STORE_URL=url)
+            beat = self.fleet._start("beat", **{**self.beat_environment, "DKRONPY_STORE_URL": url})
             self.beats[beat.pid] = beat
 
     def leader(self) -> Spawned:
