@@ -94,6 +94,7 @@ def _openapi() -> OpenAPIConfig:
         version=VERSION,
         description=_ABOUT,
         openapi_router=closed,
+        use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         components=Components(security_schemes={"token": bearer}),
         security=[{"token": []}],

@@ -10,7 +10,7 @@ from typing import TextIO
 from dkronpy.clock import Clock, iso_ms
 
 _RESET, _BOLD, _RED, _GREEN, _YELLOW = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"
-_ROLE_COLOURS = {"store": "\x1b[35m", "beat": "\x1b[36m", "agent": "\x1b[34m", "up": _BOLD}
+_ROLE_COLOURS = {"store": "\x1b[35m", "beat": "\x1b[36m", "agent": "\x1b[34m", "server": _YELLOW, "up": _BOLD}
 _STATE_COLOURS = {"success": _GREEN, "failed": _RED, "lost": _RED, "skipped": _YELLOW}
 _WIDTH = max(map(len, _ROLE_COLOURS))
 

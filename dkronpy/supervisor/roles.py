@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from dkronpy.deployment import CONFIG_VARIABLE
@@ -61,6 +62,17 @@ def agent_role(environment: Mapping[str, str], settings: Settings) -> Role:
         environment=environment,
         stop_within=settings.stop_grace + settings.kill_grace + _MARGIN,
     )
+
+
+def server_role(environment: Mapping[str, str], *, next_port: bool) -> Role:
+    """The HTTP API; with *next_port* on the next free port where its own is taken."""
+    options = ("--next-port",) if next_port else ()
+    return Role(name="server", command=(*_dkronpy("server"), *options), environment=environment)
+
+
+def can_serve() -> bool:
+    """Whether the extra ``web`` is installed."""
+    return all(find_spec(package) is not None for package in ("litestar", "uvicorn", "prometheus_client"))
 
 
 def _dkronpy(command: str) -> tuple[str, ...]:

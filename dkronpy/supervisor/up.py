@@ -1,4 +1,4 @@
-"""Everything on one machine: store, beat and an agent under one supervisor, from the first check to the last stop."""
+"""Everything on one machine under one supervisor, from the first check to the last stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dkronpy.supervisor.data_dir import DataDir
 from dkronpy.supervisor.embedded import EmbeddedStore
 from dkronpy.supervisor.health import HealthEndpoint
 from dkronpy.supervisor.progress import Progress
-from dkronpy.supervisor.roles import agent_role, beat_role, role_environment, store_role
+from dkronpy.supervisor.roles import agent_role, beat_role, can_serve, role_environment, server_role, store_role
 from dkronpy.supervisor.supervisor import Supervisor
 from dkronpy.supervisor.unfinished import unfinished
 
@@ -187,6 +187,9 @@ class Up:
         )
         self._supervisor.start(beat_role(environment))
         self._supervisor.start(agent_role(environment, settings))
+        if can_serve():
+            chosen = request.sources["http_port"].kind != "default"
+            self._supervisor.start(server_role(environment, next_port=not chosen))
         return progress
 
     def _say_where_to_look(self, client: Client) -> None:

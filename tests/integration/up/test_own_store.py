@@ -26,7 +26,7 @@ def test_a_store_that_forgets_is_refused_with_the_remedy(tmp_path: Path, make_st
     assert "CONFIG SET appendonly yes" in process.output
     assert "CONFIG SET maxmemory-policy noeviction" in process.output
     assert "hint: mend it, or pass --allow-volatile" in process.output
-    assert "beat  |" not in process.output
+    assert "beat   |" not in process.output
 
 
 def test_a_store_that_forgets_is_used_when_that_is_allowed(tmp_path: Path, make_store_server: MakeStoreServer) -> None:

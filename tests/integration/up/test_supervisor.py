@@ -81,8 +81,8 @@ def test_a_child_that_ends_by_itself_is_started_again_and_says_how_it_ended(tmp_
     with supervised(tmp_path / "log", {"name": "agent", "code": code}) as process:
         pid_number(process, "agent", 2)
         output = process.output
-    assert re.search(r"up    \| agent \(pid \d+\) ended with status 3; starting it again in 0.2 s", output)
-    assert output.index("agent | last words") < output.index("ended with status 3")
+    assert re.search(r"up     \| agent \(pid \d+\) ended with status 3; starting it again in 0.2 s", output)
+    assert output.index("agent  | last words") < output.index("ended with status 3")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -106,7 +106,7 @@ def test_a_child_that_does_not_stop_in_its_time_is_killed(tmp_path: Path) -> Non
         process.signal(signal.SIGTERM)
         assert process.wait() == 0
     assert f"agent (pid {agent}) is killed: it did not stop within 0.5 s" in process.output
-    assert "store | leaving" in process.output
+    assert "store  | leaving" in process.output
     assert not lives(store)
     assert not lives(agent)
 
@@ -144,10 +144,10 @@ def test_lines_are_told_apart_whatever_they_hold(tmp_path: Path) -> None:
     with supervised(tmp_path / "log", {"name": "agent", "code": code}) as process:
         output = process.wait_for("no end of line")
     told = output[: output.index("no end of line") + len("no end of line")]
-    lines = [line for line in told.splitlines() if line.startswith("agent |")]
-    assert lines[0] == "agent | caf\ufffd \ufffd"
-    assert "".join(line.removeprefix("agent | ") for line in lines[1:-1]) == "x" * 20_000
-    assert lines[-1] == "agent | no end of line"
+    lines = [line for line in told.splitlines() if line.startswith("agent  |")]
+    assert lines[0] == "agent  | caf\ufffd \ufffd"
+    assert "".join(line.removeprefix("agent  | ") for line in lines[1:-1]) == "x" * 20_000
+    assert lines[-1] == "agent  | no end of line"
     assert "\x1b[" not in output
 
 
@@ -158,4 +158,4 @@ def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
     ):
         with spawn(role, command=SUPERVISE, log=tmp_path / f"log{number}", env=environment) as process:
             output = process.wait_for("pid ")
-        assert ("\x1b[36mbeat  |\x1b[0m pid " in output) is coloured
+        assert ("\x1b[36mbeat   |\x1b[0m pid " in output) is coloured

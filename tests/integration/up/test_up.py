@@ -178,7 +178,7 @@ def test_machines_get_json_lines(tmp_path: Path) -> None:
         assert process.wait(60) == 0
     lines = [json.loads(line) for line in process.output.splitlines() if line.startswith("{")]
     assert {"up", "beat"} <= {line["role"] for line in lines}
-    assert "up    |" not in process.output
+    assert "up     |" not in process.output
 
 
 def test_a_job_that_left_the_configuration_is_named_and_kept(tmp_path: Path) -> None:
