@@ -1,15 +1,20 @@
-"""`dkronpy executor`: what can do the work, and what each needs to be told."""
+"""`dkronpy executor`: what can do the work, what each needs to be told, and how to begin one of your own."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from dkronpy.cli.failure import say
 from dkronpy.cli.output import Column, Printer, data_options, write
 from dkronpy.cli.session import command, group
 from dkronpy.errors import DkronpyError
+
+if TYPE_CHECKING:
+    from dkronpy.plugins.registry import Kind
 
 COLUMNS = (
     Column(name="name"),
@@ -29,7 +34,16 @@ OPTION_COLUMNS = (
 
 @group()
 def executor() -> None:
-    """List executors and show their options."""
+    """List executors and processors, show their options, begin one of your own."""
+
+
+KIND = click.option(
+    "--kind",
+    type=click.Choice(["executor", "processor"]),
+    default="executor",
+    show_default=True,
+    help="Which kind of plugin.",
+)
 
 
 @command(
@@ -37,15 +51,17 @@ def executor() -> None:
     short_help="List the executors that are installed.",
     example="""
     dkronpy executor list
+    dkronpy executor list --kind processor
     dkronpy executor list -o json
     """,
 )
+@KIND
 @data_options()
-def list_command(printer: Printer) -> None:
+def list_command(kind: Kind, printer: Printer) -> None:
     """List the executors that are installed here, and whether each can be used."""
-    from dkronpy.plugins.registry import executor_names
+    from dkronpy.plugins.registry import names
 
-    printer.rows(COLUMNS, [_row(name) for name in executor_names()], nothing="no executor is installed")
+    printer.rows(COLUMNS, [_row(kind, name) for name in names(kind)], nothing=f"no {kind} is installed")
 
 
 @command(
@@ -54,22 +70,25 @@ def list_command(printer: Printer) -> None:
     example="""
     dkronpy executor show shell
     dkronpy executor show http -o json
+    dkronpy executor show --kind processor syslog
     """,
 )
 @click.argument("name")
+@KIND
 @data_options()
-def show(name: str, printer: Printer) -> None:
+def show(name: str, kind: Kind, printer: Printer) -> None:
     """Show what an executor does and every option that it takes."""
     from dkronpy.errors import NotFoundError
     from dkronpy.plugins.options import describe
-    from dkronpy.plugins.registry import executor_class, executor_names, options_type
+    from dkronpy.plugins.registry import names, options_type, plugin_class
     from dkronpy.schedule.problems import did_you_mean
 
-    if name not in executor_names():
-        hint = did_you_mean(name, executor_names()) or "`dkronpy executor list` names those that are installed"
-        raise NotFoundError(f"there is no executor {name!r}", hint=hint)
+    if name not in names(kind):
+        listing = "executor list" if kind == "executor" else f"executor list --kind {kind}"
+        hint = did_you_mean(name, names(kind)) or f"`dkronpy {listing}` names those that are installed"
+        raise NotFoundError(f"there is no {kind} {name!r}", hint=hint)
     if printer.for_people:
-        write(_first_line(executor_class(name)) + "\n\n")
+        write(_first_line(plugin_class(kind, name)) + "\n\n")
     rows = [
         {
             "option": entry.name,
@@ -79,20 +98,45 @@ def show(name: str, printer: Printer) -> None:
             "dkron": entry.dkron,
             "description": entry.description,
         }
-        for entry in describe(options_type(name))
+        for entry in describe(options_type(name, kind))
     ]
     printer.rows(OPTION_COLUMNS, rows, nothing="it takes no options")
 
 
-for verb in (list_command, show):
+@command(
+    name="new",
+    short_help="Begin an executor of your own.",
+    example="""
+    dkronpy executor new ftp
+    dkronpy executor new ftp-upload --to plugins/ftp
+    """,
+)
+@click.argument("name")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where to write it. [default: dkronpy-executor-NAME]",
+)
+def new(name: str, to: Path | None) -> None:
+    """Write a project with an executor that works, its registration and its tests, to be changed into your own."""
+    from dkronpy.cli.new_plugin import write_executor
+
+    folder = to or Path(f"dkronpy-executor-{name}")
+    for path in write_executor(name, folder):
+        say(str(path))
+    say(f'next: cd {folder} && pip install --editable ".[test]" && pytest')
+
+
+for verb in (list_command, show, new):
     executor.add_command(verb)
 
 
-def _row(name: str) -> dict[str, Any]:
-    from dkronpy.plugins.registry import executor_class
+def _row(kind: Kind, name: str) -> dict[str, Any]:
+    from dkronpy.plugins.registry import executor_class, plugin_class
 
     try:
-        found = executor_class(name)
+        found = executor_class(name) if kind == "executor" else plugin_class(kind, name)
     except DkronpyError as error:
         return {"name": name, "usable": False, "does": "", "problem": str(error)}
     return {"name": name, "usable": True, "does": _first_line(found), "problem": ""}
