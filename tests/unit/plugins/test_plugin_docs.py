@@ -1,0 +1,55 @@
+"""The page on plugins: its code runs, and it names what there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dkronpy.plugins._jinja import _FILTERS
+from dkronpy.plugins.template import NAMES
+from dkronpy.testing.harness import ExecutorHarness
+from tests.processors.conftest import INFO
+from tests.support import ROOT
+
+PAGE = (ROOT / "docs" / "plugins.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page's Python code as a module."""
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    path = tmp_path_factory.mktemp("page") / "plugins_page.py"
+    path.write_text("from __future__ import annotations\n" + "\n".join(blocks))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[path.stem]
+
+
+def test_the_executor_works(page: Any, tmp_path: Path) -> None:
+    with ExecutorHarness() as harness:
+        outcome, output = harness.run(page.TouchExecutor(), page.Touch(path=str(tmp_path / "x")))
+        assert (outcome.success, output) == (True, b"touched\n")
+        assert (tmp_path / "x").exists()
+        assert not harness.run(page.TouchExecutor(), page.Touch(path="/none/such"))[0].retryable
+
+
+def test_the_processor_works(page: Any, tmp_path: Path) -> None:
+    options = page.Count.from_config({"path": str(tmp_path / "x")})
+    assert page.CountProcessor().process(b"a\nb\n", options, INFO) == f"Lines counted in {tmp_path}/x".encode()
+    assert (tmp_path / "x").read_text() == f"{INFO.id} failed 2\n"
+
+
+def test_every_name_and_every_filter_of_templates_is_documented() -> None:
+    text = PAGE.partition("## Templates")[2].partition("## The contract")[0]
+    assert [name for name in NAMES if not re.search(rf"{{{{ {name}\b", text)] == []
+    assert [name for name in (*_FILTERS, "replace") if name != "d" and f"`{name}`" not in text] == []
