@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from dkronpy.clock import SystemClock, from_ms
 from dkronpy.errors import Problem
 from dkronpy.plugins.codes import RetryCodes, SkipCodes, judged
 from dkronpy.plugins.executor import Command, Exit, Outcome
@@ -175,9 +176,16 @@ _SAID = {
 }
 
 
+_ENDED = frozenset({"timeout", "oom", *_SAID})
+"""Reasons of an end that came from outside, of which there has to be proof."""
+
+
 def _failure(exit: Exit, reason: str, message: str) -> Outcome:  # noqa: A002
     if not exit.confirmed_gone:
-        message += "; some of its processes could not be ended"
+        message += "; could not confirm that all of its processes are gone"
+    elif exit.reason in _ENDED:
+        moment = from_ms(SystemClock().now_ms()).isoformat(timespec="seconds").replace("+00:00", "Z")
+        message += f"; its process tree is confirmed gone at {moment}"
     return Outcome(success=False, reason=reason, message=message, exit_code=exit.code, result=exit.result)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import resource
 import threading
 import time
@@ -201,6 +202,7 @@ def test_a_timeout_ends_the_whole_tree(run: Run, harness: ExecutorHarness) -> No
     assert "0.3 s" in outcome.message
     assert output.startswith(b"on\n")
     assert b"execution time exceeding defined timeout 300ms. Job was killed" in output
+    assert re.search(r"; its process tree is confirmed gone at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", outcome.message)
     assert left_running(harness) == []
 
 
