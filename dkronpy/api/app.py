@@ -88,7 +88,7 @@ def make_api(
 def _openapi() -> OpenAPIConfig:
     bearer = SecurityScheme(type="http", scheme="bearer", description="A token of `dkronpy token create`.")
     # Its own routes have no action, so that the guard keeps them closed: ours serves the description.
-    closed = Router("/api/v1/closed", route_handlers=[])
+    closed = Router("/api/v1/closed", route_handlers=[], include_in_schema=False)
     return OpenAPIConfig(
         title="dkronpy",
         version=VERSION,

@@ -103,7 +103,8 @@ def listen(address: str, port: int, *, tries: int = 1) -> socket.socket:
     """A socket that listens there, or on one of the next ports. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for number in range(port, port + tries):
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named, so that asyncio sees it and turns Nagle's delays off.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((address, number))
