@@ -37,7 +37,8 @@ class Heartbeat:
         self._stopped.set()
         self._thread.join()
         try:
-            self.nodes.leave(self.describe().name)
+            node = self.describe()
+            self.nodes.leave(node.name, node.instance)
         except (redis.RedisError, OSError) as error:
             log.warning("could not sign the node off: %s", error)
 

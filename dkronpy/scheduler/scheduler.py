@@ -92,10 +92,13 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         """RedBeat installs the application's static entries here; ours does so once the store is there."""
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """One round; returns 0, since it has done its own waiting. It never raises for an outage."""
+        """One round; returns 0, since it has done its own waiting. It never raises."""
         try:
             wait = self._round()
         except OUTAGES as error:
+            wait = self._outage(error)
+        except Exception as error:  # whatever it is, a beat that ends helps nobody
+            log.exception("a tick failed; standing by")
             wait = self._outage(error)
         else:
             self._recovered()

@@ -26,9 +26,11 @@ class Nodes:
         )
         return bool(accepted), holder.decode()
 
-    def leave(self, name: str) -> None:
-        """An agent that stops says so; its node shows as down at once."""
+    def leave(self, name: str, instance: str) -> None:
+        """An agent that stops says so; its node shows as down at once, unless another has taken the name."""
         key = self.store.keys.node(name)
+        if self.store.client.hget(key, "instance") != instance.encode():
+            return
         with self.store.client.pipeline() as pipe:
             pipe.hset(key, "seen_ms", 0)
             pipe.pexpire(key, FORGET_MS)  # it may have been forgotten meanwhile

@@ -165,7 +165,7 @@ def test_nodes_are_listed_by_tag_and_a_dead_one_is_forgotten(dkronpy: CommandLin
     nodes = dkronpy.client.deployment.nodes
     for name in ("web1", "db1"):
         nodes.report(Node(name=name, tags={"role": name[:-1]}, capacity=4, instance=f"host:1:{name}"))
-    nodes.leave("db1")
+    nodes.leave("db1", "host:1:db1")
     assert dkronpy("node", "list", "--tag", "role=web", "-o", "name").stdout == "web1\n"
     rows = {row["name"]: row for row in json.loads(dkronpy("node", "list", "-o", "json").stdout)}
     assert (rows["web1"]["state"], rows["db1"]["state"]) == ("up", "down")

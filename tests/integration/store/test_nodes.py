@@ -37,7 +37,9 @@ def test_a_node_that_left_or_fell_silent_is_down_and_its_name_is_free(desk: Desk
         if silent:
             desk.store.client.hset(desk.store.keys.node("web1"), "seen_ms", desk.store.now_ms() - ALIVE_MS)
         else:
-            nodes.leave("web1")
+            nodes.leave("web1", "web1:2")  # somebody else's name by now
+            assert [node.alive for node in nodes.all()] == [True]
+            nodes.leave("web1", "web1:1")
 
         assert [node.alive for node in nodes.all()] == [False]
         assert nodes.report(web1("web1:2")) == (True, "web1:2")
@@ -50,11 +52,11 @@ def test_a_node_that_is_forgotten_is_gone_with_its_queue_and_leaves_nothing_when
 
     assert nodes.forget("web1") is True
     assert nodes.forget("web1") is False
-    nodes.leave("web1")
+    nodes.leave("web1", web1().instance)
 
     assert nodes.all() == []
     assert not desk.store.client.exists("dkronpy.node.web1")
-    assert desk.store.client.pttl(desk.store.keys.node("web1")) > 0
+    assert not desk.store.client.exists(desk.store.keys.node("web1"))
 
 
 def test_names_of_nodes_that_are_long_gone_are_dropped(desk: Desk) -> None:

@@ -58,7 +58,7 @@ def test_a_broken_deployment_is_told_check_by_check(tmp_path: Path, make_store_s
     nodes, redis = client.deployment.nodes, client.deployment.store.client
     for name in ("n1", "gone"):
         nodes.report(Node(name=name, instance=name, version="0.0.1"))
-    nodes.leave("gone")
+    nodes.leave("gone", "gone")
     redis.lpush("dkronpy.node.gone", "message", "message")
     redis.lpush("dkronpy.node.n1", "message")
     redis.hset(client.deployment.store.keys.quarantine, "redbeat:bad", "ValueError: no such field")

@@ -44,7 +44,7 @@ def test_it_is_well_while_a_beat_leads(endpoint: HealthEndpoint, store: redis.Re
     assert (code, body["status"], body["nodes"]) == (200, "ok", ["n1"])
     assert body["beat"]["name"] == "beat1"  # type: ignore[index]
     assert body["beat"]["epoch"] == lead.epoch  # type: ignore[index]
-    client.deployment.nodes.leave("n1")
+    client.deployment.nodes.leave("n1", "a")
     assert ask(endpoint)[1]["nodes"] == []
     client.close()
 
