@@ -85,6 +85,10 @@ def test_a_wrong_password_is_said_at_once_and_is_no_matter_of_time(behind_sasl: 
 
 
 def test_no_credentials_where_some_are_wanted(behind_sasl: KafkaGate) -> None:
+    options = Kafka(
+        behind_sasl.address, "t", sasl_username=USER[0], sasl_password=USER[1], sasl_mechanism="plain", timeout=10
+    )
+    assert sent(options).success
     outcome = sent(Kafka(behind_sasl.address, "t", timeout=1))
     assert not outcome.success
     assert behind_sasl.address in outcome.message
@@ -121,10 +125,11 @@ def test_a_client_certificate(authority: Authority) -> None:
 
 def test_tls_to_a_port_without_it_and_the_reverse(authority: Authority) -> None:
     with KafkaServer() as broker:
-        outcome = sent(Kafka(broker.address, "t", tls=True, tls_ca=str(authority.ca), timeout=2))
-        assert not outcome.success
+        assert sent(Kafka(broker.address, "t", timeout=10)).success
+        assert not sent(Kafka(broker.address, "t", tls=True, tls_ca=str(authority.ca), timeout=1)).success
     with guarded(tls=authority.server_context()) as gate:
-        assert not sent(Kafka(gate.address, "t", timeout=2)).success
+        assert sent(Kafka(gate.address, "t", tls=True, tls_ca=str(authority.ca), timeout=10)).success
+        assert not sent(Kafka(gate.address, "t", timeout=1)).success
 
 
 def test_files_that_cannot_be_used_are_named() -> None:
