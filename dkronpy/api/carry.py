@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from dkronpy.api.catalogue import tell_changed
 from dkronpy.clock import to_ms
 from dkronpy.job_json import NEVER, JobState
 from dkronpy.store.connection import Store
@@ -30,6 +31,7 @@ def carry_state(store: Store, name: str, sent: JobState) -> None:
         if sent.status and not row["status"]:
             pipe.hset(key, "status", sent.status)
         pipe.execute()
+    tell_changed(store, name)
 
 
 def _ms(text: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dkronpy.api.catalogue import tell_changed
 from dkronpy.client import Client
 
 
@@ -25,4 +26,5 @@ def forget_history(client: Client, job: str) -> int:
             pipe.hset(keys.job_state(job), mapping={"success_count": 0, "error_count": 0})
             pipe.hdel(keys.job_state(job), "last_success_ms", "last_error_ms")
             pipe.execute()
+        tell_changed(store, job)
     return max(gone, len(ended))

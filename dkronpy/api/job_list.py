@@ -10,9 +10,8 @@ import msgspec
 
 from dkronpy.api.access import Identity
 from dkronpy.api.failures import ApiError
-from dkronpy.client import Client, JobView
+from dkronpy.client import JobView
 from dkronpy.job_json import NEVER
-from dkronpy.store.jobs import Jobs
 
 _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _SortKey = Callable[[JobView], Any]
@@ -72,9 +71,9 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def by_name_only(self) -> bool:
-        """Whether names alone say what the page holds, so that no other job has to be read."""
-        return self.sort in {"id", "name"} and not (self.metadata or self.q or self.status or self.disabled)
+    def selective(self) -> bool:
+        """Whether it asks for some jobs only."""
+        return bool(self.metadata or self.q or self.status or self.disabled)
 
     def matches(self, view: JobView) -> bool:
         """Whether a job is asked for."""
@@ -98,22 +97,10 @@ def whole(text: str) -> int:
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) else 0
 
 
-def find_jobs(client: Client, identity: Identity, query: JobQuery) -> tuple[list[JobView], int]:
-    """The page, and how many jobs match in all."""
-    jobs: Jobs = client.deployment.jobs
-    with client.deployment.store.errors():
-        names = [name for name in jobs.names() if identity.sees(name)]
-        if query.by_name_only:
-            ordered = sorted(names, key=_text, reverse=query.descending)
-            return views_of(jobs, query.page(ordered)), len(ordered)
-        views = views_of(jobs, names)
-    found = [view for view in views if query.matches(view)]
+def find_jobs(views: list[JobView], identity: Identity, query: JobQuery) -> tuple[list[JobView], int]:
+    """The page of *views* (all jobs, by name), and how many match in all."""
+    found = [view for view in views if identity.sees(view.job.name)] if identity.jobs else list(views)
+    if query.selective:
+        found = [view for view in found if query.matches(view)]
     found.sort(key=_SORTS[query.sort], reverse=query.descending)
     return query.page(found), len(found)
-
-
-def views_of(jobs: Jobs, names: list[str]) -> list[JobView]:
-    """The named jobs as far as they exist, in two round trips."""
-    stored = jobs.many(names)
-    states = jobs.states([one.job.name for one in stored])
-    return [JobView(stored=one, state=states[one.job.name]) for one in stored]

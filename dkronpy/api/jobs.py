@@ -54,7 +54,7 @@ def require_revision(request: AnyRequest, view: JobView) -> None:
 def list_jobs(request: AnyRequest) -> Answer:
     """Every job that matches, a page of them; ``X-Total-Count`` says how many match in all."""
     query = JobQuery.read(request.query_params)
-    page, total = find_jobs(services_of(request).client, identity_of(request), query)
+    page, total = find_jobs(services_of(request).catalogue.views(), identity_of(request), query)
     return list_answer(request, [encode_job(view.job, view.state) for view in page], total)
 
 

@@ -12,7 +12,6 @@ from litestar.params import FromPath, QueryParameter, RawBody
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
-from dkronpy.api.job_list import views_of
 from dkronpy.api.jobs import etag, job_answer, require_revision, wanted_revision
 from dkronpy.api.pause import is_paused
 from dkronpy.api.repeats import run_once
@@ -64,13 +63,12 @@ def list_own(
     after: Annotated[str, QueryParameter(description="The name of the last job of the page before.")] = "",
 ) -> JobList:
     """Jobs by name."""
-    identity, jobs = identity_of(request), services_of(request).client.deployment.jobs
-    with services_of(request).store.errors():
-        names = [name for name in jobs.names() if identity.sees(name)]
-        left = [name for name in names if name > after]
-        views = views_of(jobs, left[:limit])
-    items = [encode_job(view.job, view.state) for view in views]
-    return JobList(items=items, total=len(names), after=left[limit - 1] if len(left) > limit else None)
+    identity = identity_of(request)
+    views = [view for view in services_of(request).catalogue.views() if identity.sees(view.job.name)]
+    left = [view for view in views if view.job.name > after]
+    page = left[:limit]
+    items = [encode_job(view.job, view.state) for view in page]
+    return JobList(items=items, total=len(views), after=page[-1].job.name if len(left) > limit else None)
 
 
 @route("GET", "/api/v1/jobs/{job:str}", action="read", tags=["jobs"])

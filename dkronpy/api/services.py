@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 
 from dkronpy.api.access import Identity
 from dkronpy.api.audit_log import AuditLog, Note
+from dkronpy.api.catalogue import Catalogue
 from dkronpy.api.policies import Policies
 from dkronpy.api.rate import FailureLimit
 from dkronpy.api.tokens import Tokens
@@ -38,10 +39,12 @@ class Services:
     policies: Policies = field(init=False)
     audit: AuditLog = field(init=False)
     limit: FailureLimit = field(init=False)
+    catalogue: Catalogue = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens, self.policies = Tokens(self.store), Policies(self.store)
         self.audit, self.limit = AuditLog(self.store), FailureLimit(self.clock)
+        self.catalogue = Catalogue(self.client, self.clock)
 
     @property
     def store(self) -> Store:
