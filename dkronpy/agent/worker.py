@@ -14,6 +14,7 @@ from dkronpy.node import queue_name
 from dkronpy.store.quarantine import Quarantine
 
 QUARANTINE = "dkronpy_quarantine"
+REDIS = ("redis://", "rediss://", "redis+socket://")
 
 
 class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
@@ -79,7 +80,11 @@ def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine:
     app.conf.task_queues = [node_queue(node)]
     app.conf.task_default_queue = queue_name(node)
     app.conf[QUARANTINE] = quarantine
-    if app.conf.broker_url.startswith(("redis://", "rediss://", "redis+socket://")):
+    # It guards against late acknowledgements, which we do not use; on RabbitMQ a worker that lost its connection in the
+    # middle of a task may consume nothing any more afterwards.
+    app.conf.worker_enable_prefetch_count_reduction = False
+    app.conf.worker_disable_prefetch = app.conf.broker_url.startswith(REDIS)
+    if app.conf.broker_url.startswith(REDIS):
         app.conf.broker_transport = f"{__name__}:QuarantineTransport"
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, QUARANTINE: quarantine}
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"

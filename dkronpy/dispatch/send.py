@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -80,6 +81,7 @@ class BrokerCourier:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._connection: Any = None
         self._producer: Any = None
         self._away_until = 0.0
         self._away = False
@@ -115,11 +117,12 @@ class BrokerCourier:
             connect_timeout=CONNECT_SECONDS, transport_options=options if amqp else None
         )
         try:
-            connection.connect()
-            return self._app.amqp.Producer(connection, auto_declare=False)
+            connection.ensure_connection(max_retries=0)  # a further try would sleep first, and the lead end
         except BaseException:
             connection.release()
             raise
+        self._connection = connection
+        return self._app.amqp.Producer(connection, auto_declare=False)
 
     def _publish(self, execution_id: str, delivery: int, job: str, node: str) -> None:
         self._app.send_task(
@@ -140,9 +143,10 @@ class BrokerCourier:
             log.error("the broker at %s takes no messages: %s; they are sent when it is back", self._where, error)
         self._away = True
         self._away_until = time.monotonic() + AWAY_SECONDS
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.connection.collapse()
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            with suppress(*self._failures()):
+                connection.release()
 
     def _failures(self) -> tuple[type[BaseException], ...]:
         connection = self._app.connection_for_write()
