@@ -149,8 +149,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     output_limit: int = 256_000
     """How many bytes of an attempt's output are kept, half from its head and half from its tail."""
 
-    processors: dict[str, dict[str, str]] = {}
-    """What is done with the output, by the name of the processor."""
+    processors: dict[str, dict[str, Any]] = {}
+    """What is done with the output: the options of each processor by its name, in the order in which they run."""
 
     enabled: bool = True
     """Whether it is scheduled."""

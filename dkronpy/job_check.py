@@ -234,8 +234,12 @@ def _mappings(job: Job) -> Iterator[Problem]:
     if not _is_text_map(metadata):
         yield Problem("metadata", metadata, f"{metadata!r} does not map text to text")
     processors: Any = job.processors
-    if not isinstance(processors, Mapping) or not all(map(_is_text_map, processors.values())):
-        yield Problem("processors", processors, f"{processors!r} does not map names to configurations of text")
+    if not isinstance(processors, Mapping) or not all(map(_is_table, processors.values())):
+        yield Problem("processors", processors, f"{processors!r} does not map names to tables of options")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
 def _is_text_map(value: Any) -> bool:

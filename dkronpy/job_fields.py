@@ -41,7 +41,7 @@ class JobFields(TypedDict, total=False):
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None
     output_limit: int
-    processors: Mapping[str, Mapping[str, str]]
+    processors: Mapping[str, Mapping[str, object] | RunOptions]
     enabled: bool
     ephemeral: bool
     owner: str

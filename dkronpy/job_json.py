@@ -258,7 +258,7 @@ def _is_text_table(value: Any) -> bool:
 
 
 def _is_tables(value: Any) -> bool:
-    return _is_table(value) and all(map(_is_text_table, value.values()))
+    return _is_table(value) and all(map(_is_table, value.values()))
 
 
 def _is_duration(value: Any) -> bool:
@@ -289,7 +289,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),
     "dependent_jobs": ("an array of texts", _is_texts),
     "executor_config": ("an object", _is_table),
-    "processors": ("an object of objects of texts", _is_tables),
+    "processors": ("an object of objects", _is_tables),
     **dict.fromkeys(("timeout", "start_deadline", "catch_up_window"), ("a duration", _is_duration)),
     "after": ("a name or an array of names", lambda value: _is_text(value) or _is_texts(value)),
     "retry": ("a number or an object", lambda value: _is_count(value) or _is_table(value)),
@@ -323,9 +323,13 @@ def untyped(job: Job) -> Job:
 
 def encode_definition(job: Job) -> bytes:
     """The definition as the store keeps it: JSON, the same bytes for equal jobs, nothing that changes
-    by itself.
+    by itself. Tables are sorted, all but that of the processors, whose order is part of the definition.
     """
-    return _encoder.encode(untyped(job))
+    job = untyped(job)
+    if len(job.processors) > 1:
+        pairs = (_encoder.encode(name) + b":" + _encoder.encode(config) for name, config in job.processors.items())
+        job = msgspec.structs.replace(job, processors=msgspec.Raw(b"{" + b",".join(pairs) + b"}"))
+    return _encoder.encode(job)
 
 
 def decode_definition(data: bytes) -> Job:

@@ -95,7 +95,9 @@ def _labels(value: Any) -> Any:
 def _processors(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return _labels(value)
-    return {name: _labels(config) for name, config in value.items()}
+    return {
+        name: config.to_config() if hasattr(config, "to_config") else _labels(config) for name, config in value.items()
+    }
 
 
 def _target(value: Any) -> Any:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 
 from dkronpy.store.keys import BOUNDED
 from tests.support import StoreServer
 
 MakeStoreServer = Callable[..., StoreServer]
+
+
+# The machines of CI are small and noisy: an example may be slow, and what CI tries must be what a rerun tries.
+settings.register_profile("dkronpy", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("dkronpy")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -154,6 +154,9 @@ class Runner:
             return Outcome(success=False, reason=error.reason, message=str(error), retryable=error.retryable)
         except (HelperError, OSError) as error:
             return Outcome(success=False, reason=context.reason or "executor_error", message=str(error))
+        except DkronpyError as error:  # a missing extra, for one: it says itself what to do, and will not mend itself
+            hint = f" ({error.hint})" if error.hint and error.hint not in str(error) else ""
+            return Outcome(success=False, reason="executor_error", message=f"{error}{hint}", retryable=False)
         except Exception as error:  # noqa: BLE001 - a plugin's mistake fails its execution, never the agent
             if context.reason:
                 return Outcome(success=False, reason=context.reason, message=f"{type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ import msgspec
 from dkronpy.errors import NotFoundError
 from dkronpy.plugins.executor import Command, Executor, ExecutorError, Exit, Outcome
 from dkronpy.plugins.options import Options, resolve_secrets
+from dkronpy.plugins.template import Facts, JobFacts, render_options
 from dkronpy.secret import Secret
 
 if TYPE_CHECKING:
@@ -79,7 +80,11 @@ class ExecutorHarness:
 
         Raises InvalidError for options that a job could not be saved with, as ``from_config`` does.
         """
-        ready = type(options).from_config(options.to_config(), job=self.job)
+        facts = Facts(
+            job=JobFacts(name=self.job), due=self.due, node=self.node, attempt=self.attempt,
+            run_id=self.run_id, execution_id=self.execution_id,
+        )  # fmt: skip
+        ready = render_options(type(options), options.to_config(), facts, job=self.job)
         resolved, masked = resolve_secrets(ready, self._resolve)
         self._begin(masked)
         try:

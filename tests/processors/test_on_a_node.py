@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dkronpy.job import Job
 from dkronpy.node import on_node
 from dkronpy.schedule import manual
 from tests.acceptance.fleet import Fleet
+from tests.executors.servers import HttpServer
 from tests.processors.sinks import silent
 from tests.support import StoreServer, free_port, wait_until
 
@@ -77,6 +79,17 @@ def test_the_outcome_does_not_wait_for_a_dead_server(fleet: Fleet) -> None:
         assert fleet.client.deployment.results.execution(execution.id) is None, "the server has not given up yet"
         assert fleet.client.output(execution).text() == "hello\n", "until then the live output is there"
     assert "processor fluent failed" in filed(fleet, execution).message
+
+
+def test_the_order_in_the_job_is_that_of_the_run(fleet: Fleet, tmp_path: Path) -> None:
+    with HttpServer() as server:
+        hook = {"url": f"{server.url}/status/200", "forward": "true"}
+        files = {"log_dir": str(tmp_path)}
+        filed(fleet, run(fleet, "order-1", {"webhook": hook, "files": files}))
+        filed(fleet, run(fleet, "order-2", {"files": files, "webhook": hook}))
+        first, second = [json.loads(request["body"])["output"] for request in server.requests]
+    assert first == "hello\n"
+    assert second.startswith(str(tmp_path))
 
 
 def test_bad_options_are_refused_when_the_job_is_saved(fleet: Fleet) -> None:

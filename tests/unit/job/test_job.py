@@ -154,7 +154,7 @@ def test_every_problem_is_named_at_once() -> None:
         ("delivery", {"delivery": "exactly_once"}, "at_most_once, at_least_once"),
         ("on_lease_loss", {"on_lease_loss": "kil"}, "did you mean 'kill'?"),
         ("overlap", {"overlap": "firs"}, "did you mean 'first'?"),
-        ("processors", {"processors": {"log": {"forward": True}}}, "configurations of text"),
+        ("processors", {"processors": {"log": True}}, "tables of options"),
         ("enabled", {"enabled": "no"}, "neither True nor False"),
     ],
 )  # fmt: skip

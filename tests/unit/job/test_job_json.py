@@ -117,7 +117,7 @@ def test_our_fields_are_written_only_when_they_say_something() -> None:
         ('{"retries": 1.5}', "retries", "a whole number"),
         ('{"disabled": "yes"}', "disabled", "true or false is needed, not text (yes)"),
         ('{"tags": {"shard": 3}}', "tags", "an object of texts"),
-        ('{"processors": {"log": {"forward": true}}}', "processors", "an object of objects of texts"),
+        ('{"processors": {"log": "forward"}}', "processors", "an object of objects is needed"),
         ('{"last_success": "yesterday"}', "last_success", "an RFC 3339 time"),
         ('{"on": {"cout": 1}}', "on.cout", "did you mean 'count'?"),
         ('{"on": {"tags": {}}}', "on.tags", "tags stand beside 'on'"),
