@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import functools
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -19,7 +20,10 @@ from dkronpy.api.answers import AnyRequest
 from dkronpy.api.failures import ApiError
 from dkronpy.api.runs import find_execution
 from dkronpy.api.services import Services, services_of
+from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Output
+
+log = logging.getLogger(__name__)
 
 MOST_FOLLOWERS = 500
 _BLOCK_MS = 1000
@@ -84,6 +88,8 @@ async def follow(
         try:
             async for piece in _follow(services, execution, attempt, Events(seen)):
                 yield piece
+        except (redis.RedisError, DkronpyError) as error:  # the reader comes back to where it was
+            log.warning("the output of %s cannot be followed now: %s", execution, error)
         finally:
             state.followers -= 1
 

@@ -58,11 +58,11 @@ def identify(services: Services, authorization: str, note: Note) -> Identity:
     """Who asks. Blocks: it asks the store."""
     secret = secret_of(authorization)
     with services.store.errors():
-        if not secret:
-            if services.exposed or services.tokens.any():
-                raise NotAuthorizedException("a token is needed: Authorization: Bearer ...", headers=_CHALLENGE)
+        if not services.exposed and not services.tokens.any():
             note.who = ANYONE.name
             return ANYONE
+        if not secret:
+            raise NotAuthorizedException("a token is needed: Authorization: Bearer ...", headers=_CHALLENGE)
         hashed = digest(secret)
         wait = services.limit.wait(note.address, hashed)
         if wait:

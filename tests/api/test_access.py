@@ -289,6 +289,7 @@ def test_an_open_server_says_so_and_closes_with_the_first_token_for_good(empty: 
     process, api = empty.serve()
     assert "NOBODY IS ASKED FOR A TOKEN" in process.output
     assert api.get("/v1/jobs").status_code == 200
+    assert Api(api.url, "of another time").get("/v1/jobs").status_code == 200
     tokens = Services(empty.client).tokens
     _, secret = tokens.create("first", role="viewer")
     assert api.get("/v1/jobs").status_code == 401

@@ -105,6 +105,16 @@ def test_deleting_executions_touches_exactly_this_job(api: Api) -> None:
     assert len(api.get("/v1/jobs/forget-2/executions").json()) == 1
 
 
+def test_forgetting_what_has_just_ended_starts_its_followers_all_the_same(api: Api, site: Site) -> None:
+    api.create("first")
+    api.create("second", schedule="", parent_job="first")
+    for number in range(1, 4):
+        site.ended(api.post("/api/v1/jobs/first/run").json()["id"])
+        assert api.call("DELETE", "/v1/jobs/first/executions").status_code == 200
+        assert api.get("/v1/jobs/first/executions").json() == []
+        wait_until(lambda number=number: len(api.ended("second")) == number, timeout=20, description="it followed")
+
+
 def test_one_idempotency_key_is_one_run(api: Api) -> None:
     api.create("once")
     key = {"Idempotency-Key": "k1"}
