@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dkronpy.declare import defaults, job, template
     from dkronpy.executors.docker import Docker
+    from dkronpy.executors.ecs import Ecs
     from dkronpy.executors.gcppubsub import PubSub
     from dkronpy.executors.grpc import Grpc
     from dkronpy.executors.http import Http
@@ -35,6 +36,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "Docker",
+    "Ecs",
     "Grpc",
     "Http",
     "Job",
