@@ -88,7 +88,13 @@ class Client:
     def jobs(self) -> list[JobView]:
         """Every job, by name."""
         with self.deployment.store.errors():
-            stored = self.deployment.jobs.all()
+            names = self.deployment.jobs.names()
+        return self.some_jobs(names)
+
+    def some_jobs(self, names: Sequence[str]) -> list[JobView]:
+        """Those of the named jobs that exist."""
+        with self.deployment.store.errors():
+            stored = self.deployment.jobs.many(names)
             states = self.deployment.jobs.states([one.job.name for one in stored])
         return [JobView(stored=one, state=states[one.job.name]) for one in stored]
 
@@ -155,13 +161,30 @@ class Client:
             found, executions = kept, self.deployment.results.executions(run)
         return RunView(run=found, executions=tuple(executions))
 
-    def runs(self, *, job: str | None = None, state: str | None = None, limit: int = 50) -> list[Run]:
-        """The newest runs first: those the ledger knows, then those that only the results backend keeps."""
+    def runs(
+        self, *, job: str | None = None, state: str | None = None, limit: int = 50, before_ms: int | None = None
+    ) -> list[Run]:
+        """The newest runs first: those the ledger knows, then those that only the results backend keeps.
+
+        ``before_ms`` asks for those that were due before that moment.
+        """
         with self.deployment.store.errors():
-            live = self.deployment.ledger.recent_runs(job, max(limit, 200) if state else limit)
-        found = {run.id: run for run in self.deployment.results.runs(job=job, state=state, limit=limit)}
+            live = self.deployment.ledger.recent_runs(job, max(limit, 200) if state or before_ms else limit)
+        kept = self.deployment.results.runs(job=job, state=state, limit=limit, before_ms=before_ms)
+        found = {run.id: run for run in kept}
         found.update({run.id: run for run in live if state is None or run.state == state})
-        return sorted(found.values(), key=lambda run: (run.due_ms, run.id), reverse=True)[:limit]
+        wanted = [run for run in found.values() if before_ms is None or run.due_ms < before_ms]
+        return sorted(wanted, key=lambda run: (run.due_ms, run.id), reverse=True)[:limit]
+
+    def some_runs(self, ids: Sequence[str]) -> list[Run]:
+        """Those of the named runs that the ledger still knows."""
+        with self.deployment.store.errors():
+            return self.deployment.ledger.runs(ids)
+
+    def some_executions(self, ids: Sequence[str]) -> list[Execution]:
+        """Those of the named executions that the ledger still knows."""
+        with self.deployment.store.errors():
+            return self.deployment.ledger.executions(ids)
 
     def cancel_run(self, run: str, *, by: str = "") -> dict[str, str]:
         """Cancel what is open of a run; for each execution 'ended', 'told' (its node ends it now), or its state."""
@@ -264,6 +287,21 @@ class Client:
         with self.deployment.store.errors():
             return Quarantine(self.deployment.store).all()
 
+    def position(self) -> str:
+        """Where the event stream stands now, for ``changes``."""
+        with self.deployment.store.errors():
+            newest = self.deployment.store.client.xrevrange(self.deployment.store.keys.events, count=1)
+        return newest[0][0].decode() if newest else "0"
+
+    def changes(self, after: str, most: int) -> list[Event] | None:
+        """The changes of state since a position; None when they are too many, or are known no more."""
+        store = self.deployment.store
+        with store.errors():
+            rows = store.client.xrange(store.keys.events, min=after, count=most + 2)
+        if len(rows) > most + 1 or (after != "0" and (not rows or rows[0][0].decode() != after)):
+            return None
+        return [_event(*row) for row in rows if row[0].decode() != after]
+
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
         """Changes of state from this call on, as they come, for ever; None whenever nothing came for a while."""
         store = self.deployment.store
@@ -284,8 +322,7 @@ class Client:
                 continue
             for entry_id, fields in _entries(answer):
                 last = entry_id
-                text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
-                yield Event(id=entry_id.decode(), kind=text.pop("event", ""), fields=text)
+                yield _event(entry_id, fields)
 
     def ping(self) -> None:
         """Raise StoreUnavailableError, or StoreRefusedError for a store that is not ours to use."""
@@ -302,6 +339,11 @@ def _leader(row: dict[bytes, bytes]) -> Leader | None:
     if not row:
         return None
     return Leader(holder=row[b"holder"].decode(), epoch=int(row[b"epoch"]), since_ms=int(row.get(b"since_ms", 0)))
+
+
+def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
+    text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
+    return Event(id=entry_id.decode(), kind=text.pop("event", ""), fields=text)
 
 
 def _entries(answer: object) -> Sequence[tuple[bytes, dict[bytes, bytes]]]:

@@ -63,6 +63,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
 
     from dkronpy.api.app import make_api
     from dkronpy.api.services import Services
+    from dkronpy.cli.pages import pages_of
     from dkronpy.client import Client
 
     log = logging.getLogger("dkronpy.server")
@@ -71,7 +72,8 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
     listening = listen(settings.http_address, settings.http_port, tries=MOST_PORTS if next_port else 1)
     with contextlib.closing(listening), contextlib.closing(Client(settings, who="api")) as client:
         services = Services(client, exposed=not is_loopback(settings.http_address))
-        app = make_api(services, hosts=words(settings.http_hosts), origins=words(settings.http_origins))
+        hosts, origins = words(settings.http_hosts), words(settings.http_origins)
+        app = make_api(services, hosts=hosts, origins=origins, pages=pages_of(services))
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
             timeout_graceful_shutdown=_STOP_SECONDS, lifespan="on",

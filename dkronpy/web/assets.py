@@ -1,0 +1,60 @@
+"""The files that a page is made of: style, script and icon, under addresses that change with their content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dkronpy.web.places import place
+
+FOLDER = Path(__file__).parent / "static"
+SCRIPTS = ("htmx.min.js", "live.js", "moments.js", "timeline.js", "log.js", "keys.js", "pages.js")
+TYPES = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A file as it is sent."""
+
+    path: str
+    type: str
+    body: bytes
+    gzipped: bytes
+
+
+class Assets:
+    """Reads every file once, when the server starts."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        bodies = {
+            "app.css": (folder / "app.css").read_bytes(),
+            "app.js": _bundle([folder / name for name in SCRIPTS], folder / "worker.js"),
+            "icon.svg": (folder / "icon.svg").read_bytes(),
+        }
+        self._assets = {name: _asset(name, body) for name, body in bodies.items()}
+        self._by_path = {asset.path: asset for asset in self._assets.values()}
+
+    def url(self, name: str) -> str:
+        """The address of a file."""
+        return place("/static/") + self._assets[name].path
+
+    def find(self, path: str) -> Asset | None:
+        """The file at an address below ``/static/``."""
+        return self._by_path.get(path)
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    digest = hashlib.sha256(body).hexdigest()[:12]
+    return Asset(path=f"{digest}/{name}", type=TYPES[name], body=body, gzipped=gzip.compress(body, 9, mtime=0))
+
+
+def _bundle(scripts: list[Path], worker: Path) -> bytes:
+    """One script for page and worker, so that the browser has to ask once."""
+    page = "\n".join(path.read_text() for path in scripts)
+    return f'{worker.read_text()}\nif (typeof document !== "undefined") {{\n{page}\n}}\n'.encode()

@@ -1,0 +1,70 @@
+"""The nodes: who is up, what they are for, how busy they are, and what ran on each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response
+
+from dkronpy.client import JobView
+from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.node import Node
+from dkronpy.web import timeline
+from dkronpy.web.door import AnyRequest
+from dkronpy.web.handlers import form, page, see_other
+from dkronpy.web.places import place
+from dkronpy.web.render import render
+from dkronpy.web.sentences import where
+from dkronpy.web.site import site_of, viewer_of
+
+_LOOKED_AT, _SHOWN = 1_000, 30
+
+
+@page("/nodes", listing=True)
+def nodes(request: AnyRequest) -> Response[Any]:
+    """Every node."""
+    site, viewer = site_of(request), viewer_of(request)
+    known = site.client.nodes()
+    views = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
+    return render(
+        request, "nodes.html", section="nodes", nodes=known, homeless=_homeless(views, known)[:20], where=where,
+        capacity=sum(node.capacity for node in known if node.alive),
+    )  # fmt: skip
+
+
+def _homeless(views: list[JobView], nodes: list[Node]) -> list[JobView]:
+    """The jobs that no live node would run."""
+    return [view for view in views if view.job.enabled and not view.job.on.matching(nodes)]
+
+
+@page("/nodes/{node:str}")
+def show(request: AnyRequest, node: str) -> Response[Any]:
+    """One node, and what ran there."""
+    site, viewer = site_of(request), viewer_of(request)
+    found = next((one for one in site.client.nodes() if one.name == node), None)
+    if found is None:
+        raise NotFoundError(f"there is no node {node!r}")
+    runs = [run for run in site.board.runs()[:_LOOKED_AT] if viewer.sees(run.job)]
+    here = [
+        one
+        for one in site.client.some_executions([name for run in runs for name in run.execution_ids])
+        if one.node == node
+    ]
+    jobs = [view for name, view in site.board.jobs().items() if viewer.sees(name) and view.job.on.matching([found])]
+    return render(
+        request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
+        more=len(jobs) - 60, timeline=timeline.by_node(here, [node], viewer.now_ms, "1h"),
+    )  # fmt: skip
+
+
+@form("/nodes/{node:str}/forget", action="administer")
+def forget(request: AnyRequest, node: str) -> Response[Any]:
+    """Drop a node that is gone for good."""
+    site = site_of(request)
+    if any(one.name == node and one.alive for one in site.client.nodes()):
+        raise ConflictError(f"node {node!r} is alive", hint="stop its agent first")
+    site.client.forget_node(node)
+    return see_other(place("/nodes?done=forgotten"))
+
+
+ROUTES = [nodes, show, forget]

@@ -1,0 +1,48 @@
+"""All pages as one router, for the server that mounts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Router
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from dkronpy.client import Client
+from dkronpy.web import density, files, first, job, jobs, nodes, overview, run, runs, settings, sign_in, stream
+from dkronpy.web.door import Door
+from dkronpy.web.handlers import answer_error
+from dkronpy.web.places import BASE
+from dkronpy.web.sign_in import with_token
+from dkronpy.web.site import SITE, Site
+
+_MODULES: tuple[Any, ...] = (
+    overview, jobs, job, runs, run, nodes, density, settings, first, stream, sign_in, files,
+)  # fmt: skip
+
+
+def web_routes(client: Client, door: Door | None = None) -> list[Router]:
+    """The pages under ``/ui``. *door* answers what whoever looks may do; without one everybody may do everything."""
+    site = Site(client, door) if door is not None else Site(client)
+    router = Router(
+        BASE,
+        route_handlers=[route for module in _MODULES for route in module.ROUTES],
+        middleware=[entrance(site)],
+        exception_handlers={Exception: answer_error},
+        include_in_schema=False,
+    )
+    return [router]
+
+
+def entrance(site: Site) -> Callable[[ASGIApp], ASGIApp]:
+    """What every request to a page passes first: it learns of its site, and its cookie becomes the guard's token."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def enter(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[SITE] = site  # type: ignore[literal-required]
+            scope["headers"] = with_token(scope.get("headers", []))
+            await app(scope, receive, send)
+
+        return enter
+
+    return wrap

@@ -1,0 +1,120 @@
+"""One run: what became of it and why, its executions and attempts, its output; cancel it, run the job again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response
+from markupsafe import Markup
+
+from dkronpy.client import RunView
+from dkronpy.errors import NotFoundError
+from dkronpy.execution import Execution, Run
+from dkronpy.web.ansi import to_html
+from dkronpy.web.board import figures
+from dkronpy.web.door import AnyRequest
+from dkronpy.web.handlers import form, page, see_other
+from dkronpy.web.places import run_place
+from dkronpy.web.render import HEADERS, render
+from dkronpy.web.site import Site, site_of, viewer_of
+from dkronpy.why import why_run
+
+SHOWN = 64 * 1024
+"""Bytes of output that a page begins with, its last ones; the file has them all."""
+_TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
+
+
+@page("/runs/{run:str}")
+def show(request: AnyRequest, run: str) -> Response[Any]:
+    """The page of a run."""
+    site, viewer = site_of(request), viewer_of(request)
+    view = site.client.run(run)
+    execution = _chosen(view, request.query_params.get("execution", ""))
+    number = _attempt(execution, request.query_params.get("attempt", ""))
+    history = site.board.history(view.run.job)
+    return render(
+        request,
+        "run.html",
+        section="runs",
+        run=view.run,
+        executions=view.executions,
+        why=why_run(view.run, view.executions, viewer.zone),
+        chosen=execution,
+        number=number,
+        pinned="attempt" in request.query_params,
+        log=_log(site, execution, number),
+        usual=figures(history),
+        neighbours=_neighbours(view.run, history),
+        exists=view.run.job in site.board.jobs(),
+    )
+
+
+def _chosen(view: RunView, asked: str) -> Execution | None:
+    """The execution whose output is shown: the one that was asked for, else the one that most needs a look."""
+    if not view.executions:
+        return None
+    if asked.isdecimal() and int(asked) < len(view.executions):
+        return view.executions[int(asked)]
+    return min(view.executions, key=lambda one: _TROUBLE.get(one.state, 9))
+
+
+def _attempt(execution: Execution | None, asked: str) -> int:
+    last = execution.attempt if execution else 0
+    return int(asked) if asked.isdecimal() and 1 <= int(asked) <= last else last
+
+
+def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]:
+    """What is known of the output: its last part as HTML, where it ends in bytes, and whether more may come."""
+    if execution is None or not number:
+        return {"html": "", "size": 0, "from": 0, "live": False}
+    output = site.client.output(execution, number)
+    text = output.text().encode("utf-8", "replace")
+    kept = text[-SHOWN:]
+    if len(kept) < len(text):  # a line that is cut in two tells nobody anything
+        kept = kept[kept.find(b"\n") + 1 :]
+    live = execution.state == "running" and number == execution.attempt
+    return {
+        "html": Markup(to_html(kept.decode("utf-8", "replace"))),  # noqa: S704 - to_html escapes all of it
+        "size": output.size,
+        "cut": len(text) - len(kept),
+        "live": live,
+    }
+
+
+def _neighbours(run: Run, history: tuple[Run, ...]) -> dict[str, str]:
+    """The runs of the same job before and after this one."""
+    ids = [one.id for one in history]
+    if run.id not in ids:
+        return {}
+    at = ids.index(run.id)
+    found = {}
+    if at + 1 < len(ids):
+        found["before"] = ids[at + 1]
+    if at > 0:
+        found["after"] = ids[at - 1]
+    return found
+
+
+@page("/runs/{run:str}/output/{index:int}/{attempt:int}")
+def download(request: AnyRequest, run: str, index: int, attempt: int) -> Response[bytes]:
+    """All output that is kept of an attempt, as a file."""
+    site = site_of(request)
+    view = site.client.run(run)
+    if not 0 <= index < len(view.executions) or attempt < 1:
+        raise NotFoundError(f"run {run!r} has no attempt {attempt} of execution {index}")
+    text = site.client.output(view.executions[index], attempt).text()
+    name = f"{view.run.job}-{index}-{attempt}.log"
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    body = text.encode("utf-8", "replace")
+    return Response(body, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+@form("/runs/{run:str}/cancel", action="operate")
+def cancel(request: AnyRequest, run: str) -> Response[Any]:
+    """End what is open of it."""
+    viewer = viewer_of(request)
+    site_of(request).client.cancel_run(run, by=viewer.who)
+    return see_other(run_place(run, "?done=cancelled"))
+
+
+ROUTES = [show, download, cancel]

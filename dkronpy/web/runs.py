@@ -1,0 +1,74 @@
+"""The list of runs over all jobs; what it is filtered by stands in its address."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Response
+
+from dkronpy.execution import Run
+from dkronpy.web.door import AnyRequest
+from dkronpy.web.handlers import page
+from dkronpy.web.places import place
+from dkronpy.web.render import render
+from dkronpy.web.site import Site, Viewer, site_of, viewer_of
+from dkronpy.web.states import look
+
+PAGE = 50
+STATES = ("running", "success", "failed", "partially_failed", "skipped", "lost")
+TRIGGERS = ("schedule", "manual", "chained", "backfill")
+_SEARCHED = 1_000
+
+
+@page("/runs", listing=True)
+def runs(request: AnyRequest) -> Response[Any]:
+    """A page of runs, the newest first."""
+    site, viewer = site_of(request), viewer_of(request)
+    asked = {name: request.query_params.get(name, "")[:200] for name in ("job", "state", "trigger", "text", "before")}
+    asked["state"] = asked["state"] if asked["state"] in STATES else ""
+    asked["trigger"] = asked["trigger"] if asked["trigger"] in TRIGGERS else ""
+    found = [run for run in _runs(site, viewer, asked) if _fits(run, asked)]
+    more = len(found) > PAGE
+    found = found[:PAGE]
+    oldest = found[-1].due_ms if more else 0
+    return render(
+        request,
+        "runs.html",
+        section="runs",
+        runs=found, asked=asked, states=STATES, triggers=TRIGGERS,
+        filtered=any(asked[name] for name in ("job", "state", "trigger", "text")),
+        older=_query({**asked, "before": oldest}) if more else "",
+        newest=_query({**asked, "before": ""}) if asked["before"] else "",
+    )  # fmt: skip
+
+
+def _runs(site: Site, viewer: Viewer, asked: dict[str, str]) -> list[Run]:
+    """The runs that a page is chosen from: the recent ones from memory, a job's or older ones from the store."""
+    before = int(asked["before"]) if asked["before"].isdecimal() else None
+    if asked["job"] and viewer.sees(asked["job"]) and asked["job"] in site.board.jobs():
+        found = site.client.runs(job=asked["job"], limit=_SEARCHED)
+    elif before is not None or asked["state"] or not site.board.runs():
+        found = site.client.runs(state=asked["state"] or None, limit=_SEARCHED, before_ms=before)
+    else:
+        found = list(site.board.runs())
+    return [run for run in found if viewer.sees(run.job) and (before is None or run.due_ms < before)]
+
+
+def _fits(run: Run, asked: dict[str, str]) -> bool:
+    if asked["job"] and asked["job"] not in run.job:
+        return False
+    if (asked["state"] and run.state != asked["state"]) or (asked["trigger"] and run.trigger != asked["trigger"]):
+        return False
+    if not asked["text"]:
+        return True
+    hay = f"{run.id} {run.reason} {run.message} {run.fired_by} {look(run.state, run.reason).word}".lower()
+    return asked["text"].lower() in hay
+
+
+def _query(values: dict[str, Any]) -> str:
+    kept = {name: value for name, value in values.items() if value}
+    return place("/runs") + (f"?{urlencode(kept)}" if kept else "")
+
+
+ROUTES = [runs]

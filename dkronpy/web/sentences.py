@@ -1,0 +1,68 @@
+"""What a job says in words: when it is due, where it runs, what it does when things go wrong."""
+
+from __future__ import annotations
+
+import re
+
+from dkronpy.job import Job
+from dkronpy.schedule import Schedule, explain
+from dkronpy.schedule.durations import format_duration
+
+
+def in_words(job: Job, schedule: Schedule) -> str:
+    """When it is due: its schedule in English, or the jobs that it follows."""
+    if job.after:
+        how = {"success": "succeeded", "failure": "failed", "always": "ended"}[job.when]
+        return f"After {_and(job.after)} {how}."
+    return explain(schedule)
+
+
+def briefly(job: Job, schedule: Schedule) -> str:
+    """As ``in_words``, without the moment that an interval is counted from."""
+    return re.sub(r", counted from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "", in_words(job, schedule))
+
+
+def where(job: Job) -> str:
+    """Which nodes it wants."""
+    plain, count = job.on.wanted()
+    which = " with " + ", ".join(f"{tag}={value}" for tag, value in sorted(plain.items())) if plain else ""
+    if job.on.nodes:
+        which = (
+            f" out of {', '.join(job.on.nodes)}{which}"
+            if count is not None
+            else f" of {', '.join(job.on.nodes)}{which}"
+        )
+    if count is None:
+        return f"every node{which}"
+    return f"any node{which}" if count == 1 else f"any {count} nodes{which}"
+
+
+def policies(job: Job) -> list[tuple[str, str]]:
+    """What it does about time, trouble and overlap, as pairs of label and text."""
+    retry = "none" if not job.retry.max else f"up to {job.retry.max} more attempts"
+    found = [
+        ("Where", where(job)),
+        ("Timeout", format_duration(job.timeout) if job.timeout else "none"),
+        ("Retry", retry),
+        ("Overlap", "skipped while another run is active" if job.forbids_overlap else "allowed"),
+        ("Missed", _CATCH_UP[job.catch_up]),
+        ("Delivery", job.delivery.replace("_", " ")),
+    ]
+    if job.start_deadline:
+        found.append(("Start within", format_duration(job.start_deadline)))
+    if job.owner or job.owner_email:
+        found.append(("Owner", " ".join(part for part in (job.owner, job.owner_email) if part)))
+    if job.metadata:
+        found.append(("Labels", ", ".join(f"{key}={value}" for key, value in sorted(job.metadata.items()))))
+    return found
+
+
+_CATCH_UP = {
+    "none": "not made up for",
+    "latest": "the latest is made up for",
+    "all": "every one is made up for",
+}
+
+
+def _and(parts: tuple[str, ...]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

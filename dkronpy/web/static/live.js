@@ -1,0 +1,77 @@
+// Keeps the page up to date: what the server says has changed is asked for again, and morphed into place.
+(() => {
+  const REST = 600, SLOW = 4, HIDDEN = 30000;
+  const base = document.body.dataset.base, mark = document.getElementById("live"), word = document.getElementById("live-word");
+  if (!mark) return;
+  const worker = document.querySelector("script[src]").src;
+  let heard = 0, refreshed = 0, cost = 0, timer = 0, busy = false, again = false, port = null, source = null, missed = false;
+
+  const show = (state) => {
+    if (mark.dataset.state === state) return;
+    mark.dataset.state = state;
+    mark.firstElementChild.textContent = state === "on" ? "●" : "○";
+    word.textContent = { on: "live", lost: "reconnecting", off: "not live", paused: "paused" }[state];
+  };
+  const concerned = (topics) => {
+    const part = document.querySelector("[data-live]");
+    if (!part) return null;
+    const wanted = part.dataset.live.split(" ");
+    const hit = wanted.includes("all") ? topics.length : topics.some((one) => one === "all" || one === "store" || wanted.includes(one));
+    return hit ? part : null;
+  };
+  const refresh = async () => {
+    timer = 0;
+    const part = document.querySelector("[data-live]");
+    if (!part) return;
+    if (busy) { again = true; return; }
+    busy = true;
+    const begun = performance.now();
+    try { await htmx.ajax("GET", location.pathname + location.search, { target: part, select: "#part", swap: "outerMorph" }); } catch { /* the next message tries again */ }
+    cost = performance.now() - begun;
+    refreshed = performance.now();
+    busy = false;
+    document.dispatchEvent(new CustomEvent("dk:refreshed"));
+    if (again) { again = false; plan(); }
+  };
+  const plan = () => {
+    if (timer) return;
+    if (document.hidden) { missed = true; return; }
+    const rest = Math.max(REST, SLOW * cost);
+    timer = setTimeout(refresh, Math.max(0, refreshed + rest - performance.now()));
+  };
+  const message = ({ state, topics }) => {
+    if (state) show(state);
+    heard = performance.now();
+    if (!topics) return;
+    if (!topics.length) topics = ["tick"];
+    document.dispatchEvent(new CustomEvent("dk:topics", { detail: topics }));
+    if (concerned(topics)) plan();
+  };
+  const direct = () => {
+    source = new EventSource(base + "/events");
+    source.onopen = () => message({ state: "on" });
+    source.onerror = () => show("lost");
+    source.onmessage = (event) => message({ state: "on", topics: JSON.parse(event.data) });
+  };
+  const connect = () => {
+    if (typeof SharedWorker === "undefined") { direct(); return; }
+    try {
+      port = new SharedWorker(worker, "dkronpy").port;
+      port.onmessage = ({ data }) => message(data);
+      port.postMessage({ url: new URL(base + "/events", location).href });
+    } catch { direct(); }
+  };
+  const leave = () => { if (port) port.postMessage({ bye: true }); if (source) source.close(); port = source = null; };
+  let sleeping = 0;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(sleeping);
+    if (document.hidden) { sleeping = setTimeout(() => { leave(); show("paused"); missed = true; }, HIDDEN); return; }
+    if (!port && !source) connect();
+    if (missed) { missed = false; plan(); }
+  });
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", (event) => { if (event.persisted && !port && !source) { connect(); plan(); } });
+  setInterval(() => { if (mark.dataset.state === "on" && performance.now() - heard > 15000) show("lost"); }, 3000);
+  window.dkronpy = { refresh: plan };
+  connect();
+})();

@@ -1,0 +1,123 @@
+"""The timeline: what ran and what is planned, as rows of spans that a canvas draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+import msgspec
+
+from dkronpy.client import JobView
+from dkronpy.execution import Execution, Run
+from dkronpy.web.board import Board, figures
+from dkronpy.web.places import job_place, node_place
+from dkronpy.web.states import look
+
+MOST_ROWS = 24
+MOST_PLANNED = 36
+"""Planned runs that are drawn one by one; what is due more often becomes a band."""
+SPANS = {"1h": (3_600_000, 1_200_000), "6h": (21_600_000, 7_200_000), "24h": (86_400_000, 28_800_000)}
+"""What a page shows: so many ms back and ahead."""
+_TONES = ("good", "bad", "busy", "mute", "warn")
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """What a canvas draws. Times are ms. A span: row, begin, end (0: goes on), index of its tone, id of its run, word.
+
+    A plan: row, begin, end; those that are bands stand for many runs.
+    """
+
+    start: int
+    end: int
+    now: int
+    rows: list[str]
+    links: list[str]
+    spans: list[tuple[int, int, int, int, str, str]]
+    plans: list[tuple[int, int, int]]
+    bands: list[tuple[int, int, int]]
+    hidden: int = 0
+    """How many more rows there would be."""
+
+    def encoded(self) -> str:
+        """As the canvas reads it."""
+        return msgspec.json.encode(self).decode()
+
+    def label(self) -> str:
+        """What it shows, for those who do not see it."""
+        bad = sum(_TONES[tone] == "bad" for _, _, _, tone, _, _ in self.spans)
+        return f"Timeline of {len(self.rows)} rows with {len(self.spans)} runs, {bad} of them failed; the list is below"
+
+
+def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -> Timeline:
+    """A row for each job that ran in the window or is due in it."""
+    back, ahead = SPANS[span]
+    start, end = now_ms - back, now_ms + ahead
+    runs = [run for run in board.runs() if run.job in views and (run.finished_ms or now_ms) >= start]
+    names = _rows(runs, views, end)
+    index = {name: row for row, name in enumerate(names[:MOST_ROWS])}
+    spans = [_span(run, index[run.job]) for run in runs if run.job in index]
+    plans: list[tuple[int, int, int]] = []
+    bands: list[tuple[int, int, int]] = []
+    for name, row in index.items():
+        usual = int(figures(board.recent(name)).median or 0)
+        _plan(views[name], row, (now_ms, end, usual), plans, bands)
+    return Timeline(
+        start=start, end=end, now=now_ms, rows=list(index), links=[job_place(name) for name in index],
+        spans=spans, plans=plans, bands=bands, hidden=max(0, len(names) - MOST_ROWS),
+    )  # fmt: skip
+
+
+def by_node(executions: Iterable[Execution], nodes: Sequence[str], now_ms: int, span: str) -> Timeline:
+    """A row for each node, with what ran there."""
+    back, ahead = SPANS[span]
+    start = now_ms - back
+    index = {name: row for row, name in enumerate(nodes[:MOST_ROWS])}
+    spans = []
+    for one in executions:
+        if one.node in index and one.started_ms and (one.finished_ms or now_ms) >= start:
+            seen = look(one.state, one.reason)
+            spans.append(
+                (index[one.node], one.started_ms, one.finished_ms, _TONES.index(seen.tone), one.run_id, seen.word)
+            )
+    return Timeline(
+        start=start, end=now_ms + ahead, now=now_ms, rows=list(index), links=[node_place(name) for name in index],
+        spans=spans, plans=[], bands=[], hidden=max(0, len(nodes) - MOST_ROWS),
+    )  # fmt: skip
+
+
+def _rows(runs: Sequence[Run], views: Mapping[str, JobView], end: int) -> list[str]:
+    """Which jobs have rows: those that ran last come first, then those that are due; shown by name."""
+    order = dict.fromkeys(run.job for run in runs)
+    due = sorted(
+        (view.stored.due_ms, name)
+        for name, view in views.items()
+        if view.stored.due_ms is not None and view.stored.due_ms <= end and view.job.enabled
+    )
+    order.update(dict.fromkeys(name for _, name in due))
+    names = list(order)
+    return sorted(names[:MOST_ROWS]) + names[MOST_ROWS:]
+
+
+def _span(run: Run, row: int) -> tuple[int, int, int, int, str, str]:
+    seen = look(run.state, run.reason)
+    begin = run.fired_ms if run.execution_ids and run.fired_ms else run.due_ms
+    end = 0 if run.state == "running" else run.finished_ms if run.execution_ids else begin
+    return (row, begin, end, _TONES.index(seen.tone), run.id, seen.word)
+
+
+def _plan(
+    view: JobView,
+    row: int,
+    window: tuple[int, int, int],
+    plans: list[tuple[int, int, int]],
+    bands: list[tuple[int, int, int]],
+) -> None:
+    now_ms, end, usual = window
+    first = view.stored.due_ms
+    if first is None or first > end or not view.job.enabled:
+        return
+    due = list(islice(view.stored.schedule().between_ms(max(first, now_ms) - 1, end), MOST_PLANNED + 1))
+    if len(due) > MOST_PLANNED:
+        bands.append((row, due[0], end))
+    else:
+        plans.extend((row, at, at + usual) for at in due)
