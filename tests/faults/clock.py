@@ -18,7 +18,7 @@ class ShiftedClock:
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("gcc") or shutil.which("cc")
-        assert compiler, "no C compiler; ./scripts/test installs one (Debian package gcc)"
+        assert compiler, "no C compiler on PATH; Debian's package gcc has one"
         self._library = folder / "clock_shift.so"
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", self._library, _SOURCE], check=True)
         self._path = folder / "clock_shift"

@@ -63,6 +63,7 @@ def kill_in_mid_commit(arena: Arena, rng: random.Random) -> None:
             description="the new leader dispatches",
         )
     gap = time.monotonic() - killed
+    print(f"the stand-by dispatched {gap:.1f} s after the leader was killed")
     assert gap < LEADER_TTL_SECONDS + SPARE_SECONDS + 1.0, f"{gap:.1f} s until the stand-by dispatched"
     arena.more_beats()
 
@@ -126,6 +127,18 @@ def store_frozen(arena: Arena, rng: random.Random, seconds: float = 15.0) -> Non
     arena.wait(2)
 
 
+def store_full(arena: Arena, rng: random.Random, seconds: float = 4.0) -> None:
+    """The store is at its limit and refuses to write; it evicts nothing."""
+    with arena.server.client() as client:
+        client.config_set("maxmemory", "1mb")
+        try:
+            threading.Event().wait(seconds)
+        finally:
+            client.config_set("maxmemory", "0")
+    wait_until(lambda: arena.fleet.client.status().leader, timeout=30, description="a beat leads again")
+    arena.wait(2)
+
+
 def connections_cut(arena: Arena, rng: random.Random, seconds: float = 8.0) -> None:
     """Connections break at random, in the middle of a request and before the answer to one that was served."""
     end = time.monotonic() + seconds
@@ -162,6 +175,7 @@ TRIALS: Mapping[str, tuple[Trial, bool]] = {
     "crash": (store_crashes, True),
     "pause": (store_paused, True),
     "freeze": (store_frozen, True),
+    "full": (store_full, True),
     "cut": (connections_cut, False),
 }
 """Each trial by its name, and whether executions may be lost: the agent is cut off from the store as well."""
