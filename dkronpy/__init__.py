@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dkronpy.declare import defaults, job, template
+    from dkronpy.executors.celery import CeleryTask
     from dkronpy.executors.docker import Docker
     from dkronpy.executors.ecs import Ecs
     from dkronpy.executors.gcppubsub import PubSub
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Basic",
     "Bearer",
+    "CeleryTask",
     "Docker",
     "Ecs",
     "Grpc",

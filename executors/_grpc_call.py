@@ -21,7 +21,7 @@ from ._grpc_reflection import Reflection
 from ._grpc_schema import DescriptorFile, Schema, Source
 from ._grpc_tls import tls_credentials
 from ._grpc_values import encoded, identity, read_messages, read_target, status_text
-from ._grpc_watch import Watch
+from ._deadline import Watch
 from ._tls import fingerprint
 
 if TYPE_CHECKING:

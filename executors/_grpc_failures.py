@@ -8,7 +8,7 @@ import grpc
 
 from dkronpy.plugins.executor import ExecutorError
 
-from ._grpc_watch import Watch
+from ._deadline import Watch
 
 
 class UnreachableError(ExecutorError):

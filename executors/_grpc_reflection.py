@@ -12,7 +12,7 @@ from dkronpy.plugins.executor import ExecutorError
 
 from ._grpc_channels import Link
 from ._grpc_failures import described, ended_early, is_retryable, unreachable
-from ._grpc_watch import Watch
+from ._deadline import Watch
 
 # The versions differ in name only; what goes over the wire is the same.
 _VERSIONS = ("v1", "v1alpha")

@@ -18,7 +18,7 @@ from google.oauth2 import service_account
 
 from dkronpy.plugins.executor import ExecutorError
 
-from ._grpc_watch import Watch
+from ._deadline import Watch
 
 if TYPE_CHECKING:
     from .gcppubsub import PubSub

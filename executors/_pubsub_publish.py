@@ -13,7 +13,7 @@ from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
 from ._grpc_channels import PLAIN_OPTIONS, Channels, Link
 from ._grpc_failures import described, ended_early, is_retryable, unreachable
 from ._grpc_tls import tls_credentials
-from ._grpc_watch import Watch
+from ._deadline import Watch
 from ._pubsub_credentials import Credentials
 from ._tls import fingerprint
 

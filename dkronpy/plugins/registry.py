@@ -19,7 +19,7 @@ from dkronpy.plugins.values import did_you_mean
 Kind = Literal["executor", "processor", "notifier"]
 
 # A plugin's options class bears the plugin's name in capitals, unless it stands here.
-_CLASS_NAMES = {"PubSub": "gcppubsub"}
+_CLASS_NAMES = {"CeleryTask": "celery", "PubSub": "gcppubsub"}
 _lock = threading.Lock()
 _failures: dict[tuple[str, str], str] = {}
 

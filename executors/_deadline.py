@@ -72,19 +72,22 @@ class Watch:
         if call is not None:
             call.cancel()
 
-    def call(self, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[], T], most: float | None = None) -> T:
         """The result of *work*, which knows no deadline: it has a thread of its own, and is left behind if it hangs.
 
-        Raises what it raises, and ExecutorError when the attempt must end first.
+        Raises what it raises, and ExecutorError when the attempt must end first, or *most* seconds have passed.
         """
-        future = self.begin(lambda _left: _begun(work))
+        future = self.begin(lambda _left: begun(work))
+        left = self.left()
+        limits = [limit for limit in (left, most) if limit is not None]
         try:
-            return future.result(self.left())
+            return future.result(min(limits, default=None))
         except CancelledError:
             raise self.over() from None
         except FutureTimeoutError:
             if future.done():  # it is what the work has raised
                 raise
+            self.limit = most if left is None else self.limit
             self.abort("timeout")
             raise self.over() from None
 
@@ -96,13 +99,13 @@ class Watch:
     def over(self, known: str = "") -> ExecutorError:
         """What to raise for an attempt that had to end early; *known* is what was heard before."""
         if self.ended == "timeout":
-            said = f"no complete answer within {self.limit:g} s"
+            said = f"no complete answer within {round(self.limit or 0, 2):g} s"
         else:
             said = _SAID.get(self.ended, f"it was ended before the answer was complete ({self.ended})")
         return ExecutorError(f"{said}: {known}" if known else said, reason=self.ended)
 
 
-def _begun(work: Callable[[], T]) -> Future[T]:
+def begun(work: Callable[[], T]) -> Future[T]:
     """The result that *work* will have, in a thread of its own; who cancels it waits no longer."""
     future: Future[T] = Future()
 
@@ -115,5 +118,5 @@ def _begun(work: Callable[[], T]) -> Future[T]:
             except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
                 future.set_exception(error)
 
-    threading.Thread(target=target, name="grpc-watch", daemon=True).start()
+    threading.Thread(target=target, name="executor-call", daemon=True).start()
     return future
