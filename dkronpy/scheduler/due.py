@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import redis
 from kombu.exceptions import OperationalError
+from msgspec import structs
 
 from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.targets import LiveNodes, Planner
@@ -21,6 +22,7 @@ from dkronpy.job_json import decode_definition
 from dkronpy.node import Node
 from dkronpy.schedule import Schedule
 from dkronpy.scheduler.misfire import decide
+from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import ms_of, parsed, redbeat_meta, score_of
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
@@ -49,11 +51,19 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """A decoded definition, as long as the store has it under this revision."""
+    """A decoded definition, as long as the store has it under this revision.
+
+    ``schedule`` is a ``Succession`` where an earlier version still owes due times.
+    """
 
     job: Job
     revision: int
     schedule: Schedule
+
+    def at(self, due_ms: int) -> Version:
+        """The version that owes a due time."""
+        schedule = self.schedule
+        return schedule.at(due_ms) if isinstance(schedule, Succession) else Version(self.job, self.revision, schedule)
 
 
 class DueReader:
@@ -102,7 +112,7 @@ class DueReader:
     def _settle(self, firings: list[Firing], commit: Future[tuple[int, list[int]]]) -> list[int]:
         _, codes = commit.result()
         for firing, code in zip(firings, codes, strict=True):
-            if code == CHANGED:
+            if code == CHANGED or firing.settled:
                 self._known.pop(self.store.keys.entry(firing.job).encode(), None)
         self._deliver(firings, codes)
         return codes
@@ -114,7 +124,7 @@ class DueReader:
             return []
         with self.store.client.pipeline(transaction=False) as pipe:
             for entry in unknown:
-                pipe.hmget(entry, "rev", "job", "anchor")
+                pipe.hmget(entry, "rev", "job", "anchor", "owed")
             rows = pipe.execute(raise_on_error=False)
         plain = []
         for entry, row in zip(unknown, rows, strict=True):
@@ -132,9 +142,23 @@ class DueReader:
         name = self.store.keys.job_of(entry.decode())
         if job.name != name:
             raise DkronpyError(f"the entry of {name!r} holds the definition of {job.name!r}")
-        self._known[entry] = Known(job, int(row[0]), parsed(job, int(row[2])))
+        revision, schedule = int(row[0]), parsed(job, int(row[2]))
+        if row[3]:
+            former = self._former(name, row[3].decode(), int(row[2]))
+            schedule = Succession([*former, Version(job, revision, schedule)])
+        self._known[entry] = Known(job, revision, schedule)
         if len(self._known) > CACHED_DEFINITIONS:
             self._known.popitem(last=False)
+
+    def _former(self, name: str, owed: str, anchor_ms: int) -> list[Version]:
+        """The versions that were replaced while due times of theirs waited: ``revision:until`` each."""
+        versions = []
+        for revision, _, until in (part.partition(":") for part in owed.split()):
+            body = self.store.client.get(self.store.keys.definition(name, int(revision)))
+            if body is not None:
+                job = decode_definition(body)
+                versions.append(Version(job, int(revision), parsed(job, anchor_ms), int(until)))
+        return versions
 
     @contextmanager
     def _set_aside(self, entry: bytes) -> Iterator[None]:
@@ -156,12 +180,16 @@ class DueReader:
         return firings
 
     def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes) -> Firing:
-        job, due_ms = known.job, ms_of(score)
+        job, schedule, due_ms = known.job, known.schedule, ms_of(score)
         runs: tuple[RunPlan, ...]
-        if job.enabled:
+        if job.enabled or isinstance(schedule, Succession):
             runs, following = self._runs(known, due_ms, now_ms, live)
         else:  # it was switched off after this due time had come
             runs, following = (self.planner.skip(job.name, due_ms, "paused", message="the job is disabled"),), None
+        settled, forbid = False, job.forbids_overlap
+        if isinstance(schedule, Succession):
+            settled = following is None or following > schedule.settled_ms
+            forbid = any(version.job.forbids_overlap for version in schedule.versions)
         return Firing(
             job=job.name,
             revision=known.revision,
@@ -169,14 +197,21 @@ class DueReader:
             expected=repr(score),
             following=score_of(following),
             meta=redbeat_meta(due_ms),
-            forbid=job.forbids_overlap,
+            forbid=forbid,
+            settled=settled,
         )
 
     def _runs(self, known: Known, due_ms: int, now_ms: int, live: LiveNodes) -> tuple[tuple[RunPlan, ...], int | None]:
-        job, schedule, plan = known.job, known.schedule, self.planner
-        decision = decide(schedule, due_ms, now_ms, job.catch_up)
+        job, plan = known.job, self.planner
+        decision = decide(
+            known.schedule, due_ms, now_ms, job.catch_up, window=job.catch_up_window, limit=job.catch_up_limit
+        )
         following = decision.following_ms
-        fired = [plan.run(job, schedule, due, now_ms, live, following_ms=following) for due in decision.fire]
+        fired = []
+        for due in decision.fire:
+            owner = known.at(due)
+            run = plan.run(owner.job, owner.schedule, due, now_ms, live, following_ms=following)
+            fired.append(run if owner.revision == known.revision else structs.replace(run, revision=owner.revision))
         if not decision.skip:
             return tuple(fired), following
         skipped = [plan.skip(job.name, s.due_ms, s.reason, until_ms=s.until_ms, count=s.count) for s in decision.skip]

@@ -23,6 +23,8 @@ SOCKET_TIMEOUT = 5.0
 def mask_url(url: str) -> str:
     """The URL without its password, which may stand before the host or, as redis-py has it, in the query."""
     parts = urlsplit(url)
+    if not parts.password and "password=" not in parts.query:
+        return url
     if parts.password:
         host = parts.netloc.rpartition("@")[2]
         parts = parts._replace(netloc=f"{parts.username or ''}:***@{host}")

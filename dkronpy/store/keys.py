@@ -130,12 +130,13 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
     By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
-    By the number of nodes: nodes, and Celery's queues and bindings. Records of open executions end with them.
+    By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues and bindings. Records of open executions end with them.
     """
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine|paused)",
+        rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         r"_kombu\.binding.*",
         r"dkronpy\.node\..*",

@@ -51,6 +51,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     fired_by: str = ""
     until_ms: int = 0
     count: int = 1
+    revision: int | None = None
+    """The definition to run, where that is not the one in force any more."""
     extra: Mapping[str, str] = {}
     executions: tuple[ExecutionPlan, ...] = ()
 
@@ -59,6 +61,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     """What one job's due times become: the runs, and where its schedule stands afterwards.
 
     ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
+    ``settled`` says that no earlier version of the job owes a due time any more.
     """
 
     job: str
@@ -68,6 +71,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     following: str = ""
     meta: str = ""
     forbid: bool = False
+    settled: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,10 +233,13 @@ class Ledger:
 def _firing(firing: Firing) -> list[Any]:
     runs = [_run_row(run, firing.revision) for run in firing.runs]
     revision = str(firing.revision)
-    return [firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs]
+    return [
+        firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs, firing.settled
+    ]  # fmt: skip
 
 
-def _run_row(run: RunPlan, revision: int) -> list[Any]:
+def _run_row(run: RunPlan, in_force: int) -> list[Any]:
+    revision = in_force if run.revision is None else run.revision
     fields: list[Any] = [
         "due_ms", str(run.due_ms), "trigger", run.trigger, "fired_by", run.fired_by, "revision", str(revision),
         "message", run.message, "count", str(run.count), "until_ms", str(run.until_ms),

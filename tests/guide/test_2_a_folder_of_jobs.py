@@ -67,7 +67,19 @@ def test_mistakes_are_told_where_they_were_made(tmp_path: Path, monkeypatch: pyt
 def check_types(*arguments: str) -> subprocess.CompletedProcess[str]:
     cache = str(ROOT / ".mypy_cache")
     return subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, "--config-file", os.devnull, *arguments],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports",
+            "silent",
+            "--cache-dir",
+            cache,
+            "--config-file",
+            os.devnull,
+            *arguments,
+        ],
         env={**os.environ, "MYPYPATH": f"{HERE}:{ROOT}"},
         cwd=HERE,
         capture_output=True,

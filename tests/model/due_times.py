@@ -25,11 +25,10 @@ class Version:
 
 @dataclass
 class Calendar:
-    """What one name owes. ``excused`` are spans in which a changed schedule left open which due times count."""
+    """What one name owes. ``excused`` are spans that waited for beat when the job was deleted."""
 
     versions: list[Version] = field(default_factory=list)
     excused: list[tuple[int, int]] = field(default_factory=list)
-    firm: set[int] = field(default_factory=set)
 
     def begin(self, schedule: Schedule, now_ms: int) -> None:
         """A schedule comes into force."""
@@ -40,16 +39,13 @@ class Calendar:
         if self.versions and self.versions[-1].until is None:
             self.versions[-1].until, self.versions[-1].seen = now_ms, seen_ms
 
-    def excuse(self, owed_ms: int, now_ms: int, *, firm: bool) -> None:
-        """The schedule changed while *owed_ms* waited for beat: that one stays owed if *firm*, later ones may go."""
+    def excuse(self, owed_ms: int, now_ms: int) -> None:
+        """The job was deleted while *owed_ms* waited for beat: what it owed goes with it."""
         self.excused.append((owed_ms, now_ms))
-        if firm:
-            self.firm.add(owed_ms)
 
     def required(self, horizon: int) -> set[int]:
         """The due times that must have a record once beat was up after *horizon*."""
-        found = self._between(horizon, seen=False)
-        return {due for due in found if due in self.firm or not self._excuse(due)} | self.firm
+        return {due for due in self._between(horizon, seen=False) if not self._excuse(due)}
 
     def allowed(self, horizon: int) -> set[int]:
         """The due times that may have one, besides excused ones."""

@@ -81,6 +81,9 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "save that drops an owed due time": (
         Edit("save", "local owed = due and tonumber(due) * 1000 <= now", "local owed = false"),
     ),
+    "save that forgets who owes what waits": (
+        Edit("save", "if rescheduled and owed and old[1] then", "if false then"),
+    ),
     "save that leaves the schedule as it was": (
         Edit(
             "save", "if score ~= '' and (not due or rescheduled and not owed) then", "if score ~= '' and not due then"

@@ -79,7 +79,7 @@ class World:
 
     def save(self, job: Job) -> None:
         """Store a definition, and write down what it makes due."""
-        before, owed = self.stored.get(job.name), self._owed(job.name)
+        before = self.stored.get(job.name)
         saved = self.jobs.save(job)
         if saved.what == "unchanged":
             assert before == job, f"{job.name} was changed and nobody noticed"
@@ -92,8 +92,6 @@ class World:
         if before is None or (before.schedule, before.enabled) != (job.schedule, job.enabled):
             calendar = self.calendars.setdefault(job.name, Calendar())
             calendar.end(self.now, self.seen)
-            if owed is not None:
-                calendar.excuse(owed, self.now, firm=True)
             if job.enabled:
                 calendar.begin(self.jobs.get(job.name).schedule(), self.now)
 
@@ -107,8 +105,7 @@ class World:
         calendar = self.calendars[name]
         calendar.end(self.now, self.seen)
         if owed is not None:
-            calendar.excuse(owed, self.now, firm=False)
-            calendar.firm.discard(owed)
+            calendar.excuse(owed, self.now)
 
     def _owed(self, name: str) -> int | None:
         score = self.store.client.zscore(self.store.keys.schedule, self.store.keys.entry(name))

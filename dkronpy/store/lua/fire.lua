@@ -1,6 +1,6 @@
 -- Turn due times into runs: for each item the next due time, the runs, their executions and their messages, or nothing.
 -- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, then one msgpack array an item:
---   {job, revision, expected score, next score, meta, forbid, runs}
+--   {job, revision, expected score, next score, meta, forbid, runs, settled}
 --   run: {id, index score in ms, decision, reason, run fields, executions}
 --   execution: {id, fields, look again at ms, queue key, message}
 -- Scores are seconds as RedBeat keeps them, '' where there is none. Returns {now, code an item}:
@@ -55,6 +55,7 @@ local function fire(item)
       redis.call('ZADD', schedule, following, entry)
     end
     redis.call('HSET', entry, 'meta', meta)
+    if item[8] then redis.call('HDEL', entry, 'owed') end
   end
   local code = 1
   for _, run in ipairs(item[7]) do

@@ -33,6 +33,10 @@ if score ~= '' and (not due or rescheduled and not owed) then
 elseif rescheduled and not owed then
   redis.call('ZREM', schedule, entry)
 end
+-- What the schedule owed until now it goes on owing, under the definition that was in force: beat reads who owes until when.
+if rescheduled and owed and old[1] then
+  redis.call('HSET', entry, 'owed', (redis.call('HGET', entry, 'owed') or '') .. old[1] .. ':' .. int(now) .. ' ')
+end
 event('job', 'job', job, 'revision', revision, 'state', created and 'created' or 'changed', 'at', int(now))
 redis.call('PUBLISH', P .. 'wake', 'saved')
 return { created and 'created' or 'changed', revision, now }

@@ -205,7 +205,7 @@ def test_runs_are_listed_by_job_and_state_and_shown_with_a_sentence(fleet: Comma
     assert runs["good"] not in fleet("runs", "list", "--state", "failed", "-o", "name").stdout.split()
     assert len(fleet("runs", "list", "--limit", "1", "-o", "name").stdout.split()) == 1
     shown = fleet("runs", "show", runs["bad"]).stdout
-    assert shown.startswith("bad was started (manual)")
+    assert shown.startswith("bad was started by hand at ")
     assert "(exit)" in shown.splitlines()[0]
     row = next(line for line in shown.splitlines() if line.startswith(runs["bad"] + ".0"))
     assert row.split()[2:6] == ["1", "failed", "exit", "4"]
