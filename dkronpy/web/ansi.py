@@ -46,7 +46,7 @@ class Ansi:
     def end(self) -> str:
         """The HTML of what is left when nothing more comes."""
         rest, self._rest = self._rest, ""
-        return self._span(rest)
+        return "" if rest.startswith("\x1b") else self._span(rest)
 
     def _span(self, text: str) -> str:
         text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))

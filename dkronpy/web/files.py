@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response
+from litestar.params import FromPath
 
 from dkronpy.errors import NotFoundError
 from dkronpy.web.door import AnyRequest
@@ -15,7 +16,7 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 @page("/static/{digest:str}/{name:str}", public=True)
-def static(request: AnyRequest, digest: str, name: str) -> Response[Any]:
+def static(request: AnyRequest, digest: FromPath[str], name: FromPath[str]) -> Response[Any]:
     """A file under the address that its content gives it."""
     asset = site_of(request).assets.find(f"{digest}/{name}")
     if asset is None:

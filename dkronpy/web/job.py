@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from litestar import Response
+from litestar.params import FromPath
 
 from dkronpy.client import JobView
 from dkronpy.clock import from_ms
@@ -37,7 +38,7 @@ EXAMPLE = {
 
 
 @page("/jobs/{job:str}")
-def show(request: AnyRequest, job: str) -> Response[Any]:
+def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """The page of a job."""
     site, viewer = site_of(request), viewer_of(request)
     view = site.client.job(job)
@@ -77,7 +78,7 @@ def definition_of(view: JobView) -> str:
 
 
 @form("/jobs/{job:str}/run", action="operate")
-def run(request: AnyRequest, job: str) -> Response[Any]:
+def run(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Start it now, and look at the run."""
     viewer = viewer_of(request)
     started = site_of(request).client.run_job(job, by=viewer.who)
@@ -85,7 +86,7 @@ def run(request: AnyRequest, job: str) -> Response[Any]:
 
 
 @form("/jobs/{job:str}/toggle", action="operate")
-def toggle(request: AnyRequest, job: str) -> Response[Any]:
+def toggle(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Switch it off, or on again; ``to`` says which is meant, so that two people do not undo one another."""
     site, wanted = site_of(request), text_of(request, "to")
     enabled = site.client.job(job).job.enabled
@@ -97,7 +98,7 @@ def toggle(request: AnyRequest, job: str) -> Response[Any]:
 
 
 @form("/jobs/{job:str}/delete", action="edit")
-def remove(request: AnyRequest, job: str) -> Response[Any]:
+def remove(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Delete it; whoever means it types its name."""
     if text_of(request, "name") != job:
         raise PageError(400, f"type {job} to delete it", hint="nothing was deleted")
@@ -113,7 +114,7 @@ def new(request: AnyRequest) -> Response[Any]:
 
 
 @page("/jobs/{job:str}/edit", action="edit")
-def edit(request: AnyRequest, job: str) -> Response[Any]:
+def edit(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """The form for a job."""
     view = site_of(request).client.job(job)
     if is_managed(view):
@@ -125,7 +126,7 @@ def edit(request: AnyRequest, job: str) -> Response[Any]:
 
 
 @form("/jobs/{job:str}/edit", action="edit")
-def save(request: AnyRequest, job: str) -> Response[Any]:
+def save(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Save a definition, or only look at what it would mean."""
     return _save(request, job)
 

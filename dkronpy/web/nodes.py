@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response
+from litestar.params import FromPath
 
 from dkronpy.client import JobView
 from dkronpy.errors import ConflictError, NotFoundError
@@ -38,7 +39,7 @@ def _homeless(views: list[JobView], nodes: list[Node]) -> list[JobView]:
 
 
 @page("/nodes/{node:str}")
-def show(request: AnyRequest, node: str) -> Response[Any]:
+def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     """One node, and what ran there."""
     site, viewer = site_of(request), viewer_of(request)
     found = next((one for one in site.client.nodes() if one.name == node), None)
@@ -58,7 +59,7 @@ def show(request: AnyRequest, node: str) -> Response[Any]:
 
 
 @form("/nodes/{node:str}/forget", action="administer")
-def forget(request: AnyRequest, node: str) -> Response[Any]:
+def forget(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     """Drop a node that is gone for good."""
     site = site_of(request)
     if any(one.name == node and one.alive for one in site.client.nodes()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response
+from litestar.params import FromPath
 from markupsafe import Markup
 
 from dkronpy.client import RunView
@@ -25,7 +26,7 @@ _TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
 
 
 @page("/runs/{run:str}")
-def show(request: AnyRequest, run: str) -> Response[Any]:
+def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
     """The page of a run."""
     site, viewer = site_of(request), viewer_of(request)
     view = site.client.run(run)
@@ -96,7 +97,7 @@ def _neighbours(run: Run, history: tuple[Run, ...]) -> dict[str, str]:
 
 
 @page("/runs/{run:str}/output/{index:int}/{attempt:int}")
-def download(request: AnyRequest, run: str, index: int, attempt: int) -> Response[bytes]:
+def download(request: AnyRequest, run: FromPath[str], index: FromPath[int], attempt: FromPath[int]) -> Response[bytes]:
     """All output that is kept of an attempt, as a file."""
     site = site_of(request)
     view = site.client.run(run)
@@ -110,7 +111,7 @@ def download(request: AnyRequest, run: str, index: int, attempt: int) -> Respons
 
 
 @form("/runs/{run:str}/cancel", action="operate")
-def cancel(request: AnyRequest, run: str) -> Response[Any]:
+def cancel(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
     """End what is open of it."""
     viewer = viewer_of(request)
     site_of(request).client.cancel_run(run, by=viewer.who)

@@ -62,7 +62,7 @@ def _fits(run: Run, asked: dict[str, str]) -> bool:
         return False
     if not asked["text"]:
         return True
-    hay = f"{run.id} {run.reason} {run.message} {run.fired_by} {look(run.state, run.reason).word}".lower()
+    hay = f"{run.id} {run.reason} {run.message} {run.fired_by} {run.trigger} {look(run.state, run.reason).word}".lower()
     return asked["text"].lower() in hay
 
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 import msgspec
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from dkronpy.client import Client
@@ -37,7 +38,9 @@ async def events(request: AnyRequest) -> Response[Any]:
     return Stream(told, media_type=_KIND, headers=_EVENTS)
 
 
-async def follow(request: AnyRequest, run: str, index: int, attempt: int) -> Response[Any]:
+async def follow(
+    request: AnyRequest, run: FromPath[str], index: FromPath[int], attempt: FromPath[int]
+) -> Response[Any]:
     """The output of an attempt from a byte on, as HTML; ids are byte offsets, so that nothing is lost or doubled."""
     site = site_of(request)
     view = await anyio.to_thread.run_sync(site.client.run, run)

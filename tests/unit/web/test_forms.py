@@ -1,0 +1,159 @@
+"""What forms do, and that nobody else can send them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dkronpy.client import Client
+from dkronpy.errors import NotFoundError
+from tests.unit.web.conftest import Browser, Door, save, visible
+
+CRONTAB = """\
+# m h dom mon dow command
+MAILTO=ops@example.com
+PATH=/usr/bin:/bin
+30 2 * * 1-5 /usr/local/bin/backup.sh --all | tail
+@daily /usr/local/bin/backup.sh
+@reboot /bin/true
+61 * * * * /bin/false
+"""
+
+
+def test_a_job_is_run_and_its_run_is_shown(browser: Browser, client: Client) -> None:
+    save(client, "backup")
+    answer = browser.send("/jobs/backup/run")
+    (run,) = client.runs(job="backup")
+    assert answer.headers["location"] == f"/ui/runs/{run.id}"
+    browser.send(f"/runs/{run.id}/cancel")
+    assert client.run(run.id).run.reason == "cancelled"
+
+
+def test_switching_off_twice_leaves_it_off(browser: Browser, client: Client) -> None:
+    save(client, "backup")
+    for _ in range(2):
+        browser.send("/jobs/backup/toggle", to="off")
+    assert not client.job("backup").job.enabled
+    browser.send("/jobs/backup/toggle", to="on")
+    assert client.job("backup").job.enabled
+
+
+def test_deleting_needs_the_name(browser: Browser, client: Client) -> None:
+    save(client, "backup")
+    assert "type backup" in browser.send("/jobs/backup/delete", status=400, name="bakcup").text
+    assert client.job("backup")
+    browser.send("/jobs/backup/delete", name="backup")
+    with pytest.raises(NotFoundError):
+        client.job("backup")
+
+
+def test_a_job_of_a_configuration_is_neither_deleted_nor_edited_here(browser: Browser, client: Client) -> None:
+    save(client, "ours")
+    client.save_job(client.job("ours").job, source="config")
+    client.save_job(client.job("ours").job.but(doc="x"), source="config")
+    page = browser.get("/jobs/ours")
+    assert "/delete" not in page
+    assert "/edit" not in page
+    assert "comes from config" in browser.send("/jobs/ours/delete", status=409, name="ours").text
+    assert "comes from config" in browser.get("/jobs/ours/edit", 409)
+
+
+def test_several_jobs_at_once(browser: Browser, client: Client, door: Door) -> None:
+    for name in ("one", "two", "three"):
+        save(client, name)
+    browser.send("/jobs/bulk", what="disable", job=["one", "two"])
+    assert [view.job.enabled for view in client.jobs()] == [False, True, False]
+    browser.send("/jobs/bulk", what="run", job=["one", "three"])
+    assert {run.job for run in client.runs()} == {"one", "three"}
+    asked = browser.send("/jobs/bulk", status=200, what="delete", job=["one", "two"]).text
+    assert "Delete 2 jobs?" in asked
+    assert len(client.jobs()) == 3
+    browser.send("/jobs/bulk", what="delete", job=["one", "two"], sure="yes")
+    assert [view.job.name for view in client.jobs()] == ["three"]
+    assert "no job was chosen" in browser.send("/jobs/bulk", status=400, what="run").text
+    door.actions = {"operate"}
+    browser.send("/jobs/bulk", status=403, what="delete", job=["three"], sure="yes")
+    assert any("one, two" in note for note in door.notes)
+
+
+def test_a_definition_is_checked_before_it_is_saved(browser: Browser, client: Client) -> None:
+    bad = json.dumps(
+        {"name": "x", "schedule": "61 * * * *", "executor": "shell", "executor_config": {"command": "true"}}
+    )
+    answer = browser.send("/new", status=422, text=bad, what="save").text
+    assert "schedule" in answer
+    assert not client.jobs()
+    good = bad.replace("61 *", "30 2")
+    assert "At 02:30, every day, UTC." in visible(browser.send("/new", status=200, text=good, what="check").text)
+    assert not client.jobs()
+    browser.send("/new", text=good, what="save")
+    assert client.job("x").job.schedule == "30 2 * * *"
+    old = client.job("x").stored.revision
+    browser.send("/jobs/x/edit", text=good.replace("30 2", "45 2"), what="save", revision=str(old))
+    stale = browser.send("/jobs/x/edit", status=409, text=good, what="save", revision=str(old))
+    assert "changed" in stale.text
+    assert "this is the form of x" in browser.send("/jobs/x/edit", status=422, text=good.replace('"x"', '"y"')).text
+
+
+def test_the_examples_are_there_once(browser: Browser, client: Client) -> None:
+    browser.send("/examples")
+    browser.send("/examples")
+    assert [view.job.name for view in client.jobs()] == ["count-to-twenty", "hello", "weekly-report"]
+    assert {view.stored.revision for view in client.jobs()} == {1}
+
+
+def test_a_crontab_becomes_jobs(browser: Browser, client: Client) -> None:
+    crontab = CRONTAB
+    seen = visible(browser.send("/crontab", status=200, crontab=crontab, zone="Europe/Berlin").text)
+    assert "Save 2 jobs" in seen
+    assert "@reboot has no counterpart" in seen
+    assert not client.jobs()
+    browser.send("/crontab", crontab=crontab, zone="Europe/Berlin", what="save")
+    jobs = {view.job.name: view.job for view in client.jobs()}
+    assert list(jobs) == ["backup-sh", "backup-sh-2"]
+    assert jobs["backup-sh"].schedule == "30 2 * * 1-5"
+    assert jobs["backup-sh"].timezone == "Europe/Berlin"
+    assert jobs["backup-sh"].run.config["command"] == "/usr/local/bin/backup.sh --all | tail"
+    assert jobs["backup-sh-2"].run.config["env"] == "PATH=/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs/backup/run",
+        "/jobs/backup/toggle",
+        "/jobs/backup/delete",
+        "/jobs/bulk",
+        "/new",
+        "/examples",
+        "/preferences",
+    ],
+)
+def test_a_form_without_this_browsers_token_does_nothing(browser: Browser, client: Client, path: str) -> None:
+    save(client, "backup")
+    browser.get("/")
+    before = [(view.job, view.stored.revision) for view in client.jobs()]
+    for csrf in ("", "x" * 32, browser.client.cookies["dkronpy_csrf"] + "x"):
+        answer = browser.send(path, status=403, csrf=csrf, name="backup", what="run", job="backup")
+        assert "does not carry the token" in answer.text
+    assert [(view.job, view.stored.revision) for view in client.jobs()] == before
+    assert not client.runs()
+
+
+def test_a_token_is_kept_where_no_script_reads_it(browser: Browser) -> None:
+    browser.get("/sign-in")
+    answer = browser.send("/sign-in", token="dkronpy_secret", next="/ui/runs")
+    assert answer.headers["location"] == "/ui/runs"
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/ui" in cookie
+
+
+@pytest.mark.parametrize(
+    "bad", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/leave", "javascript:x"]
+)
+def test_nobody_is_sent_elsewhere(browser: Browser, bad: str) -> None:
+    browser.get("/sign-in")
+    assert browser.send("/sign-in", token="x", next=bad).headers["location"] == "/ui/"
