@@ -131,7 +131,7 @@ def test_the_timeout_of_the_attempt_counts_too(publisher: PubSubExecutor) -> Non
     with FakePubSub() as server:
         server.freeze()
         harness = ExecutorHarness(timeout=timedelta(milliseconds=300))
-        assert harness.run(publisher, tick(server))[0].reason == "timeout"
+        assert harness.run(publisher, tick(server))[0].message == "no complete answer within 0.3 s"
 
 
 @pytest.mark.parametrize("reason", ["cancelled", "lease_lost_killed", "shutdown"])
