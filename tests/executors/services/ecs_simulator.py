@@ -192,7 +192,7 @@ class Faults:
         token = asked.get("clientToken", "")
         if token not in self._answers:
             answer = self._ask(environ)
-            if not answer[0].startswith("200"):
+            if not token or not answer[0].startswith("200"):
                 return answer
             self._answers[token] = asked, answer
         before, answer = self._answers[token]
