@@ -242,6 +242,7 @@ def test_a_lost_answer_starts_no_second_task(
     aws.fail("RunTask", "lost")
     outcome, output = report.run(ecs, options)
     assert (outcome.success, output) == (True, b"once\n")
+    assert report.run(ecs, options)[0].success, "the same attempt once more is the same task"
     assert len([one for one in aws.tasks() if f"/{options.task_definition}:" in one["taskDefinitionArn"]]) == 1
 
 
