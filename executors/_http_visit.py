@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import requests
 from requests.sessions import SessionRedirectMixin
@@ -135,7 +136,7 @@ def _request(options: Http, context: ExecutionContext) -> requests.PreparedReque
         "User-Agent": f"dkronpy/{VERSION}",
         "Accept": "*/*",
         "Accept-Encoding": "gzip, deflate",
-        "Idempotency-Key": context.execution_id,
+        "Idempotency-Key": quote(context.execution_id, safe=":@.-_"),  # a header is ASCII; a job's name need not be
         "Dkronpy-Fencing-Token": str(context.token),
     }
     given = {name.lower() for name in options.headers}

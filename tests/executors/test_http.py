@@ -242,3 +242,11 @@ def resident() -> int:
     """This process's resident memory in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_job_may_be_called_what_no_header_can_hold(server: HttpServer, executor: HttpExecutor) -> None:
+    with ExecutorHarness(job="łódź") as harness:
+        outcome, output = harness.run(executor, Http(f"{server.url}/echo"))
+    assert outcome.success, outcome
+    key = "%C5%82%C3%B3d%C5%BA@2026-11-23T02:30:00.000Z.0"
+    assert echoed(output)["headers"]["Idempotency-Key"] == key
