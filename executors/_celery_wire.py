@@ -13,8 +13,7 @@ from kombu import Queue
 from kombu.utils.url import url_to_parts
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError
-
-from ._tls import client_context, fingerprint
+from dkronpy.plugins.tls import client_context, fingerprint
 
 if TYPE_CHECKING:
     from .celery import CeleryTask

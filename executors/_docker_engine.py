@@ -19,10 +19,10 @@ from docker.utils import version_lt
 from urllib3.exceptions import HTTPError
 
 from dkronpy.plugins.executor import ExecutorError
+from dkronpy.plugins.tls import TlsOptions, client_context, fingerprint
 
 from ._docker_unix import UnixAdapter
 from ._http_failures import explain
-from ._tls import TlsOptions, client_context, fingerprint
 from ._transport import Transport
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import InsecureRequestWarning
 
 from dkronpy.plugins.executor import ExecutorError
-
-from ._tls import fingerprint
+from dkronpy.plugins.tls import fingerprint
 
 if TYPE_CHECKING:
     from .ecs import Ecs

@@ -13,16 +13,16 @@ from google.protobuf.message_factory import GetMessageClass
 from dkronpy.plugins.auth import Basic, Bearer
 from dkronpy.plugins.codes import judged
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
+from dkronpy.plugins.tls import fingerprint
 from dkronpy.plugins.values import Rejected
 
+from ._deadline import Watch
 from ._grpc_channels import PLAIN_OPTIONS, Channels, Link
 from ._grpc_failures import UnreachableError, ended_early, is_retryable, unreachable
 from ._grpc_reflection import Reflection
 from ._grpc_schema import DescriptorFile, Schema, Source
 from ._grpc_tls import tls_credentials
 from ._grpc_values import encoded, identity, read_messages, read_target, status_text
-from ._deadline import Watch
-from ._tls import fingerprint
 
 if TYPE_CHECKING:
     from .grpc import Grpc

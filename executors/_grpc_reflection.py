@@ -10,9 +10,9 @@ from grpc_reflection.v1alpha import reflection_pb2 as messages
 
 from dkronpy.plugins.executor import ExecutorError
 
+from ._deadline import Watch
 from ._grpc_channels import Link
 from ._grpc_failures import described, ended_early, is_retryable, unreachable
-from ._deadline import Watch
 
 # The versions differ in name only; what goes over the wire is the same.
 _VERSIONS = ("v1", "v1alpha")

@@ -10,8 +10,7 @@ from typing import Any
 import grpc
 
 from dkronpy.plugins.executor import ExecutorError
-
-from ._tls import TlsOptions, client_context
+from dkronpy.plugins.tls import TlsOptions, client_context
 
 _FETCH = 10.0
 

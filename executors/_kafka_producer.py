@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import client_context, fingerprint
 
 from ._messaging import EarlyEnd, ended_early, marks, payload, time_limit
 from ._pool import Pool
-from ._tls import client_context, fingerprint
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer

@@ -10,12 +10,12 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
+from dkronpy.plugins.tls import client_context, fingerprint
 
 from ._loop import Loop
 from ._messaging import TOKEN, host_of, payload, time_limit
 from ._nats_session import Session, connected, credentials_of, refused
 from ._pool import Pool
-from ._tls import client_context, fingerprint
 
 if TYPE_CHECKING:
     from .nats import Nats

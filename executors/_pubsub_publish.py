@@ -9,13 +9,13 @@ import grpc
 from google.pubsub_v1.types import PublishRequest, PublishResponse, PubsubMessage
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
+from dkronpy.plugins.tls import fingerprint
 
+from ._deadline import Watch
 from ._grpc_channels import PLAIN_OPTIONS, Channels, Link
 from ._grpc_failures import described, ended_early, is_retryable, unreachable
 from ._grpc_tls import tls_credentials
-from ._deadline import Watch
 from ._pubsub_credentials import Credentials
-from ._tls import fingerprint
 
 if TYPE_CHECKING:
     from .gcppubsub import PubSub

@@ -10,13 +10,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import pika
 
 from dkronpy.plugins.executor import ExecutionContext, ExecutorError, Outcome
+from dkronpy.plugins.tls import client_context, fingerprint
 from dkronpy.plugins.values import as_timedelta
 
 from ._loop import Loop
 from ._messaging import marks, payload, time_limit
 from ._pool import Pool
 from ._rabbitmq_session import Session, refused
-from ._tls import client_context, fingerprint
 
 if TYPE_CHECKING:
     from .rabbitmq import RabbitMQ

@@ -15,8 +15,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
+from dkronpy.plugins.tls import Fingerprint, TlsOptions, client_context, fingerprint
+
 from ._exchange import current
-from ._tls import Fingerprint, TlsOptions, client_context, fingerprint
 
 _SETTINGS = 16
 _HOSTS = 32

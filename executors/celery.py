@@ -13,9 +13,8 @@ import msgspec
 from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Text, read, read_json, shown
-
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._celery_sending import Sender

@@ -14,6 +14,7 @@ from dkronpy.plugins.codes import RetryCodes, SkipCodes
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Text, as_timedelta, read_duration
 
 from ._docker_values import (
@@ -25,7 +26,6 @@ from ._docker_values import (
     read_volumes,
 )
 from ._process import Env, MemoryLimit, Statuses, Timeout, User
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._docker_engine import Engines

@@ -14,11 +14,11 @@ from dkronpy.plugins.codes import RetryCodes, SkipCodes
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Text
 
 from ._ecs_values import read_body, read_name, read_propagate, read_switch, read_url, read_words
 from ._process import Env, Statuses, Timeout
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._ecs_clients import Clients

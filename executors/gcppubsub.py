@@ -15,10 +15,9 @@ from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Rejected, Text, as_secret, read_text, shown
 from dkronpy.secret import Secret
-
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._pubsub_publish import Publisher

@@ -14,10 +14,10 @@ from dkronpy.plugins.codes import RetryCodes, SkipCodes
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Rejected, Text
 
 from ._grpc_values import read_messages, read_metadata, read_statuses, read_target
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._grpc_channels import Channels

@@ -13,10 +13,10 @@ from dkronpy.plugins.auth import Basic, Bearer
 from dkronpy.plugins.codes import RetryCodes, SkipCodes
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Rejected, Text, read_bool
 
 from ._http_values import read_codes, read_headers, read_method, read_pattern, url_problem
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._transport import Transports

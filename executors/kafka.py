@@ -12,10 +12,10 @@ import msgspec
 from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Rejected, Text, read_text, shown
 
 from ._messaging import HEADERS
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._kafka_producer import Producers

@@ -11,10 +11,10 @@ from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutionContext, Executor, Outcome
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.registry import import_extra
+from dkronpy.plugins.tls import TlsOptions
 from dkronpy.plugins.values import Duration, Text, shown
 
 from ._messaging import HEADERS
-from ._tls import TlsOptions
 
 if TYPE_CHECKING:
     from ._nats_attempt import Sessions

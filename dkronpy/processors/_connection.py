@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from dkronpy.errors import Problem
-from dkronpy.plugins.options import doc
+from dkronpy.plugins.executor import ExecutorError
 from dkronpy.plugins.processor import ProcessorError, ProcessorOptions
+from dkronpy.plugins.tls import TlsCa, TlsCert, TlsKey, TlsNoVerify, client_context, key_problem
 from dkronpy.plugins.values import as_timedelta
 from dkronpy.version import VERSION
 
@@ -25,16 +26,16 @@ class TlsOptions(ProcessorOptions, frozen=True, kw_only=True):
 
     plugin: ClassVar[str] = ""
 
-    tls_ca: Annotated[str, doc("PEM file on the node with the authorities to trust, instead of the system's.")] = ""
-    tls_cert: Annotated[str, doc("PEM file on the node with the client's certificate.")] = ""
-    tls_key: Annotated[str, doc("PEM file with its key, if that is not in the same file.")] = ""
-    tls_no_verify: Annotated[bool, doc("Take any certificate of the server: no protection at all.")] = False
+    tls_ca: TlsCa = ""
+    tls_cert: TlsCert = ""
+    tls_key: TlsKey = ""
+    tls_no_verify: TlsNoVerify = False
 
     def check(self) -> Iterator[Problem]:
         """A key is nothing without its certificate."""
         yield from super().check()
-        if self.tls_key and not self.tls_cert:
-            yield self.problem("tls_key", "it needs tls_cert, the certificate that it belongs to")
+        if message := key_problem(self):
+            yield self.problem("tls_key", message)
 
 
 def seconds(options: ProcessorOptions) -> float | None:
@@ -46,20 +47,9 @@ def seconds(options: ProcessorOptions) -> float | None:
 def tls_context(options: TlsOptions) -> ssl.SSLContext:
     """The TLS context of a client. Raises ProcessorError for files that cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=options.tls_ca or None)
-        if options.tls_ca:
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # many private authorities are not as RFC 5280 wants them
-        if options.tls_cert:
-            context.load_cert_chain(options.tls_cert, options.tls_key or None, password="")
-    except ssl.SSLError as error:
-        raise ProcessorError(f"the TLS files cannot be used: {_words(error.reason or 'no certificate')}") from None
-    except OSError as error:
-        files = " ".join(filter(None, (options.tls_ca, options.tls_cert, options.tls_key)))
-        raise ProcessorError(f"cannot read {files}: {error.strerror}") from None
-    if options.tls_no_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+        return client_context(options)
+    except ExecutorError as error:
+        raise ProcessorError(str(error)) from None
 
 
 @contextmanager

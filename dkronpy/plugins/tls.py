@@ -1,4 +1,4 @@
-"""TLS options that every executor with a connection takes, and the context that they stand for."""
+"""TLS options that every plugin with a connection takes, and the context that they stand for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
 from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutorError
@@ -15,34 +15,48 @@ from dkronpy.plugins.options import Options, doc
 
 Fingerprint = tuple[object, ...]
 
+TlsCa = Annotated[str, doc("PEM file on the node with the authorities to trust, instead of the system's.")]
+TlsCert = Annotated[str, doc("PEM file on the node with the client's certificate.")]
+TlsKey = Annotated[str, doc("PEM file with its key, if that is not in the same file.")]
+TlsNoVerify = Annotated[bool, doc("Take any certificate of the server: no protection at all.")]
+
+
+class TlsSettings(Protocol):
+    """What a context is made of: ``TlsOptions``, and options of processors with the same four fields."""
+
+    @property
+    def tls_ca(self) -> str: ...
+    @property
+    def tls_cert(self) -> str: ...
+    @property
+    def tls_key(self) -> str: ...
+    @property
+    def tls_no_verify(self) -> bool: ...
+
 
 class TlsOptions(Options, frozen=True, kw_only=True):
     """Whom to trust, and who we are. The files are read on the node, anew when they change."""
 
     plugin: ClassVar[str] = ""
 
-    tls_ca: Annotated[
-        str,
-        doc("PEM file on the node with the authorities to trust, instead of the system's.", dkron="tlsRootCAsFile"),
-    ] = ""
-    tls_cert: Annotated[str, doc("PEM file on the node with the client's certificate.", dkron="tlsCertificateFile")] = (
-        ""
-    )
-    tls_key: Annotated[
-        str,
-        doc("PEM file with its key, if that is not in the same file.", dkron="tlsCertificateKeyFile"),
-    ] = ""
-    tls_no_verify: Annotated[
-        bool, doc("Take any certificate of the server: no protection at all.", dkron="tlsNoVerifyPeer")
-    ] = False
+    tls_ca: Annotated[TlsCa, doc("", dkron="tlsRootCAsFile")] = ""
+    tls_cert: Annotated[TlsCert, doc("", dkron="tlsCertificateFile")] = ""
+    tls_key: Annotated[TlsKey, doc("", dkron="tlsCertificateKeyFile")] = ""
+    tls_no_verify: Annotated[TlsNoVerify, doc("", dkron="tlsNoVerifyPeer")] = False
 
     def check(self) -> Iterator[Problem]:
         """A key is nothing without its certificate."""
-        if self.tls_key and not self.tls_cert:
-            yield self.problem("tls_key", "it needs tls_cert, the certificate that it belongs to")
+        yield from super().check()
+        if message := key_problem(self):
+            yield self.problem("tls_key", message)
 
 
-def fingerprint(options: TlsOptions) -> Fingerprint:
+def key_problem(options: TlsSettings) -> str:
+    """What is wrong with ``tls_key``, or nothing: a key is nothing without its certificate."""
+    return "it needs tls_cert, the certificate that it belongs to" if options.tls_key and not options.tls_cert else ""
+
+
+def fingerprint(options: TlsSettings) -> Fingerprint:
     """What a context was made of: the options and the state of their files; equal as long as none changes.
 
     Raises ExecutorError for a file that is not there.
@@ -58,7 +72,7 @@ def fingerprint(options: TlsOptions) -> Fingerprint:
     return tuple(states)
 
 
-def client_context(options: TlsOptions) -> ssl.SSLContext:
+def client_context(options: TlsSettings) -> ssl.SSLContext:
     """The TLS context of a client with these options.
 
     Raises ExecutorError, in one line, for files that cannot be read or hold something else.
