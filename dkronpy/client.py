@@ -332,7 +332,7 @@ class Client:
 
     def close(self) -> None:
         """Let the connections go."""
-        self.deployment.store.close()
+        self.deployment.close()
 
 
 def _leader(row: dict[bytes, bytes]) -> Leader | None:

@@ -56,6 +56,12 @@ class Deployment:
             prefix=settings.key_prefix + "results:",
         )
 
+    def close(self) -> None:
+        """Let the connections of those parts go that were used."""
+        for part in ("store", "results"):
+            if part in self.__dict__:
+                getattr(self, part).close()
+
 
 def settings_from_environment() -> Settings:
     """The settings of a process without flags: the environment, and the folder that ``DKRONPY_CONFIG`` names."""

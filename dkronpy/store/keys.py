@@ -130,7 +130,8 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
     By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
-    By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues and bindings. Records of open executions end with them.
+    By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
+    and bindings. Records of open executions end with them.
     """
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
