@@ -3,7 +3,7 @@
   const OFF = "dkronpy-keys-off";
   const remembered = () => { try { return localStorage.getItem(OFF) === "1"; } catch { return false; } };
   const help = document.getElementById("help");
-  let went = 0;
+  let went = -Infinity;
   const rows = () => [...document.querySelectorAll("main [data-row]")].filter((row) => row.querySelector("[data-open]"));
   const here = (all) => all.findIndex((row) => row.contains(document.activeElement));
   const step = (by, fits = () => true) => {
@@ -31,7 +31,7 @@
     if (target instanceof Element && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
     if (help.open && event.key !== "?") return;
     if (performance.now() - went < 1500 && event.key !== "g") {
-      went = 0;
+      went = -Infinity;
       const link = document.querySelector(`.top [data-key="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); link.click(); return; }
     }

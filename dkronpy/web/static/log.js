@@ -20,7 +20,13 @@
     }
     follow() {
       this.source = new EventSource(`${this.dataset.follow}?from=${this.dataset.size}`);
-      this.source.addEventListener("output", (event) => this.add(JSON.parse(event.data)));
+      this.source.addEventListener("output", (event) => {
+        this.dataset.size = event.lastEventId;
+        this.add(JSON.parse(event.data));
+      });
+      this.source.onerror = () => { // a browser gives up by itself where a proxy answers in the server's stead
+        if (this.source.readyState === EventSource.CLOSED && this.isConnected) setTimeout(() => this.follow(), 2000);
+      };
       this.source.addEventListener("end", () => { this.source.close(); setTimeout(() => this.reload(), 150); });
     }
     add(html) {

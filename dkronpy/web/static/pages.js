@@ -6,7 +6,10 @@
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (zone && navigator.cookieEnabled) {
       keep("dkronpy_zone", zone);
-      if (zone !== "UTC" && document.cookie.includes("dkronpy_zone")) location.reload();
+      if (zone !== "UTC" && document.cookie.includes("dkronpy_zone")) {
+        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" });
+        document.getElementById("zone-name").textContent = zone;
+      }
     }
   }
   const theme = document.getElementById("theme");

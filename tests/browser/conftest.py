@@ -1,0 +1,156 @@
+"""Fixtures: a real server with beat and agent, and Debian's Chromium that looks at it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from dkronpy import all_nodes
+from dkronpy.job import Job, Run
+from tests.acceptance.fleet import Fleet
+from tests.support import StoreServer, free_port, wait_until
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--no-first-run",
+)
+NewPage = Callable[..., Page]
+
+
+def shell(command: str) -> Run:
+    """What a shell job runs."""
+    return Run("shell", {"command": command, "shell": "true"})
+
+
+JOBS = [
+    Job(name="heartbeat", schedule="@every 15s", run=shell("echo beat"), doc="Says that it lives."),
+    Job(name="by-hand", schedule="@manually", run=shell("echo done by hand")),
+    Job(name="never", schedule="0 0 5 1 1 *", run=shell("true"), owner="ops"),
+    Job(name="off", schedule="0 0 5 1 1 *", run=shell("true"), enabled=False),
+    Job(name="broken", schedule="@manually", run=shell("echo oops >&2; exit 3")),
+    Job(name="slow", schedule="@manually", run=shell("echo begun; exec sleep 60")),
+    Job(name="everywhere", schedule="@manually", run=shell("echo hello"), on=all_nodes()),
+    Job(
+        name="counts",
+        schedule="@manually",
+        run=shell(
+            "for n in $(seq 1 12); do"
+            " printf '\\033[32mline\\033[0m %s <script>alert(1)</script>\\n' $n; sleep 0.25; done"
+        ),
+    ),
+]
+
+
+class Site:
+    """The deployment behind the pages."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet, self.client = fleet, fleet.client
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = fleet.serve(self.port)
+
+    def restart(self, between: Callable[[], Any]) -> None:
+        """Stop the server, do something, and start it again where it was."""
+        self.server.kill()
+        between()
+        self.server = self.fleet.serve(self.port)
+
+
+class ServedFleet(Fleet):
+    """A fleet with a server for pages."""
+
+    def serve(self, port: int) -> Any:
+        """Start the server and wait until it listens."""
+        server = self._start("server", "--port", str(port))
+        server.wait_for("the API is at")
+        return server
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Store, beat, agent, server, and some jobs of which one ran well and one did not."""
+    with StoreServer(kind="valkey") as store, ServedFleet(store, tmp_path_factory.mktemp("fleet")) as fleet:
+        site = Site(fleet)
+        fleet.beat()
+        fleet.agent("node-1", role="web")
+        for job in JOBS:
+            site.client.save_job(job)
+        fleet.run_now("broken")
+        fleet.run_now("everywhere")
+        yield site
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    found = shutil.which("chromium")
+    assert found, "no chromium on PATH; ./scripts/test installs it (Debian package chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
+    """Opens pages in a browser of its own; the test fails if one of them complains."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def listen(page: Page) -> None:
+        def console(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"} and "net::ERR_" not in message.text:
+                complaints.append(f"{page.url}: {message.text}")
+
+        page.on("console", console)
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+
+    def make(path: str = "/ui/", **options: Any) -> Page:
+        options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin", **options}
+        context = chromium.new_context(base_url=site.url, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        listen(page)
+        page.goto(path)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not complaints, complaints
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    return (Path(__file__).parent / "axe.min.js").read_text()
+
+
+def live(page: Page) -> Page:
+    """Wait until the page follows what happens."""
+    page.wait_for_selector('#live[data-state="on"]')
+    return page
+
+
+def running(site: Site, job: str) -> str:
+    """Start a job and wait until it runs; the id of the run."""
+    run = site.client.run_job(job).run.id
+    site.fleet.started(run)
+    return run
+
+
+def ended(site: Site, run: str) -> str:
+    """Wait for the end of a run; its state."""
+    return wait_until(lambda: (found := site.client.run(run).run).terminal and found.state, description=f"{run} ends")

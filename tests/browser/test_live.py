@@ -1,0 +1,76 @@
+"""What happens elsewhere is seen here at once, and survives a cut connection."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewPage, Site, ended, live, running
+
+WITHIN_MS = 1_500
+"""A second, and what a busy machine adds."""
+
+
+def test_a_run_started_elsewhere_appears_within_a_second(site: Site, open_page: NewPage) -> None:
+    pages = [live(open_page("/ui/")), live(open_page("/ui/runs"))]
+    for page in pages:
+        page.evaluate("window.same = true")
+    run = site.client.run_job("by-hand").run.id
+    begun = time.monotonic()
+    for page in pages:
+        expect(page.locator(f'[id="run-{run}"]')).to_be_visible(timeout=WITHIN_MS)
+        assert time.monotonic() - begun < WITHIN_MS / 1000
+    ended(site, run)
+    for page in pages:
+        expect(page.locator(f'[id="run-{run}"] .badge')).to_contain_text("success")
+        assert page.evaluate("window.same"), "the page was loaded anew"
+
+
+def test_a_tick_and_an_open_menu_survive_what_comes_in(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/jobs"))
+    page.get_by_label("Choose never").check()
+    run = site.client.run_job("by-hand").run.id
+    expect(page.locator('#job-by-hand a[href*="/runs/"]')).to_have_attribute("href", re.compile(re.escape(run)))
+    expect(page.get_by_label("Choose never")).to_be_checked()
+    expect(page.locator("#chosen")).to_have_text("1 chosen")
+
+
+def test_output_is_followed_to_its_end(site: Site, open_page: NewPage) -> None:
+    run = running(site, "counts")
+    page = live(open_page(f"/ui/runs/{run}"))
+    page.evaluate("window.same = true")
+    expect(page.locator("#state")).to_contain_text("running")
+    expect(page.locator("#log pre")).to_contain_text("line 3 ")
+    expect(page.locator("#state")).to_contain_text("success")
+    text = page.locator("#log pre").inner_text()
+    assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
+    assert "<script>alert(1)</script>" in text
+    assert page.locator("#log .c-green").first.inner_text() == "line"
+    assert page.evaluate("window.same"), "the page was loaded anew"
+
+
+def test_a_cut_connection_leaves_no_hole(site: Site, open_page: NewPage) -> None:
+    run = running(site, "counts")
+    page = live(open_page(f"/ui/runs/{run}"))
+    expect(page.locator("#log pre")).to_contain_text("line 2 ")
+    site.restart(lambda: None)
+    site.fleet.ended(run)
+    expect(page.locator("#state")).to_contain_text("success", timeout=15_000)
+    expect(page.locator("#log pre")).to_contain_text("line 12 ", timeout=15_000)
+    text = page.locator("#log pre").inner_text()
+    assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
+
+
+def test_a_page_says_when_it_is_not_live_and_catches_up(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/runs"))
+    started: list[str] = []
+
+    def meanwhile() -> None:
+        expect(page.locator("#live-word")).to_have_text("reconnecting")
+        started.append(site.client.run_job("by-hand").run.id)
+
+    site.restart(meanwhile)
+    expect(page.locator(f'[id="run-{started[0]}"]')).to_be_visible(timeout=15_000)
+    live(page)
