@@ -6,6 +6,7 @@ one are read, and what they name is read again; a board that fell behind the str
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 
@@ -13,13 +14,16 @@ import msgspec
 
 from dkronpy.client import Client, JobView
 from dkronpy.clock import Clock, SystemClock
+from dkronpy.errors import DkronpyError
 from dkronpy.execution import Run
+
+log = logging.getLogger(__name__)
 
 MOST_RUNS = 2_000
 MOST_OF_JOB = 20
 MOST_CHANGES = 5_000
 STALE_S = 120.0
-"""Seconds after which everything is read again, whatever the events said."""
+"""Seconds after which everything is read again behind the scenes, whatever the events said."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class Board:
         self._lock = threading.Lock()
         self._position = ""
         self._loaded_at = 0.0
+        self._loading = False
         self._jobs: dict[str, JobView] = {}
         self._runs: dict[str, Run] = {}
         self._older: dict[str, tuple[Run, ...]] = {}
@@ -106,9 +111,12 @@ class Board:
 
     def _sync(self) -> None:
         now = self._clock.monotonic()
-        if not self._position or now - self._loaded_at > STALE_S:
+        if not self._position:
             self._load(now)
             return
+        if now - self._loaded_at > STALE_S and not self._loading:
+            self._loading = True
+            threading.Thread(target=self._load_behind, name="dkronpy-board", daemon=True).start()
         changes = self._client.changes(self._position, MOST_CHANGES)
         if changes is None:
             self._load(now)
@@ -121,12 +129,30 @@ class Board:
             )
 
     def _load(self, now: float) -> None:
+        self._take(self._read(), now)
+
+    def _load_behind(self) -> None:
+        """Read everything while pages go on with what is known; what happens meanwhile is in the events."""
+        found = None
+        try:
+            found = self._read()
+        except DkronpyError as error:
+            log.warning("the board stays as it is: %s", error)
+        with self._lock:
+            self._loading = False
+            if found is not None:
+                self._take(found, self._clock.monotonic())
+
+    def _read(self) -> tuple[str, dict[str, JobView], dict[str, Run]]:
         position = self._client.position()
-        self._jobs = {view.job.name: view for view in self._client.jobs()}
-        self._runs = {run.id: run for run in self._client.runs(limit=MOST_RUNS)}
+        jobs = {view.job.name: view for view in self._client.jobs()}
+        return position, jobs, {run.id: run for run in self._client.runs(limit=MOST_RUNS)}
+
+    def _take(self, found: tuple[str, dict[str, JobView], dict[str, Run]], now: float) -> None:
+        self._position, self._jobs, self._runs = found
         self._older.clear()
         self._arrange()
-        self._position, self._loaded_at = position, now
+        self._loaded_at = now
 
     def _apply(self, jobs: set[str], runs: set[str]) -> None:
         found = {view.job.name: view for view in self._client.some_jobs(sorted(jobs))}

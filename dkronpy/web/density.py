@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError  # noqa: A004 - the built-in one only since 3.11
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import Response
 
 from dkronpy.client import JobView
-from dkronpy.clock import from_ms, to_ms
-from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import page
-from dkronpy.web.render import render
-from dkronpy.web.site import site_of, viewer_of
+from dkronpy.clock import to_ms
 
 DAYS = 7
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -27,6 +21,9 @@ CONSTANT_MS = 5 * MINUTE_MS
 MOST_DUE = 60_000
 """Due times that are computed for a page; what lies beyond is said, not shown."""
 LEVELS = 6
+MOST_WEEKS = 20
+PATIENCE_S = 0.08
+"""How long a page waits for its week to be counted before it says that it comes."""
 _NAMED = 40
 
 
@@ -46,17 +43,40 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     constant: tuple[str, ...]
     left_out: int
     busiest: int
+    names: dict[int, list[str]]
+    """Which jobs start in which minute (counted from the epoch)."""
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
     """A minute in which something starts, and what."""
 
     at_ms: int
+    count: int
     names: tuple[str, ...]
 
 
-_cache: dict[tuple[Any, ...], Week] = {}
-_lock = threading.Lock()
+class Weeks:
+    """Counts weeks in a thread of its own, and remembers them until a job changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Hashable, Future[Week]] = {}
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="dkronpy-week")
+
+    def find(self, views: Sequence[JobView], start: datetime) -> Week | None:
+        """The week, or None while it is being counted, which takes seconds where there are thousands of jobs."""
+        stamp = hash(tuple((view.job.name, view.stored.revision) for view in views))
+        key = (str(start.tzinfo), to_ms(start), stamp)
+        with self._lock:
+            if key not in self._known:
+                if len(self._known) >= MOST_WEEKS:
+                    self._known.clear()
+                self._known[key] = self._worker.submit(week_of, views, start)
+            future = self._known[key]
+        try:
+            return future.result(PATIENCE_S)
+        except TimeoutError:
+            return None
 
 
 def week_of(views: Iterable[JobView], start: datetime) -> Week:
@@ -64,7 +84,7 @@ def week_of(views: Iterable[JobView], start: datetime) -> Week:
     zone = start.tzinfo
     start_ms, end = to_ms(start), start.replace(tzinfo=None) + timedelta(days=DAYS)
     end_ms = to_ms(end.replace(tzinfo=zone))
-    minutes: Counter[int] = Counter()
+    names: dict[int, list[str]] = {}
     constant, left, budget = [], 0, MOST_DUE
     for view in views:
         if not view.job.enabled or view.stored.due_ms is None:
@@ -75,8 +95,9 @@ def week_of(views: Iterable[JobView], start: datetime) -> Week:
         due = list(islice(view.stored.schedule().between_ms(start_ms - 1, end_ms - 1), budget))
         budget -= len(due)
         left += budget <= 0
-        minutes.update(at // MINUTE_MS for at in due)
-    return _arranged(minutes, start, tuple(constant), left)
+        for minute in {at // MINUTE_MS for at in due}:
+            names.setdefault(minute, []).append(view.job.name)
+    return _arranged(names, start, tuple(constant), left)
 
 
 def _is_constant(view: JobView, start_ms: int) -> bool:
@@ -85,13 +106,13 @@ def _is_constant(view: JobView, start_ms: int) -> bool:
     return len(first) >= DAY_MS // CONSTANT_MS
 
 
-def _arranged(minutes: Counter[int], start: datetime, constant: tuple[str, ...], left: int) -> Week:
+def _arranged(names: dict[int, list[str]], start: datetime, constant: tuple[str, ...], left: int) -> Week:
     peaks: Counter[int] = Counter()
     totals: Counter[int] = Counter()
-    for minute, count in minutes.items():
+    for minute, jobs in names.items():
         hour = minute // 60
-        peaks[hour] = max(peaks[hour], count)
-        totals[hour] += count
+        peaks[hour] = max(peaks[hour], len(jobs))
+        totals[hour] += len(jobs)
     busiest = max(peaks.values(), default=0)
     days = []
     for number in range(DAYS):
@@ -102,50 +123,18 @@ def _arranged(minutes: Counter[int], start: datetime, constant: tuple[str, ...],
             hour = at_ms // HOUR_MS
             cells.append(Cell(at_ms=at_ms, peak=peaks[hour], total=totals[hour], level=_level(peaks[hour], busiest)))
         days.append((to_ms(midnight), tuple(cells)))
-    return Week(days=tuple(days), constant=constant, left_out=left, busiest=busiest)
+    return Week(days=tuple(days), constant=constant, left_out=left, busiest=busiest, names=names)
 
 
 def _level(peak: int, busiest: int) -> int:
     return 0 if not peak else max(1, -(-peak * LEVELS // max(busiest, LEVELS)))
 
 
-def minutes_of(views: Iterable[JobView], hour_ms: int) -> list[Minute]:
+def minutes_of(week: Week, hour_ms: int) -> list[Minute]:
     """Which jobs start in which minutes of an hour."""
-    names: dict[int, list[str]] = {}
-    for view in views:
-        if view.job.enabled and view.stored.due_ms is not None:
-            found = {at // MINUTE_MS for at in view.stored.schedule().between_ms(hour_ms - 1, hour_ms + HOUR_MS - 1)}
-            if len(found) < 12:
-                for minute in found:
-                    names.setdefault(minute, []).append(view.job.name)
-    return [Minute(at_ms=minute * MINUTE_MS, names=tuple(names[minute][:_NAMED])) for minute in sorted(names)]
-
-
-@page("/schedule", listing=True)
-def schedule(request: AnyRequest) -> Response[Any]:
-    """The coming week, and the minutes of an hour of it."""
-    site, viewer = site_of(request), viewer_of(request)
-    views = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
-    today = _midnight(viewer.now_ms, viewer.zone)
-    key = (viewer.zone.key, to_ms(today), hash(tuple((v.job.name, v.stored.revision, v.job.enabled) for v in views)))
-    with _lock:
-        week = _cache.get(key)
-        if week is None:
-            if len(_cache) > 20:
-                _cache.clear()
-            week = _cache[key] = week_of(views, today)
-    asked = request.query_params.get("hour", "")
-    hour = int(asked) if asked.isdecimal() and len(asked) < 16 else 0
-    known = {cell.at_ms for _, cells in week.days for cell in cells}
-    chosen = hour if hour in known else 0
-    return render(
-        request, "schedule.html", section="schedule", week=week, hour=chosen, levels=LEVELS,
-        minutes=minutes_of(views, chosen) if chosen else [], jobs=len(views),
-    )  # fmt: skip
-
-
-def _midnight(now_ms: int, zone: ZoneInfo) -> datetime:
-    return from_ms(now_ms).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-ROUTES = [schedule]
+    first = hour_ms // MINUTE_MS
+    return [
+        Minute(at_ms=minute * MINUTE_MS, count=len(week.names[minute]), names=tuple(week.names[minute][:_NAMED]))
+        for minute in range(first, first + 60)
+        if minute in week.names
+    ]

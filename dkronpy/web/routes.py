@@ -9,7 +9,7 @@ from litestar import Router
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from dkronpy.client import Client
-from dkronpy.web import density, files, first, job, jobs, nodes, overview, run, runs, settings, sign_in, stream
+from dkronpy.web import coming_week, files, first, job, jobs, nodes, overview, run, runs, settings, sign_in, stream
 from dkronpy.web.door import Door
 from dkronpy.web.handlers import answer_error
 from dkronpy.web.places import BASE
@@ -17,7 +17,7 @@ from dkronpy.web.sign_in import with_token
 from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
-    overview, jobs, job, runs, run, nodes, density, settings, first, stream, sign_in, files,
+    overview, jobs, job, runs, run, nodes, coming_week, settings, first, stream, sign_in, files,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dkronpy.errors import NotFoundError, ScheduleError
 from dkronpy.schedule.zones import check_zone
 from dkronpy.web.assets import Assets
 from dkronpy.web.board import Board
+from dkronpy.web.density import Weeks
 from dkronpy.web.door import AnyRequest, Door, OpenDoor
 from dkronpy.web.pulse import Pulse
 
@@ -33,6 +34,7 @@ class Site:
     assets: Assets = field(default_factory=Assets)
     board: Board = field(init=False)
     pulse: Pulse = field(init=False)
+    weeks: Weeks = field(default_factory=Weeks, init=False)
 
     def __post_init__(self) -> None:
         self.board, self.pulse = Board(self.client), Pulse(self.client)
