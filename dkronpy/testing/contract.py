@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import threading
 import time
@@ -28,6 +29,7 @@ REPEATS = "DKRONPY_CONTRACT_REPEATS"
 """The environment variable that says how often to repeat attempts, for a long look at leaks."""
 SECRET_NAME = "contract/secret"  # noqa: S105 - a name
 SECRET_VALUE = "s3cr3t/with+signs=and ümlaut"  # noqa: S105 - it guards nothing
+_NUMBERS = itertools.count(1)
 
 
 class ExecutorContract:
@@ -41,9 +43,10 @@ class ExecutorContract:
     - ``slow()``: options of one that would take a minute or more; None where there is no such thing;
     - ``with_secret(reference)``: options of an attempt that succeeds, uses the secret, and prints it if it can.
 
-    ``started(harness)`` says whether a slow attempt is under way; by default it is after it has printed something or a
-    tenth of a second has gone by. ``repeats`` is how often an attempt is repeated to look for leaks, ``grace`` how
-    long, in seconds, an end may take after it was asked for.
+    ``make()`` makes the executor, for one whose usual waits are too long for a test. ``started(harness)`` says whether
+    a slow attempt is under way; by default it is after it has printed something or a tenth of a second has gone by.
+    ``repeats`` is how often an attempt is repeated to look for leaks, ``grace`` how long, in seconds, an end may take
+    after it was asked for. Every attempt is that of an execution of its own.
     """
 
     executor: ClassVar[type[Executor[Any]]]
@@ -66,6 +69,10 @@ class ExecutorContract:
         """Options of an attempt that uses the secret *reference*."""
         raise TypeError(f"{type(self).__name__} does not give with_secret()")
 
+    def make(self) -> Executor[Any]:
+        """A new executor."""
+        return self.executor()
+
     def started(self, harness: ExecutorHarness) -> bool:
         """Whether a slow attempt is under way, asked again and again."""
         return harness.output_size > 0 or (harness.remaining() or 0) < 59.9
@@ -73,13 +80,13 @@ class ExecutorContract:
     @pytest.fixture
     def contract_harness(self) -> Iterator[ExecutorHarness]:
         """A harness that knows the secret of the contract; attempts have a minute."""
-        with ExecutorHarness(timeout=timedelta(minutes=1), secrets={SECRET_NAME: SECRET_VALUE}) as harness:
+        with self._harness(timedelta(minutes=1), secrets={SECRET_NAME: SECRET_VALUE}) as harness:
             yield harness
 
     @pytest.fixture
     def instance(self) -> Iterator[Executor[Any]]:
         """An executor of the test's own."""
-        made = self.executor()
+        made = self.make()
         yield made
         made.close()
 
@@ -123,7 +130,7 @@ class ExecutorContract:
         outcomes: list[Outcome] = []
 
         def attempt() -> None:
-            with ExecutorHarness(timeout=timedelta(minutes=1)) as harness:
+            with self._harness(timedelta(minutes=1)) as harness:
                 outcomes.append(harness.run(instance, self.good())[0])
 
         threads = [threading.Thread(target=attempt) for _ in range(4)]
@@ -139,7 +146,7 @@ class ExecutorContract:
         """The timeout of the job really ends the work, and says so."""
         if (options := self.slow()) is None:
             return
-        with ExecutorHarness(timeout=timedelta(seconds=1)) as harness:
+        with self._harness(timedelta(seconds=1)) as harness:
             began = time.monotonic()
             outcome, _ = harness.run(instance, options)
             took = time.monotonic() - began
@@ -195,23 +202,32 @@ class ExecutorContract:
     def test_contract_nothing_leaks(self, contract_harness: ExecutorHarness, instance: Executor[Any]) -> None:
         """After many attempts there are no more descriptors and no more threads than after a few."""
         for options in (self.good(), self.failing()):
-            for _ in range(5):
-                contract_harness.run(instance, options)
+            self._repeat(5, contract_harness, instance, options)
             few = held()
-            for _ in range(int(os.environ.get(REPEATS, self.repeats))):
-                contract_harness.run(instance, options)
+            self._repeat(int(os.environ.get(REPEATS, self.repeats)), contract_harness, instance, options)
             wait_for(lambda few=few: exceeds(held(), few) == "", 5, lambda few=few: exceeds(held(), few))  # type: ignore[misc]
 
     def test_contract_close_lets_go(self, contract_harness: ExecutorHarness) -> None:
         """``close`` gives back what the executor has kept; a new one works, and so does closing twice."""
-        contract_harness.run(first := self.executor(), self.good())
+        contract_harness.run(first := self.make(), self.good())
         first.close()
         before = held()
         for _ in range(5):
-            contract_harness.run(made := self.executor(), self.good())
+            contract_harness.next_execution()
+            contract_harness.run(made := self.make(), self.good())
             made.close()
             made.close()
         wait_for(lambda: exceeds(held(), before) == "", 5, lambda: exceeds(held(), before))
+
+    @staticmethod
+    def _harness(timeout: timedelta, **settings: Any) -> ExecutorHarness:
+        return ExecutorHarness(job=f"contract{next(_NUMBERS)}", timeout=timeout, **settings)
+
+    @staticmethod
+    def _repeat(times: int, harness: ExecutorHarness, instance: Executor[Any], options: Options) -> None:
+        for _ in range(times):
+            harness.next_execution()
+            harness.run(instance, options)
 
 
 def check_failure(outcome: Outcome) -> None:

@@ -48,8 +48,7 @@ class ExecutorHarness:
     ) -> None:
         self.due = datetime(2026, 11, 23, 2, 30, tzinfo=timezone.utc)
         self.job, self.node = job, node
-        self.run_id = f"{job}@2026-11-23T02:30:00.000Z"
-        self.execution_id = f"{self.run_id}.0"
+        self._name()
         self.attempt, self.token, self.timeout = attempt, token, timeout
         self.log = logging.getLogger(f"dkronpy.testing.{job}")
         self.cancelled = threading.Event()
@@ -92,6 +91,11 @@ class ExecutorHarness:
         except ExecutorError as error:
             outcome = Outcome(success=False, reason=error.reason, message=str(error), retryable=error.retryable)
         return outcome, self.output
+
+    def next_execution(self) -> None:
+        """Go on to the run that is due a second later: what is run from now on is another execution."""
+        self.due += timedelta(seconds=1)
+        self._name()
 
     def cancel(self, reason: str = "cancelled") -> None:
         """End the attempt early, from another thread, as a user's cancel or the agent would."""
@@ -152,6 +156,10 @@ class ExecutorHarness:
             while chunk := child.read():
                 self.write(chunk)
             return child.wait()
+
+    def _name(self) -> None:
+        self.run_id = f"{self.job}@{self.due:%Y-%m-%dT%H:%M:%S}.000Z"
+        self.execution_id = f"{self.run_id}.0"
 
     def _facts(self) -> dict[str, Any]:
         """What a callable's ``RunContext`` and the variables of a job are made of."""

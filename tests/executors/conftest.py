@@ -1,4 +1,4 @@
-"""A helper process that the tests of a run share, and a harness for each test."""
+"""A helper process that the tests of a run share, a harness for each test, and the table of the contract."""
 
 from __future__ import annotations
 
@@ -11,11 +11,26 @@ import pytest
 from dkronpy.agent.launcher import Launcher
 from dkronpy.executors.http import Http, HttpExecutor
 from dkronpy.plugins.executor import Outcome
+from dkronpy.testing.contract import ExecutorContract
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.contract_table import CASE, write_table
 from tests.executors.servers import Authority, HttpServer
 
 MakeHarness = Callable[..., ExecutorHarness]
 Send = Callable[[Http], tuple[Outcome, bytes]]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of the contract bear the executor and the case, which their reports take along."""
+    kind = getattr(item, "cls", None)
+    if kind is not None and issubclass(kind, ExecutorContract):
+        case = item.name.removeprefix("test_contract_").replace("_", " ")
+        item.user_properties.append((CASE, [kind.executor.options.plugin, case]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every executor beside every case of the contract, if any was run."""
+    write_table(terminalreporter)
 
 
 @pytest.fixture(scope="session")
