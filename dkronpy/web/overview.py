@@ -58,7 +58,7 @@ def _timeline(
     nodes: Sequence[Node],
 ) -> dict[str, Any]:
     span = request.query_params.get("span", "")
-    span = span if span in timeline.SPANS else "1h"
+    span = span if span in timeline.SPANS else timeline.usual_span(runs, viewer.now_ms)
     rows = "nodes" if request.query_params.get("rows") == "nodes" else "jobs"
     if rows == "jobs":
         drawn = timeline.by_job(site.board, views, viewer.now_ms, span)

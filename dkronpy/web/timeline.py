@@ -9,16 +9,27 @@ import msgspec
 
 from dkronpy.client import JobView
 from dkronpy.execution import Execution, Run
-from dkronpy.web.board import Board, figures
+from dkronpy.web.board import MOST_RUNS, Board, figures
 from dkronpy.web.places import job_place, node_place
 from dkronpy.web.states import look
 
 MOST_ROWS = 24
 MOST_PLANNED = 36
 """Planned runs that are drawn one by one; what is due more often becomes a band."""
-SPANS = {"1h": (3_600_000, 1_200_000), "6h": (21_600_000, 7_200_000), "24h": (86_400_000, 28_800_000)}
+SPANS = {
+    "15m": (900_000, 300_000),
+    "1h": (3_600_000, 1_200_000),
+    "6h": (21_600_000, 7_200_000),
+    "24h": (86_400_000, 28_800_000),
+}
 """What a page shows: so many ms back and ahead."""
 _TONES = ("good", "bad", "busy", "mute", "warn")
+
+
+def usual_span(runs: Sequence[Run], now_ms: int) -> str:
+    """What is shown unless somebody chooses: an hour, or less where the known runs do not reach so far back."""
+    oldest = min((run.fired_ms or run.due_ms for run in runs), default=0)
+    return "15m" if oldest and now_ms - oldest < SPANS["15m"][0] else "1h"
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +48,8 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     bands: list[tuple[int, int, int]]
     hidden: int = 0
     """How many more rows there would be."""
+    cut: bool = False
+    """Whether there were more runs than are known here, so that older ones are missing."""
 
     def encoded(self) -> str:
         """As the canvas reads it."""
@@ -52,7 +65,8 @@ def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -
     """A row for each job that ran in the window or is due in it."""
     back, ahead = SPANS[span]
     start, end = now_ms - back, now_ms + ahead
-    runs = [run for run in board.runs() if run.job in views and (run.finished_ms or now_ms) >= start]
+    known = board.runs()
+    runs = [run for run in known if run.job in views and (run.finished_ms or now_ms) >= start]
     names = _rows(runs, views, end)
     index = {name: row for row, name in enumerate(names[:MOST_ROWS])}
     spans = [_span(run, index[run.job]) for run in runs if run.job in index]
@@ -64,6 +78,7 @@ def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -
     return Timeline(
         start=start, end=end, now=now_ms, rows=list(index), links=[job_place(name) for name in index],
         spans=spans, plans=plans, bands=bands, hidden=max(0, len(names) - MOST_ROWS),
+        cut=len(known) == MOST_RUNS and (known[-1].fired_ms or known[-1].due_ms) > start,
     )  # fmt: skip
 
 
