@@ -100,7 +100,7 @@ class Options(msgspec.Struct, frozen=True):
         """JSON values that ``from_config`` reads back to equal options; defaults are left out."""
         return {
             field.name: plain(getattr(self, field.name))
-            for field in msgspec.structs.fields(type(self))
+            for field in _fields(type(self))
             if field.required or getattr(self, field.name) != _default(field)
         }
 
@@ -155,6 +155,12 @@ def _takes_anything(hint: Any) -> bool:
 
 
 @functools.cache
+def _fields(cls: type[Options]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of *cls*; msgspec evaluates every annotation anew when it is asked, which takes half a millisecond."""
+    return msgspec.structs.fields(cls)
+
+
+@functools.cache
 def _keys(cls: type[Options]) -> dict[str, str]:
     """Every key that is understood, with the field it stands for."""
     return {key: entry.name for entry in describe(cls) for key in (entry.name, entry.dkron) if key}
@@ -168,7 +174,7 @@ def keys_of(cls: type[Options], name: str) -> list[str]:
 @functools.cache
 def describe(cls: type[Options]) -> tuple[FieldDoc, ...]:
     """What there is to know of each option of *cls*, in the order of definition."""
-    return tuple(_describe(field, type_hints(cls)[field.name]) for field in msgspec.structs.fields(cls))
+    return tuple(_describe(field, type_hints(cls)[field.name]) for field in _fields(cls))
 
 
 def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> FieldDoc:
