@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -62,11 +63,11 @@ def test_the_python_examples_make_options_without_problems(name: str) -> None:
     made: list[Any] = []
     for text in examples(name, "python"):
         scope: dict[str, Any] = {"__name__": "example"}
-        for line in re.split(r"\n(?=\S)", text.strip()):
-            if line.startswith(("from ", "def ")):
-                exec(line, scope)
-            elif line:
-                made.append(eval(line, scope))
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.Expr):
+                made.append(eval(ast.unparse(statement.value), scope))
+            else:
+                exec(ast.unparse(statement), scope)
     assert made
     for options in made:
         assert isinstance(options, options_type(name))
