@@ -104,25 +104,26 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
-    """Opens pages in a browser of its own; the test fails if one of them complains."""
+    """Opens pages in a browser of its own; the test fails if one complains (*refused*: a 404 is no surprise)."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def listen(page: Page) -> None:
+    def listen(page: Page, refused: bool) -> None:
         def console(message: ConsoleMessage) -> None:
-            if message.type in {"error", "warning"} and "net::ERR_" not in message.text:
+            expected = "net::ERR_" in message.text or (refused and "404" in message.text)
+            if message.type in {"error", "warning"} and not expected:
                 complaints.append(f"{page.url}: {message.text}")
 
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
 
-    def make(path: str = "/ui/", **options: Any) -> Page:
+    def make(path: str = "/ui/", *, refused: bool = False, **options: Any) -> Page:
         options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin", **options}
         context = chromium.new_context(base_url=site.url, **options)
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
-        listen(page)
+        listen(page, refused)
         page.goto(path)
         return page
 

@@ -7,7 +7,8 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NewPage, Site, ended, live, running
+from dkronpy.job import Job
+from tests.browser.conftest import NewPage, Site, ended, live, running, shell
 
 WITHIN_MS = 1_500
 """A second, and what a busy machine adds."""
@@ -74,3 +75,11 @@ def test_a_page_says_when_it_is_not_live_and_catches_up(site: Site, open_page: N
     site.restart(meanwhile)
     expect(page.locator(f'[id="run-{started[0]}"]')).to_be_visible(timeout=15_000)
     live(page)
+
+
+def test_what_somebody_else_deletes_is_said_to_be_gone(site: Site, open_page: NewPage) -> None:
+    site.client.save_job(Job(name="shared", schedule="@manually", run=shell("true")))
+    page = live(open_page("/ui/jobs/shared", refused=True))
+    site.client.delete_job("shared")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    expect(page.locator("#main")).to_contain_text("there is no job named 'shared'")

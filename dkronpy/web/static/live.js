@@ -4,7 +4,7 @@
   const base = document.body.dataset.base, mark = document.getElementById("live"), word = document.getElementById("live-word");
   if (!mark) return;
   const worker = document.querySelector("script[src]").src;
-  let heard = 0, refreshed = 0, cost = 0, timer = 0, busy = false, again = false, port = null, source = null, missed = false;
+  let heard = 0, refreshed = 0, cost = 0, timer = 0, busy = false, again = false, port = null, source = null, missed = false, leaving = false;
 
   const show = (state) => {
     if (mark.dataset.state === state) return;
@@ -34,7 +34,7 @@
     if (again) { again = false; plan(); }
   };
   const plan = () => {
-    if (timer) return;
+    if (timer || leaving) return;
     if (document.hidden) { missed = true; return; }
     const rest = Math.max(REST, SLOW * cost);
     timer = setTimeout(refresh, Math.max(0, refreshed + rest - performance.now()));
@@ -69,8 +69,10 @@
     if (!port && !source) connect();
     if (missed) { missed = false; plan(); }
   });
+  // A form that is on its way may delete what this page is about: what comes next is the answer to it.
+  document.addEventListener("submit", (event) => { if (event.target.method === "dialog") return; leaving = true; clearTimeout(timer); timer = 0; });
   addEventListener("pagehide", leave);
-  addEventListener("pageshow", (event) => { if (event.persisted && !port && !source) { connect(); plan(); } });
+  addEventListener("pageshow", (event) => { leaving = false; if (event.persisted && !port && !source) { connect(); plan(); } });
   setInterval(() => { if (mark.dataset.state === "on" && performance.now() - heard > 15000) show("lost"); }, 3000);
   window.dkronpy = { refresh: plan };
   connect();
