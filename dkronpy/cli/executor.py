@@ -80,7 +80,7 @@ def show(name: str, kind: Kind, printer: Printer) -> None:
     """Show what an executor does and every option that it takes."""
     from dkronpy.errors import NotFoundError
     from dkronpy.plugins.options import describe
-    from dkronpy.plugins.registry import names, options_type, plugin_class
+    from dkronpy.plugins.registry import missing_packages, names, options_type, plugin_class
     from dkronpy.schedule.problems import did_you_mean
 
     if name not in names(kind):
@@ -88,7 +88,8 @@ def show(name: str, kind: Kind, printer: Printer) -> None:
         hint = did_you_mean(name, names(kind)) or f"`dkronpy {listing}` names those that are installed"
         raise NotFoundError(f"there is no {kind} {name!r}", hint=hint)
     if printer.for_people:
-        write(_first_line(plugin_class(kind, name)) + "\n\n")
+        problem = missing_packages(kind, name)
+        write(_first_line(plugin_class(kind, name)) + (f"\nHere {problem}" if problem else "") + "\n\n")
     rows = [
         {
             "option": entry.name,
@@ -133,13 +134,14 @@ for verb in (list_command, show, new):
 
 
 def _row(kind: Kind, name: str) -> dict[str, Any]:
-    from dkronpy.plugins.registry import executor_class, plugin_class
+    from dkronpy.plugins.registry import executor_class, missing_packages, plugin_class
 
     try:
         found = executor_class(name) if kind == "executor" else plugin_class(kind, name)
     except DkronpyError as error:
         return {"name": name, "usable": False, "does": "", "problem": str(error)}
-    return {"name": name, "usable": True, "does": _first_line(found), "problem": ""}
+    problem = missing_packages(kind, name)
+    return {"name": name, "usable": not problem, "does": _first_line(found), "problem": problem}
 
 
 def _first_line(kind: type) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import sys
 import threading
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ Kind = Literal["executor", "processor", "notifier"]
 
 # A plugin's options class bears the plugin's name in capitals, unless it stands here.
 _CLASS_NAMES = {"CeleryTask": "celery", "PubSub": "gcppubsub"}
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+).*\bextra == ['\"](?P<extra>[^'\"]+)['\"]")
 _lock = threading.Lock()
 _failures: dict[tuple[str, str], str] = {}
 
@@ -91,6 +93,30 @@ def options_by_class_name(class_name: str) -> Any:
         if (found := getattr(module, class_name, None)) is not None:
             return found
     raise PluginError(f"no executor's options are called {class_name!r}")
+
+
+def missing_packages(kind: Kind, name: str) -> str:
+    """What of the plugin's extra is not installed here, in one line with what to type; empty if nothing is missing.
+
+    A plugin can be shown, and jobs for it saved, without its packages: only a node that runs it needs them.
+    """
+    entry = _registered(kind)[name]
+    if entry.dist is None or not entry.extras:
+        return ""
+    wanted = [_REQUIREMENT.match(line) for line in entry.dist.requires or ()]
+    packages = [found["name"] for found in wanted if found and found["extra"] in entry.extras]
+    absent = [package for package in packages if not _is_installed(package)]
+    if not absent:
+        return ""
+    return f'it needs {", ".join(absent)}: pip install "{entry.dist.name}[{",".join(entry.extras)}]"'
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def failures() -> dict[str, str]:

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import dkronpy.plugins
+from dkronpy.cli.executor import executor
 from dkronpy.errors import PluginError
 from dkronpy.plugins import registry
 from dkronpy.plugins.options import describe
@@ -156,3 +159,19 @@ def test_every_option_of_ours_is_documented() -> None:
     for name in ("http", "python", "shell"):
         bare = [entry.name for entry in describe(registry.options_type(name)) if not entry.description]
         assert bare == [], name
+
+
+def test_what_an_extra_lacks_here_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_is_installed(package: str) -> Any:
+        raise PackageNotFoundError(package)
+
+    assert registry.missing_packages("executor", "rabbitmq") == "", "the tests have every extra"
+    monkeypatch.setattr(registry, "distribution", nothing_is_installed)
+    assert registry.missing_packages("executor", "rabbitmq") == 'it needs pika: pip install "dkronpy[rabbitmq]"'
+    assert registry.missing_packages("executor", "shell") == "", "it has no extra"
+    listed = CliRunner().invoke(executor, ["list", "-o", "json"])
+    rows = {row["name"]: row for row in json.loads(listed.output)}
+    assert (rows["shell"]["usable"], rows["rabbitmq"]["usable"]) == (True, False)
+    shown = CliRunner().invoke(executor, ["show", "rabbitmq"])
+    assert 'pip install "dkronpy[rabbitmq]"' in shown.output
+    assert "message_base64" in shown.output, "the options can be read without the packages"
