@@ -25,7 +25,7 @@ from dkronpy.plugins.options import Options
 from dkronpy.testing.harness import ExecutorHarness
 from scripts.executor_peers import PEERS, Peer
 
-MESSAGING = ("kafka", "nats", "rabbitmq", "rabbitmq, declaring", "gcppubsub", "grpc", "celery")
+MESSAGING = ("kafka", "nats", "rabbitmq", "rabbitmq, declaring", "gcppubsub", "celery")
 PROMISED_MS = 1.0
 
 
