@@ -90,6 +90,9 @@ class ExecutorHarness:
             outcome = executor.execute(resolved, self)
         except ExecutorError as error:
             outcome = Outcome(success=False, reason=error.reason, message=str(error), retryable=error.retryable)
+        finally:
+            with self._lock:
+                self._callbacks.clear()  # a later cancel is no concern of an attempt that has ended
         return outcome, self.output
 
     def next_execution(self) -> None:
