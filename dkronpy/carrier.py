@@ -10,10 +10,10 @@ from dkronpy.store.jobs import CARRIER_TASK
 __all__ = ["CARRIER_TASK", "describe", "node_queue"]
 
 
-def node_queue(node: str) -> Queue:
+def node_queue(node: str, *, no_ack: bool = False) -> Queue:
     """The queue of a node, declared alike by whoever sends and whoever listens."""
     name = queue_name(node)
-    return Queue(name, Exchange(""), routing_key=name, durable=True)
+    return Queue(name, Exchange(""), routing_key=name, durable=True, no_ack=no_ack)
 
 
 def describe(execution_id: str, job: str, node: str) -> str:

@@ -8,6 +8,7 @@ from celery import Celery
 from celery.apps.worker import Worker
 from celery.worker.consumer import Consumer
 from kombu.transport.redis import Channel, Empty, Transport
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError
 
 from dkronpy.carrier import node_queue
 from dkronpy.node import queue_name
@@ -42,11 +43,17 @@ class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
         finally:
             del client.parse_response
 
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        # Celery acknowledges every message; one that was taken without a receipt needs no round trip for that.
+        if delivery_tag in self.qos._delivered:  # noqa: SLF001 - kombu asks it nowhere in public
+            super().basic_ack(delivery_tag, multiple)
+
 
 class QuarantineTransport(Transport):  # type: ignore[misc]  # no types there
-    """The Redis transport with that channel."""
+    """The Redis transport with that channel; a server that refuses writes for now is a lost connection, not the end."""
 
     Channel = QuarantineChannel
+    connection_errors = (*Transport.connection_errors, OutOfMemoryError, ReadOnlyError, MasterDownError)
 
 
 class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
@@ -77,14 +84,17 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
 
 def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine: Quarantine) -> Worker:
     """A worker that consumes the node's queue only, named after the node."""
-    app.conf.task_queues = [node_queue(node)]
+    on_redis = app.conf.broker_url.startswith(REDIS)
+    # kombu keeps a copy of each message until it is acknowledged: writes that a doorbell does not need, since whoever
+    # does not claim in time is rung again, and that a full store refuses.
+    app.conf.task_queues = [node_queue(node, no_ack=on_redis)]
     app.conf.task_default_queue = queue_name(node)
     app.conf[QUARANTINE] = quarantine
     # It guards against late acknowledgements, which we do not use; on RabbitMQ a worker that lost its connection in the
     # middle of a task may consume nothing any more afterwards.
     app.conf.worker_enable_prefetch_count_reduction = False
-    app.conf.worker_disable_prefetch = app.conf.broker_url.startswith(REDIS)
-    if app.conf.broker_url.startswith(REDIS):
+    app.conf.worker_disable_prefetch = on_redis
+    if on_redis:
         app.conf.broker_transport = f"{__name__}:QuarantineTransport"
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, QUARANTINE: quarantine}
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"

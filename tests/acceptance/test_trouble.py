@@ -68,6 +68,25 @@ def test_beat_outlives_a_store_that_hangs(fleet: Fleet, server: StoreServer) -> 
     assert beat.process.poll() is None
 
 
+def test_an_agent_outlives_a_store_that_is_full(fleet: Fleet, server: StoreServer) -> None:
+    fleet.beat()
+    agent = fleet.agent("n1")
+    fleet.save(Job(name="ok", schedule="@manually", run=shell("true")))
+    fleet.run_now("ok")
+    agent.signal(signal.SIGSTOP)
+    run_id = fleet.client.run_job("ok").run.id
+    queued = fleet.client.deployment.store.client.llen
+    wait_until(lambda: queued(queue_name("n1")), timeout=20, description="its message waits in the queue")
+    with server.client() as client:
+        client.config_set("maxmemory", "1mb")
+        agent.signal(signal.SIGCONT)
+        agent.wait_for("cannot be claimed now")
+        client.config_set("maxmemory", "0")
+    assert fleet.ended(run_id, timeout=60)[0].state == "success"
+    assert agent.process.poll() is None
+    assert "Unrecoverable" not in agent.output
+
+
 def test_messages_that_make_no_sense_are_set_aside_and_the_agent_goes_on(fleet: Fleet) -> None:
     fleet.beat()
     agent = fleet.agent("n1")

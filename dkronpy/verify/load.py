@@ -1,0 +1,58 @@
+"""Jobs to try a deployment with: one of each policy, each writing down itself when it begins and how it ends."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dkronpy.job import Job, Run
+from dkronpy.node import Target
+from dkronpy.retry import Retry
+
+PREFIX = "verify-"
+_SECOND = timedelta(seconds=1)
+_MANY = 120
+"""How many attempts stand for `as many as it takes`: a trial is shorter than that."""
+
+
+def load(truth: Path, starts_at: datetime, expires_at: datetime, *, prefix: str = PREFIX) -> list[Job]:
+    """The jobs of a trial, due between the two moments; their lines go to files in the folder *truth*.
+
+    The schedule ends by itself, so that the definition in force is the same for every due time.
+    """
+    window = {"starts_at": starts_at, "expires_at": expires_at}
+
+    def job(name: str, schedule: str, command: str, **policies: object) -> Job:
+        return Job(name=prefix + name, schedule=schedule, run=_shell(truth, command), **window, **policies)  # type: ignore[arg-type]
+
+    minute = 60 * _SECOND
+    return [
+        job("tick", "* * * * * *", "ended ok", start_deadline=minute),
+        job("all", "* * * * * *", "sleep 0.3; ended ok", catch_up="all", start_deadline=minute),
+        job("careful", "*/2 * * * * *", "sleep 1.5; ended ok", concurrency="forbid"),
+        job("patient", "*/5 * * * * *", "sleep 6; ended ok", concurrency="forbid", on_lease_loss="kill"),
+        job(
+            "again", "*/3 * * * * *", "sleep 1; ended ok", delivery="at_least_once",
+            retry=Retry(_MANY, _SECOND), start_deadline=5 * minute,
+        ),
+        job("flaky", "*/3 * * * * *", 'test "$DKRONPY_ATTEMPT" -gt 1 || fails 3; ended ok', retry=Retry(2, _SECOND)),
+        job("broken", "*/4 * * * * *", "fails 4"),
+        job("slow", "*/6 * * * * *", "sleep 60; ended ok", timeout=2 * _SECOND),
+        job("noisy", "*/10 * * * * *", "yes 0123456789 | head -c 3000000; ended ok", start_deadline=minute),
+        job("family", "*/5 * * * * *", "(setsid sleep 30 &) ; sleep 30 & sleep 0.5; ended ok", start_deadline=minute),
+        job("everywhere", "*/4 * * * * *", "ended ok", on=Target(), start_deadline=minute),
+        job("nobody", "*/5 * * * * *", "ended ok", on=Target(tags={"x": "none"}, count=1), start_deadline=3 * _SECOND),
+        Job(name=prefix + "follower", after=(prefix + "tick",), run=_shell(truth, "ended ok"), start_deadline=minute),
+    ]  # fmt: skip
+
+
+def _shell(truth: Path, command: str) -> Run:
+    """The command with words to write a line: each line is one write, so lines of several processes do not mix."""
+    place = shlex.quote(str(truth))
+    words = (
+        f'mark() {{ echo "$1 $DKRONPY_EXECUTION_ID $DKRONPY_FENCING_TOKEN $DKRONPY_NODE $(date +%s%N)"'
+        f' >> {place}/"$DKRONPY_NODE"; }}; '
+        'ended() { mark "$1"; exit 0; }; fails() { mark fail; exit "$1"; }; '
+    )
+    return Run("shell", {"command": f"{words} mark start; {command}", "shell": "true"})

@@ -1,0 +1,35 @@
+"""A short round of random faults on a whole deployment, with the history as the witness and the rules as the judge."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dkronpy.verify.checker import check
+from tests.faults.system.nemesis import campaign
+from tests.faults.system.world import World
+from tests.support import StoreServer
+
+SECONDS = 25.0
+SEEDS = [int(os.environ.get("DKRONPY_FAULTS_SEED") or 31)]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_deployment_that_is_hurt_keeps_every_promise(seed: int, tmp_path: Path) -> None:
+    with StoreServer(kind="valkey") as server, World(server, tmp_path) as world:
+        world.start()
+        world.begin(SECONDS)
+        campaign(world, seed, SECONDS)
+        history = world.history()
+        crashes = world.crashes()
+    kept = tmp_path / "history.json"
+    history.write(kept)
+    print(f"seed {seed}:", "; ".join(note.what for note in history.faults))
+    violations = check(history)
+    assert not violations, "\n".join([f"seed {seed}, history in {kept}", *map(str, violations[:20])])
+    assert sum(len(job.owed) for job in history.jobs) > 100, "hardly anything was owed"
+    assert len(history.marks) > 50, "hardly anything ran"
+    assert not crashes
