@@ -88,3 +88,40 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # flower_address = "127.0.0.1"
 # flower_port = 5555
 # flower_basic_auth = ""
+
+# --- Who is told ------------------------------------------------------------------------------------------------------
+
+# The ways by which people are told, by name, such as {"ops": "https://hooks.slack.com/..."}; the channels that hear of
+# jobs which name none, separated by commas ("owner": the job's owner_email). docs/notifications.md has all of it.
+# channels = {}
+# notify = ""
+
+# How long what happens is gathered into one message, what lies between two, and how often a job that goes on failing is
+# told of again.
+# notify_wait = "10s"
+# notify_interval = "1m"
+# notify_reminder = "6h"
+
+# Where people find the pages; what the leading beat visits every minute, for somebody to notice when it does not.
+# public_url = ""
+# beat_ping_url = ""
+
+# The mail server; with it, owners are mailed of changes of their jobs. Security: "auto", "starttls", "tls", "none".
+# mail_host = ""
+# mail_port = 0
+# mail_username = ""
+# mail_password = ""
+# mail_from = ""
+# mail_security = "auto"
+# mail_subject_prefix = "[Dkron] "
+# mail_payload = ""
+# mail_on = "changes"
+
+# Dkron's hooks before and after each execution, with its templates ("{{.JobName}}"), and its word to Cronitor.
+# pre_webhook_endpoint = ""
+# pre_webhook_payload = ""
+# pre_webhook_headers = ""
+# webhook_endpoint = ""
+# webhook_payload = ""
+# webhook_headers = ""
+# cronitor_endpoint = ""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dkronpy.executors.shell import Shell
     from dkronpy.job import Job, Run
     from dkronpy.node import Target, all_nodes, any_node, on_node
+    from dkronpy.notify import Notify
     from dkronpy.plugins.auth import Basic, Bearer
     from dkronpy.plugins.executor import RunContext
     from dkronpy.retry import Retry
@@ -44,6 +45,7 @@ __all__ = [
     "Job",
     "Kafka",
     "Nats",
+    "Notify",
     "PubSub",
     "Python",
     "RabbitMQ",
@@ -71,6 +73,7 @@ _HOMES = {
     "dkronpy.declare": ("defaults", "job", "template"),
     "dkronpy.job": ("Job", "Run"),
     "dkronpy.node": ("Target", "all_nodes", "any_node", "on_node"),
+    "dkronpy.notify": ("Notify",),
     "dkronpy.plugins.auth": ("Basic", "Bearer"),
     "dkronpy.plugins.executor": ("RunContext",),
     "dkronpy.retry": ("Retry",),

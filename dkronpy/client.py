@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from functools import cached_property
 from random import SystemRandom
 
 import msgspec
@@ -19,6 +20,7 @@ from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job import Job
 from dkronpy.job_json import JobState
 from dkronpy.node import Node
+from dkronpy.notices.record import Notices
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Saved, StoredJob
 from dkronpy.store.ledger import Firing
@@ -82,6 +84,11 @@ class Client:
         self.deployment = Deployment(settings)
         self.who = who
         self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """Who is told of what, and how that went."""
+        return Notices(self.deployment)
 
     # jobs
 

@@ -12,6 +12,7 @@ from dkronpy.errors import Problem
 from dkronpy.job_check import check_job
 from dkronpy.job_values import normalised
 from dkronpy.node import Target
+from dkronpy.notify import Notify
 from dkronpy.retry import Retry
 from dkronpy.schedule import Schedule, parse
 from dkronpy.schedule.problems import did_you_mean
@@ -145,6 +146,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     """What a node that lost the store does with running work; None: ``kill`` with ``forbid``, else
     ``continue``.
     """
+
+    deadline: timedelta | None = None
+    """How long after its due time it should have succeeded; if not, people are told. None: nobody waits for it."""
+
+    stale_after: timedelta | None = None
+    """How long it may go without a success before people are told."""
+
+    notify: tuple[Notify, ...] | None = None
+    """Who is told of it: names of channels, or ``Notify(...)``; None: as the deployment says, empty: nobody."""
 
     output_limit: int = 256_000
     """How many bytes of an attempt's output are kept, half from its head and half from its tail."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
 from dkronpy.node import Target
+from dkronpy.notify import rule_problems
 from dkronpy.retry import Retry
 from dkronpy.schedule import parse
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
@@ -170,7 +171,7 @@ def _near(value: Any, accepted: tuple[str, ...]) -> str:
 
 
 def _durations(job: Job) -> Iterator[Problem]:
-    for name in ("timeout", "start_deadline", "catch_up_window"):
+    for name in ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after"):
         value: Any = getattr(job, name)
         if (value is not None or name == "catch_up_window") and not isinstance(value, timedelta):
             yield Problem(name, value, f"{value!r} is not a duration", f"accepted: {DURATIONS}")
@@ -238,6 +239,10 @@ def _mappings(job: Job) -> Iterator[Problem]:
         yield Problem("processors", processors, f"{processors!r} does not map names to tables of options")
 
 
+def _notify(job: Job) -> Iterator[Problem]:
+    yield from rule_problems(job.notify)
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
@@ -248,5 +253,5 @@ def _is_text_map(value: Any) -> bool:
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
     _name, _parents, _schedule, _concurrency, _zone, _bounds, _choices, _durations, _retry, _target, _texts,
-    _mappings,
+    _mappings, _notify,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from dkronpy.job import CatchUp, Concurrency, Delivery, Job, OnLeaseLoss, Run, RunOptions, When
     from dkronpy.node import Target
+    from dkronpy.notify import Notify
     from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec
     from dkronpy.schedule.zoned import Gap, Overlap
@@ -40,6 +41,9 @@ class JobFields(TypedDict, total=False):
     start_deadline: DurationLike | None
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None
+    deadline: DurationLike | None
+    stale_after: DurationLike | None
+    notify: str | Notify | Sequence[str | Notify] | None
     output_limit: int
     processors: Mapping[str, Mapping[str, object] | RunOptions]
     enabled: bool

@@ -14,6 +14,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job import Job, Run
 from dkronpy.node import Target
+from dkronpy.notify import is_rules, rule_json
 from dkronpy.retry import Retry
 from dkronpy.schedule.durations import format_duration
 from dkronpy.schedule.problems import did_you_mean
@@ -101,6 +102,8 @@ def _ours(job: Job) -> dict[str, Any]:
         "retry": {} if job.retry == Retry(job.retry.max) else retry,
     }
     ours = {name: value for name, value in values.items() if value}
+    if job.notify is not None:
+        ours["notify"] = [rule_json(rule) for rule in job.notify]
     for name in _PLAIN:
         value = getattr(job, name)
         if value != _DEFAULTS[name]:
@@ -110,7 +113,7 @@ def _ours(job: Job) -> dict[str, Any]:
 
 _PLAIN = (
     "when", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss",
-    "output_limit", "gap", "overlap", "doc",
+    "output_limit", "gap", "overlap", "doc", "deadline", "stale_after",
 )  # fmt: skip
 
 
@@ -191,7 +194,7 @@ _SAME = {
         name: name
         for name in (
             "timezone", "schedule", "owner", "owner_email", "metadata", "processors", "concurrency",
-            "ephemeral", "starts_at", "expires_at", *_PLAIN,
+            "ephemeral", "starts_at", "expires_at", "notify", *_PLAIN,
         )
     },
 }  # fmt: skip
@@ -290,9 +293,12 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "dependent_jobs": ("an array of texts", _is_texts),
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects", _is_tables),
-    **dict.fromkeys(("timeout", "start_deadline", "catch_up_window"), ("a duration", _is_duration)),
+    **dict.fromkeys(
+        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after"), ("a duration", _is_duration)
+    ),
     "after": ("a name or an array of names", lambda value: _is_text(value) or _is_texts(value)),
     "retry": ("a number or an object", lambda value: _is_count(value) or _is_table(value)),
+    "notify": ("a list of channels and rules", is_rules),
     "on": ("an object with count and nodes", _is_target),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from datetime import timezone
 from typing import Any
 
 from dkronpy.node import Target
+from dkronpy.notify import read_rules
 from dkronpy.retry import Retry
 from dkronpy.schedule import ScheduleSpec
 from dkronpy.schedule.durations import DurationError, parse_duration
@@ -106,6 +107,9 @@ def _target(value: Any) -> Any:
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _duration,
+    "deadline": _duration,
+    "stale_after": _duration,
+    "notify": read_rules,
     "start_deadline": _duration,
     "catch_up_window": _duration,
     "starts_at": _moment,

@@ -18,6 +18,7 @@ import msgspec
 
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.schedule.problems import did_you_mean
+from dkronpy.settings_notify import NotifySettings
 from dkronpy.settings_values import BadValueError, is_redis, read_value
 
 ENV_PREFIX = "DKRONPY_"
@@ -27,7 +28,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(NotifySettings, frozen=True, kw_only=True):
     """The settings of one deployment. Durations are ``timedelta``, sizes are bytes."""
 
     broker_url: str = ""
@@ -56,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_name: str = ""
     """The name of this node. Empty: the host's name without its domain."""
 
-    node_tags: dict[str, str] = {}
+    node_tags: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     """The tags of this node, that jobs choose nodes by: ``{"role": "web"}``, or ``role=web,dc=fra`` as
     text.
     """

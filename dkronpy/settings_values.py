@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from dkronpy.schedule.problems import did_you_mean
 _REDIS = ("redis", "rediss", "unix")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_MAY_BE_ZERO = frozenset({"kill_grace", "stop_grace", "health_port", "http_port"})
+_MAY_BE_ZERO = frozenset(
+    {"kill_grace", "stop_grace", "health_port", "http_port", "notify_wait", "notify_interval", "mail_port"}
+)
 
 
 class BadValueError(ValueError):
@@ -44,6 +47,8 @@ def read_value(name: str, value: Any, wanted: Any) -> Any:
         return _text(value)
     if wanted == dict[str, str]:
         return _tags(value)
+    if wanted == dict[str, Any]:
+        return _table(value)
     choices = get_args(wanted)
     if isinstance(value, str) and value.lower() in choices:
         return value.lower()
@@ -92,3 +97,14 @@ def _tags(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
         return dict(value)
     raise BadValueError(f"{value!r} is not a mapping of tags to texts", 'write {"role": "web"}')
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise BadValueError(f"it is not JSON: {error}", 'write {"ops": {"notifier": "slack", ...}}') from None
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return dict(value)
+    raise BadValueError(f"{type(value).__name__} is not a table of names")

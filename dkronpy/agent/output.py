@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from dkronpy.agent.masking import Masker
 from dkronpy.execution import Output
+from dkronpy.masking import Masker
 from dkronpy.store.output import OutputWriter
 
 FLUSH_SECONDS = 0.1

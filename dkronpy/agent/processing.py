@@ -16,11 +16,11 @@ from typing import Any
 
 from msgspec import structs
 
-from dkronpy.agent.masking import Masker
 from dkronpy.agent.plan import Plan, Step
 from dkronpy.agent.spool import Report
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Output
+from dkronpy.masking import Masker
 from dkronpy.plugins.options import resolve_secrets
 from dkronpy.plugins.processor import Processor, ProcessorError, ProcessorOptions
 from dkronpy.plugins.registry import options_type, plugin_class

@@ -17,19 +17,19 @@ from msgspec.structs import replace
 from dkronpy.agent.context import AttemptContext, Identity
 from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.leases import Held, Leases
-from dkronpy.agent.masking import Masker
 from dkronpy.agent.output import AttemptOutput, OutputPump
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.rendering import plan_of, prepare
 from dkronpy.agent.reporter import Reporter
-from dkronpy.agent.secrets import SecretResolver
 from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job
+from dkronpy.masking import Masker
 from dkronpy.plugins.executor import Executor, ExecutorError, Outcome
 from dkronpy.plugins.options import Options
 from dkronpy.plugins.registry import executor_class
+from dkronpy.secrets import SecretResolver
 from dkronpy.settings import Settings
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Claim, Ledger
@@ -74,7 +74,7 @@ class Runner:
         self.pump = pump
         self.node = node
         self.instance = instance
-        self._secrets = SecretResolver(settings.secrets_dir)
+        self._secrets = SecretResolver.of(settings)
         reporter.processing = Processing(self._secrets)
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}

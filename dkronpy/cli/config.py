@@ -155,7 +155,9 @@ def shown_value(name: str, value: Any) -> str:
     from datetime import timedelta
 
     from dkronpy.schedule.durations import format_duration
+    from dkronpy.settings_notify import concealed
 
+    value = concealed(name, value)
     if name.endswith("_url") and value:
         return mask_url(value)
     if any(word in name for word in _SECRET) and value:

@@ -39,7 +39,7 @@ def executor() -> None:
 
 KIND = click.option(
     "--kind",
-    type=click.Choice(["executor", "processor"]),
+    type=click.Choice(["executor", "processor", "notifier"]),
     default="executor",
     show_default=True,
     help="Which kind of plugin.",

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "job": ("Resources", "job", "List, show, delete, toggle jobs."),
         "runs": ("Resources", "runs", "List, show, watch, cancel runs."),
         "node": ("Resources", "node", "List and forget nodes."),
+        "notify": ("Resources", "notify", "List and test the channels by which people are told."),
         "token": ("Resources", "token", "Create, list, revoke tokens of the API."),
         "executor": ("Resources", "executor", "List executors and show their options."),
         "up": ("Services", "up", "Start store, beat and an agent together."),

@@ -105,14 +105,14 @@ def _environment() -> _Environment:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(text: str) -> Template:
+def _compiled(text: str, names: tuple[str, ...] = NAMES) -> Template:
     environment = _environment()
     if len(text) > LONGEST:
         raise TemplateError(f"it has more than {LONGEST:,} characters")
     try:
         tree = environment.parse(text)
         for node in tree.find_all(nodes.Node):
-            _check(node)
+            _check(node, names)
         code = environment.compile(tree)
     except TemplateSyntaxError as error:
         raise TemplateError(f"line {error.lineno}: {error.message}", hint=RAW) from None
@@ -123,22 +123,27 @@ def _compiled(text: str) -> Template:
     return Template.from_code(environment, code, {})
 
 
-def _check(node: nodes.Node) -> None:
+def _check(node: nodes.Node, names: tuple[str, ...]) -> None:
     """Refuse what is not part of our language. Raises TemplateError."""
     name = getattr(node, "name", "")
     if not isinstance(node, _NODES):
         word = type(node).__name__.lower()
         raise TemplateError(f"{word!r} is not known in templates; they have expressions and 'if'", hint=RAW)
-    if isinstance(node, nodes.Name) and name not in NAMES:
-        raise TemplateError(f"there is no {name!r}; known: {', '.join(NAMES)}", hint=did_you_mean(name, NAMES) or RAW)
+    if isinstance(node, nodes.Name) and name not in names:
+        raise TemplateError(f"there is no {name!r}; known: {', '.join(names)}", hint=did_you_mean(name, names) or RAW)
     if isinstance(node, nodes.Filter) and name not in _environment().filters:
         known = sorted(_environment().filters)
         raise TemplateError(f"there is no filter {name!r}; known: {', '.join(known)}", hint=did_you_mean(name, known))
 
 
-def render_text(text: str, facts: Mapping[str, Any]) -> str:
-    """*text* with its templates rendered. Raises TemplateError for one that cannot be."""
-    template = _compiled(text)
+def check_template(text: str, names: tuple[str, ...]) -> None:
+    """Raise TemplateError for a template that no facts of these *names* could make right."""
+    _compiled(text, names)
+
+
+def render_text(text: str, facts: Mapping[str, Any], *, names: tuple[str, ...] = NAMES) -> str:
+    """*text* with its templates rendered; they speak of *names*. Raises TemplateError for one that cannot be."""
+    template = _compiled(text, names)
     parts: list[str] = []
     size = 0
     try:

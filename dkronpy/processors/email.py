@@ -6,10 +6,11 @@ import smtplib
 from collections.abc import Iterator
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from typing import Annotated, Any, ClassVar, Literal
+from email.utils import format_datetime
+from typing import Annotated, ClassVar, Literal
 
 from dkronpy.errors import Problem
+from dkronpy.plugins.mail import Refused, is_address, said, send_mail
 from dkronpy.plugins.options import doc
 from dkronpy.plugins.processor import ExecutionInfo, Processor, ProcessorError
 from dkronpy.plugins.values import Text
@@ -52,16 +53,11 @@ class Email(TlsOptions, frozen=True, kw_only=True):
         if not self.emails:
             yield self.problem("emails", "there is nobody to send to")
         for address in (*self.emails, *filter(None, [self.sender])):
-            if not _is_address(address):
+            if not is_address(address):
                 name = "sender" if address == self.sender else "emails"
                 yield self.problem(name, f"{address!r} is no address; the form is name@example.com")
         if not self.provider and not self.host:
             yield self.problem("host", "neither a host nor a provider is given", "give one of them")
-
-
-def _is_address(text: str) -> bool:
-    name, at, domain = parseaddr(text)[1].rpartition("@")
-    return bool(name and at and domain) and text.isprintable() and not set(" ,;<>") & set(f"{name}{domain}")
 
 
 class EmailProcessor(Processor[Email]):
@@ -85,7 +81,7 @@ class EmailProcessor(Processor[Email]):
                 raise ProcessorError(f"{where} did not take the mail: {_words(error)}") from None
         if refused:
             whom, (code, why) = next(iter(refused.items()))
-            raise ProcessorError(f"{where} refused {whom}: {code} {_text(why)}")
+            raise ProcessorError(f"{where} refused {whom}: {code} {said(why)}")
         return options.instead(f"Output mailed to {', '.join(options.emails)}")
 
 
@@ -116,24 +112,15 @@ def _message(output: bytes, options: Email, info: ExecutionInfo) -> EmailMessage
     return message
 
 
-def _send(message: EmailMessage, options: Email) -> dict[str, Any]:
-    port, limit = options.port or PORTS[options.security], seconds(options)
-    arguments: dict[str, Any] = {} if limit is None else {"timeout": limit}
-    if options.security == "tls":
-        arguments["context"] = tls_context(options)
-    with (smtplib.SMTP_SSL if options.security == "tls" else smtplib.SMTP)(options.host, port, **arguments) as server:
-        if options.security == "starttls":
-            server.starttls(context=tls_context(options))
-        if options.user:
-            server.login(str(options.user), str(options.password))
-        return server.send_message(message)
+def _send(message: EmailMessage, options: Email) -> Refused:
+    return send_mail(
+        message, options.host, options.port or PORTS[options.security], security=options.security,
+        context=None if options.security == "none" else tls_context(options), user=str(options.user),
+        password=str(options.password), timeout=seconds(options),
+    )  # fmt: skip
 
 
 def _words(error: smtplib.SMTPException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
-        return f"{error.smtp_code} {_text(error.smtp_error)}"
+        return f"{error.smtp_code} {said(error.smtp_error)}"
     return " ".join(str(error).split())
-
-
-def _text(answer: bytes | str) -> str:
-    return " ".join((answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer).split())

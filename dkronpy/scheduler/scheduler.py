@@ -28,6 +28,7 @@ from dkronpy.dispatch.send import BrokerCourier, courier_for
 from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.node import Node
+from dkronpy.notices.service import NotifierService
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
@@ -87,12 +88,14 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         )  # fmt: skip
         self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))
         self.wake_up = WakeUp(store)
+        self.notifier = NotifierService(deployment)
 
     def setup_schedule(self) -> None:
         """RedBeat installs the application's static entries here; ours does so once the store is there."""
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One round; returns 0, since it has done its own waiting. It never raises."""
+        self.notifier.start()
         try:
             wait = self._round()
         except OUTAGES as error:
@@ -174,6 +177,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             self.leadership.release()
         except OUTAGES as error:
             log.warning("could not give up the lead: %s; it ends by itself", error)
+        self.notifier.stop()
         self.wake_up.close()
         CeleryScheduler.close(self)
 

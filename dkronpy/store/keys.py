@@ -116,6 +116,11 @@ class Keys:
         return self.prefix + "quarantine"
 
     @property
+    def notify(self) -> str:
+        """What the notifier's keys begin with: its office, position, conditions, timers and outbox."""
+        return self.prefix + "notify:"
+
+    @property
     def wake(self) -> str:
         """Channel: something is due sooner than beat thinks."""
         return self.prefix + "wake"
@@ -130,6 +135,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
     By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
+    By the number of jobs, channels and open runs, and by trimming: what the notifier keeps.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
     and bindings. Records of open executions end with them.
     """
@@ -139,6 +145,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
         rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine|paused)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
+        rf"{p}notify:.*",
         r"_kombu\.binding.*",
         r"dkronpy\.node\..*",
         r"unacked.*",

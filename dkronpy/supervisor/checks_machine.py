@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from dkronpy.agent.secrets import folders
 from dkronpy.config import load_jobs
 from dkronpy.errors import PluginError
 from dkronpy.plugins.registry import executor_class, executor_names
+from dkronpy.secrets.resolver import folders
 from dkronpy.settings import Settings
 from dkronpy.supervisor.checks import Finding, counted, fail, ok, run_checks, some, warn
 from dkronpy.supervisor.embedded import find_server

@@ -13,6 +13,7 @@ from dkronpy.errors import ScheduleError
 from dkronpy.results.backend import mask
 from dkronpy.schedule.zones import check_zone
 from dkronpy.settings import Settings, setting_names
+from dkronpy.settings_notify import concealed
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.places import BASE, local_place, place
@@ -40,7 +41,7 @@ def shown(settings: Settings) -> list[tuple[str, str]]:
     """Every setting as text, passwords left out."""
     found = []
     for name in setting_names():
-        value = getattr(settings, name)
+        value = concealed(name, getattr(settings, name))
         text = mask(str(value)) if name.endswith("_url") else str(value)
         if (
             any(part in name for part in _SECRET)

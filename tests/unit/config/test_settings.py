@@ -8,10 +8,12 @@ import ast
 import itertools
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from dkronpy import settings as settings_module
+from dkronpy import settings_notify
 from dkronpy.errors import ConfigError, InvalidError
 from dkronpy.settings import Settings, env_name, load_settings, setting_names
 
@@ -132,19 +134,20 @@ def test_the_node_is_named_after_its_host() -> None:
     assert "." not in Settings().node
 
 
-def test_every_setting_is_explained_in_the_code_and_in_the_manual() -> None:
-    source = Path(settings_module.__file__)
-    body = next(
-        node
-        for node in ast.parse(source.read_text("utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name == "Settings"
-    ).body
-    explained = [
+def explained(module: ModuleType, name: str) -> list[str]:
+    """The fields of a class that have a sentence below them."""
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name).body
+    return [
         field.target.id
         for field, text in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
     ]  # fmt: skip
-    assert explained == list(setting_names())
-    manual = (source.parent.parent / "docs" / "settings.md").read_text("utf-8")
+
+
+def test_every_setting_is_explained_in_the_code_and_in_the_manual() -> None:
+    found = [*explained(settings_notify, "NotifySettings"), *explained(settings_module, "Settings")]
+    assert found == list(setting_names())
+    manual = (Path(settings_module.__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
     assert [name for name in setting_names() if f"`{name}`" not in manual or f"`{env_name(name)}`" not in manual] == []

@@ -24,6 +24,7 @@ from dkronpy.job_json import (
     go_time,
 )
 from dkronpy.node import Target, all_nodes, any_node
+from dkronpy.notify import EVENTS, Notify
 from dkronpy.retry import Retry
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "dkron_jobs.json").read_text("utf-8"))
@@ -172,6 +173,14 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
+rules = st.builds(
+    Notify,
+    names,
+    st.lists(st.sampled_from(sorted(EVENTS)), max_size=2).map(tuple),
+    st.integers(1, 9),
+    st.sampled_from([1.5, 3.0]),
+    durations,
+)
 jobs = st.builds(
     Job,
     name=names,
@@ -201,6 +210,9 @@ jobs = st.builds(
     catch_up_limit=st.none() | st.integers(1, 100_000),
     delivery=st.sampled_from(["at_most_once", "at_least_once"]),
     on_lease_loss=st.sampled_from([None, "kill", "continue"]),
+    deadline=st.none() | durations,
+    stale_after=st.none() | durations,
+    notify=st.none() | st.lists(rules, max_size=2).map(tuple),
     output_limit=st.integers(0, 10**7),
     processors=st.dictionaries(names, st.dictionaries(texts, texts, max_size=2), max_size=2),
     enabled=st.booleans(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dkronpy.errors import NotFoundError
 from dkronpy.secret import Secret
+from dkronpy.settings import Settings
 
 PREFIX = "DKRONPY_SECRET_"
 
@@ -29,6 +30,11 @@ class SecretResolver:
 
     def __init__(self, secrets_dir: str = "") -> None:
         self._folders = folders(secrets_dir)
+
+    @classmethod
+    def of(cls, settings: Settings) -> SecretResolver:
+        """The resolver that a deployment's settings stand for."""
+        return cls(settings.secrets_dir)
 
     def __call__(self, secret: Secret) -> str:
         value = os.environ.get(variable(secret.secret))
