@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import requests
-from osmem_server import resolve_binary
 
 from dkronpy.errors import InvalidError
 from dkronpy.plugins.options import resolve_secrets
@@ -20,8 +19,9 @@ from dkronpy.processors.slack import Slack, SlackProcessor
 from dkronpy.secret import Secret
 from tests.executors.servers import Authority, HttpServer
 from tests.processors.conftest import INFO, SUCCESS, Process
+from tests.processors.search import SearchServer
 from tests.processors.sinks import silent
-from tests.support import free_port, spawn, wait_until
+from tests.support import free_port
 
 
 def body(server: HttpServer) -> Any:
@@ -127,19 +127,10 @@ def test_a_server_that_says_nothing(process: Process) -> None:
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that speaks Elasticsearch's protocol, in memory."""
-    url, log = f"127.0.0.1:{free_port()}", tmp_path_factory.mktemp("search") / "log"
-    with spawn("-addr", url, "-no-stdin-watch", command=(resolve_binary(),), log=log):
-
-        def answers() -> bool:
-            try:
-                return requests.get(f"http://{url}/", timeout=1).ok
-            except requests.ConnectionError:
-                return False
-
-        wait_until(answers, timeout=20, description="the search server answers")
-        yield f"http://{url}"
+def search() -> Iterator[str]:
+    """The URL of a server that speaks Elasticsearch's protocol."""
+    with SearchServer() as server:
+        yield server.url
 
 
 def documents(search: str, index: str) -> list[Any]:
