@@ -26,6 +26,9 @@ from dkronpy.plugins.executor import Command, RunContext
 
 _FAILED_STATUS = 1
 _MISSING = object()
+_SOME_CONTEXT = {
+    "execution_id": "", "run_id": "", "job": "", "node": "", "due": "2026-11-23T02:30:00Z", "attempt": 1, "token": 1,
+}  # fmt: skip
 _STREAMS = (
     ("stdin", 0, "r", "surrogateescape"),
     ("stdout", 1, "w", "backslashreplace"),
@@ -82,9 +85,29 @@ def _set_surroundings(command: Command, report: int) -> None:
     sys.argv = [command.callable or ""]
     importlib.invalidate_caches()
     for name, fd, mode, errors in _STREAMS:
-        stream = open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115 - stays
+        stream = _open_stream(fd, mode, errors)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def _open_stream(fd: int, mode: str, errors: str) -> Any:
+    return open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)
+
+
+def warm_up() -> None:
+    """Do once, to no effect, what every call begins and ends with, while nothing waits for this process.
+
+    What a forked process writes to is copied page by page; the pages that it is going to need are its own by then.
+    """
+    os.listdir("/proc/self/fd")  # noqa: PTH208 - as the real one
+    time.tzset()
+    importlib.invalidate_caches()
+    for _, fd, mode, errors in _STREAMS:
+        _open_stream(fd, mode, errors)
+    function = _find_callable("os:getpid")
+    _arguments(function, Command())
+    msgspec.convert(_SOME_CONTEXT, RunContext)
+    msgspec.json.encode(Report(result=_encode_result(function())))
 
 
 def _find_callable(name: str) -> Callable[..., Any]:

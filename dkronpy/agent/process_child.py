@@ -19,16 +19,14 @@ from dkronpy.plugins.executor import Command
 _SPAWN_FAILED_STATUS = 127
 
 
-def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: int) -> NoReturn:
-    """Turn this freshly forked process into *command*; never returns.
+def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: int, shim: int) -> NoReturn:
+    """Turn this freshly forked child of *shim*, the leader of a session, into *command*; never returns.
 
     *stdin* and *output* become descriptors 0, 1 and 2; every other one closes as a new program begins. What
     goes wrong before that is written as a ``Report`` to *report*. Written to touch little memory: each page
     that a forked process writes to is copied, and that is most of what a run costs.
     """
-    parent = os.getppid()
     try:
-        os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs expect the defaults
             signal.signal(number, signal.SIG_DFL)
@@ -37,7 +35,7 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         os.dup2(output, 2)
         _become_user(command)
         signal_on_parent_death(signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != shim:
             os._exit(_SPAWN_FAILED_STATUS)
         _enter_directory(command.cwd or cwd)
         if command.callable is None:

@@ -165,9 +165,12 @@ class ChildProcess:
                 packet = self._control.recv(PACKET_BYTES)
             except ConnectionResetError:
                 packet = b""
-            if packet and isinstance(self._apply(packet), Prepared):
+            news = self._apply(packet) if packet else None
+            if isinstance(news, Prepared):
                 prepared = True
-            elif packet:
+            elif isinstance(news, Ended) and not prepared:
+                return news.exit.reason == "spawn_failed"  # else the shim was killed before it had heard of the launch
+            elif news is not None:
                 return True
             elif prepared:
                 self._exit = self._end_lost()

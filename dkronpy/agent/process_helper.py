@@ -1,5 +1,8 @@
 """The helper: the single-threaded process that forks the shims, since forking a threaded agent is unsafe.
 
+It keeps some in advance, each with its child, which wait for what the agent will ask for: a fork, and the copies of
+the pages that it touches, are most of what the start of a command costs.
+
 The agent starts it as ``python -m dkronpy.agent.process_helper --fd N`` and keeps the other end of that
 socket. It lives as long as the agent: when the socket ends it waits until every shim has ended its tree, and
 goes. It is the subreaper of its shims: should one be killed, the helper ends what that one guarded and tells
@@ -8,7 +11,6 @@ the agent so.
 
 from __future__ import annotations
 
-import array
 import gc
 import os
 import select
@@ -18,16 +20,15 @@ import sys
 import time
 from contextlib import suppress
 
-import msgspec
-
 from dkronpy.agent import process_linux
-from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Launch, Prepared, send_message
+from dkronpy.agent.process_messages import Ended, Prepared, make_packet_pair, receive_packet, send_message
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
 from dkronpy.agent.shim import STUCK_STATUS, Shim, cannot_fork
-from dkronpy.plugins.executor import Command, Exit
+from dkronpy.plugins.executor import Exit
 
-_MAX_FDS = 4
-_STDIN_AT = 3
+SPARES = 2
+"""How many shims wait, each with its child; one that is taken is replaced as soon as nothing is asked for."""
+_IDLE_MS = 2.0
 _SWEEP_LIMIT = 3.0
 _LAST_WAIT = 10.0
 
@@ -38,6 +39,8 @@ class Helper:
     def __init__(self, agent: socket.socket) -> None:
         self._agent = agent
         self._shims: dict[int, socket.socket] = {}
+        self._spares: list[WaitingShim] = []
+        self._wants_spares = True
         self._pid = os.getpid()
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -61,55 +64,72 @@ class Helper:
         poller.register(self._agent, select.POLLIN)
         poller.register(self._wakeup[0], select.POLLIN)
         while True:
-            for fd, _ in poller.poll():
+            events = poller.poll(_IDLE_MS if self._wants_spares else None)
+            for fd, _ in events:
                 if fd == self._agent.fileno() and not self._take_request():
                     self._finish()
                     return
             self._reap()
+            if not events:
+                self._fork_spare()
 
     def _take_request(self) -> bool:
-        """Fork a shim for the next request; False once there will be none."""
+        """Hand the next request to a shim; False once there will be none."""
         try:
-            packet, fds = _receive(self._agent)
+            packet, fds = receive_packet(self._agent)
         except ConnectionResetError:
             return False
         if not packet:
             return False
         control = socket.socket(fileno=fds[0])
         try:
-            # Decoded here, not in the shim: what a freshly forked process touches is copied, page by page.
-            launch = msgspec.json.decode(packet, type=Launch)
-            with open(fds[2], "rb", closefd=False) as file:
-                command = msgspec.msgpack.decode(file.read(), type=Command)
-            shim = Shim(control, launch, command, self._pid)
-            pid = os.fork()
+            while not (shim := self._spares.pop(0) if self._spares else self._fork_shim()).launch(packet, fds):
+                pass  # somebody has killed that one
+            self._shims[shim.pid] = control
         except OSError as exc:
-            self._refuse(control, cannot_fork(exc))
-        except msgspec.MsgspecError as exc:
-            self._refuse(control, Exit(reason="spawn_failed", message=f"this is not a command: {exc}"))
-        else:
-            if pid == 0:
-                self._run_shim(shim, fds)
-            self._shims[pid] = control
+            send_message(control, Ended(exit=cannot_fork(exc)))
+            control.close()
         for fd in fds[1:]:
             os.close(fd)
+        self._wants_spares = True
         return True
 
-    @staticmethod
-    def _refuse(control: socket.socket, ended: Exit) -> None:
-        send_message(control, Ended(exit=ended))
-        control.close()
+    def _fork_shim(self) -> WaitingShim:
+        """A shim that waits for its launch.
 
-    def _run_shim(self, shim: Shim, fds: list[int]) -> None:
+        Raises OSError at a limit of processes, memory or descriptors.
+        """
+        ours, theirs = make_packet_pair()
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                ours.close()
+                self._run_shim(theirs)
+        return WaitingShim(pid, ours)
+
+    def _fork_spare(self) -> None:
+        """One more shim in advance, in a moment in which nothing is asked for."""
+        try:
+            self._spares.append(self._fork_shim())
+        except OSError:
+            self._wants_spares = False
+        else:
+            self._wants_spares = len(self._spares) < SPARES
+
+    def _run_shim(self, sock: socket.socket) -> None:
         """In the forked process: be the shim, and end."""
         status = 1
         try:
             os.setsid()
             for unrelated in (self._agent, *self._shims.values()):
                 unrelated.close()
-            os.close(fds[2])
-            stdin = fds[3] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY)
-            status = shim.run(stdin=stdin, output=fds[1])
+            for spare in self._spares:
+                spare.close()
+            status = Shim(self._pid).run(sock)
         except BaseException:  # noqa: BLE001 - nothing may return into the helper's loop
             sys.excepthook(*sys.exc_info())
         finally:
@@ -124,7 +144,10 @@ class Helper:
 
     def _forget(self, pid: int, status: int) -> None:
         control = self._shims.pop(pid, None)
-        if control is None:  # left behind by a shim that was killed
+        if control is None:  # a spare, or left behind by a shim that was killed
+            for spare in [one for one in self._spares if one.pid == pid]:
+                spare.close()
+                self._spares.remove(spare)
             return
         if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
             gone = self._sweep()
@@ -146,7 +169,7 @@ class Helper:
         return True
 
     def _find_orphans(self) -> list[ProcessEntry]:
-        guarded = set(self._shims)
+        guarded = {*self._shims, *(spare.pid for spare in self._spares)}
         orphans = []
         for entry in list_descendants(self._pid):  # parents come before their children
             if entry.parent in guarded:
@@ -157,9 +180,11 @@ class Helper:
 
     def _finish(self) -> None:
         """The agent is gone: every shim sees that by itself; wait for them, and end those that hang."""
+        for spare in self._spares:
+            spare.close()
         signal_all(self._shims, signal.SIGTERM)  # only those that mind processes which may stay heed it
         deadline = time.monotonic() + _LAST_WAIT
-        while self._shims and (left := deadline - time.monotonic()) > 0:
+        while (self._shims or self._spares) and (left := deadline - time.monotonic()) > 0:
             select.select([self._wakeup[0]], [], [], left)
             self._reap()
         if self._shims:
@@ -168,15 +193,23 @@ class Helper:
             self._sweep()
 
 
-def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """One packet and its descriptors, none of which a program that is run later inherits."""
-    fds = array.array("i")
-    room = socket.CMSG_LEN(_MAX_FDS * fds.itemsize)
-    packet, ancillary, _, _ = sock.recvmsg(PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return packet, list(fds)
+class WaitingShim:
+    """The helper's handle on a shim that waits: its process, and the socket over which it takes its launch."""
+
+    def __init__(self, pid: int, sock: socket.socket) -> None:
+        self.pid = pid
+        self._socket = sock
+
+    def launch(self, packet: bytes, fds: list[int]) -> bool:
+        """Hand over a launch; False where the spare is gone already."""
+        with self._socket, suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._socket, [packet], fds)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Let go of it; one that still waits ends by itself."""
+        self._socket.close()
 
 
 def _note(_number: int, _frame: object) -> None:

@@ -8,6 +8,7 @@ side is gone.
 
 from __future__ import annotations
 
+import array
 import socket
 from contextlib import suppress
 
@@ -17,6 +18,7 @@ from dkronpy.plugins.executor import Exit
 
 PACKET_BYTES = 200_000  # under Linux's default limit of a socket's buffer (212,992)
 RESULT_BYTES = 64_000
+_MAX_FDS = 4
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,3 +80,14 @@ def send_message(sock: socket.socket, message: msgspec.Struct) -> bool:
         sock.send(msgspec.json.encode(message), socket.MSG_NOSIGNAL)
         return True
     return False
+
+
+def receive_packet(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """One packet and its descriptors, none of which a program that is run later inherits; no bytes at the end."""
+    fds = array.array("i")
+    room = socket.CMSG_LEN(_MAX_FDS * fds.itemsize)
+    packet, ancillary, _, _ = sock.recvmsg(PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return packet, list(fds)

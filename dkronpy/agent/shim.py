@@ -4,10 +4,13 @@ It is the subreaper of the attempt, so every process that the attempt leaves beh
 process group, becomes the shim's child; and while the shim has a child, something of the attempt lives. It
 ends the tree, TERM first and KILL after the grace, when the agent asks, the agent or the helper dies, the
 time is up or too much memory is held, and also when the command itself has ended and left others running.
+
+It is forked before there is a command, and waits for one: see ``waiting_child``.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -20,7 +23,6 @@ from math import inf
 import msgspec
 
 from dkronpy.agent import process_linux
-from dkronpy.agent.process_child import run_child
 from dkronpy.agent.process_messages import (
     PACKET_BYTES,
     Ended,
@@ -29,9 +31,11 @@ from dkronpy.agent.process_messages import (
     Prepared,
     Report,
     Started,
+    receive_packet,
     send_message,
 )
 from dkronpy.agent.process_tree import list_descendants, signal_all
+from dkronpy.agent.waiting_child import WaitingChild, read_command, touch_messages
 from dkronpy.plugins.executor import Command, Exit
 
 DEATH_GRACE = 0.5
@@ -41,18 +45,21 @@ DRAIN = 0.25
 _MEMORY_INTERVAL = 0.2
 _KILL_INTERVAL = 0.02
 _GIVE_UP_AFTER = 5.0
+_STDIN_AT = 2
 STUCK_STATUS = 3
 """Exit status of a shim that could not see the last process of its tree gone."""
 
 
 class Shim:
-    """Runs one command to its end; made and run in a freshly forked process of the helper."""
+    """Waits for one command and runs it to its end; made and run in a freshly forked process of the helper."""
 
-    def __init__(self, control: socket.socket, launch: Launch, command: Command, helper: int) -> None:
-        self._control = control
-        self._launch = launch
-        self._command = command
+    _waiting: WaitingChild | None = None
+    _control: socket.socket
+
+    def __init__(self, helper: int) -> None:
         self._helper = helper
+        self._launch = Launch(cwd="/", keep_background=False)
+        self._command = Command()
         self._child = 0
         self._status: int | None = None
         self._tree_empty = False
@@ -62,18 +69,32 @@ class Shim:
         self._peak = 0
         self._timeout_at = self._memory_at = self._drain_until = self._kill_at = self._give_up_at = inf
 
-    def run(self, *, stdin: int, output: int) -> int:
-        """Run the command, tell the agent how it ended, and return the shim's own exit status."""
+    def run(self, sock: socket.socket) -> int:
+        """Wait with a child for the launch that comes on *sock*, run it, tell the agent how it ended.
+
+        What this returns is the shim's own exit status.
+        """
         wakeup = _open_wakeup()
         process_linux.become_subreaper()
         process_linux.signal_on_parent_death(signal.SIGTERM)
-        if os.getppid() != self._helper or not send_message(self._control, Prepared()):
+        if os.getppid() != self._helper:
+            return 0
+        with suppress(OSError):  # at a limit just now; whoever waits for a launch tries again
+            self._waiting = WaitingChild(sock)
+        touch_messages()
+        with sock:
+            packet, fds = receive_packet(sock)
+        if not packet:
+            return 0
+        self._control = socket.socket(fileno=fds[0])
+        if not send_message(self._control, Prepared()):
             return 0
         try:
-            report = self._start(stdin, output)
+            report = self._start(packet, fds[1:])
         except OSError as exc:
-            send_message(self._control, Ended(exit=cannot_fork(exc)))
-            return 0
+            return self._refuse(cannot_fork(exc))
+        except msgspec.MsgspecError as exc:
+            return self._refuse(Exit(reason="spawn_failed", message=f"this is not a command: {exc}"))
         send_message(self._control, Started(pid=self._child))
         self._watch(wakeup, report)
         send_message(self._control, Ended(exit=self._describe()))
@@ -82,20 +103,29 @@ class Shim:
             return 0
         return 0 if self._tree_empty else STUCK_STATUS
 
-    def _start(self, stdin: int, output: int) -> int:
-        """Fork the child and return the descriptor on which its report comes."""
-        reading, writing = os.pipe()
+    def _refuse(self, ended: Exit) -> int:
+        send_message(self._control, Ended(exit=ended))
+        return 0
+
+    def _start(self, packet: bytes, fds: list[int]) -> int:
+        """Let the child begin and return the descriptor on which its report comes."""
+        self._launch = msgspec.json.decode(packet, type=Launch)
+        self._command = read_command(fds[1])
+        output, command = fds[:2]
+        stdin = fds[2] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY)
         self._began = time.monotonic()
         if self._command.timeout is not None:
             self._timeout_at = self._began + self._command.timeout.total_seconds()
         if self._command.mem_limit is not None:
             self._memory_at = self._began
-        self._child = os.fork()
-        if self._child == 0:
-            run_child(self._command, cwd=self._launch.cwd, stdin=stdin, output=output, report=writing)
-        for fd in (stdin, output, writing):
+        if self._waiting is None or not self._waiting.run(self._launch.cwd, command, stdin, output):
+            self._waiting = WaitingChild(self._control)
+            if not self._waiting.run(self._launch.cwd, command, stdin, output):
+                raise OSError(errno.ECHILD, "the child was killed before it began")
+        self._child = self._waiting.pid
+        for fd in (stdin, output, command):
             os.close(fd)
-        return reading
+        return self._waiting.report
 
     def _watch(self, wakeup: int, report: int) -> None:
         poller = select.poll()

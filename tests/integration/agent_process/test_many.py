@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dkronpy.agent.launcher import HelperError, Launcher
+from dkronpy.agent.process_helper import SPARES
 from dkronpy.agent.process_tree import list_descendants
 from tests.support import ROOT, wait_until
 
@@ -50,6 +52,34 @@ def test_threads_that_start_while_the_helper_is_dead_share_one_new_helper(comman
     assert len(helpers) == 1
 
 
+def spares_wait(helper: int) -> None:
+    """Return once as many shims as there should be wait, each with its child."""
+    wait_until(lambda: len(list_descendants(helper)) == 2 * SPARES, description="shims and their children wait")
+
+
+def test_a_command_is_taken_by_processes_that_were_there_before(launcher: Launcher, command: MakeCommand) -> None:
+    helper = launcher.helper_pid
+    assert helper is not None
+    spares_wait(helper)
+    waiting = {entry.pid for entry in list_descendants(helper)}
+    for _ in range(SPARES):
+        child = launcher.launch(command("true"))
+        assert child.pid in waiting
+        finish(child)
+    spares_wait(helper)
+    assert not waiting & {entry.pid for entry in list_descendants(helper)}, "each serves one command"
+
+
+def test_spares_that_were_killed_are_replaced(launcher: Launcher, command: MakeCommand) -> None:
+    helper = launcher.helper_pid
+    assert helper is not None
+    for victim in (0, -1):  # a shim, and a child: parents come first
+        spares_wait(helper)
+        os.kill(list_descendants(helper)[victim].pid, signal.SIGKILL)
+        for _ in range(SPARES + 1):
+            assert finish(launcher.launch(command("echo", "here")))[0] == b"here\n"
+
+
 def test_three_hundred_runs_leave_no_descriptor_thread_or_process(launcher: Launcher, command: MakeCommand) -> None:
     helper = launcher.helper_pid
     assert helper is not None
@@ -58,6 +88,7 @@ def test_three_hundred_runs_leave_no_descriptor_thread_or_process(launcher: Laun
         processes = len(list_descendants(os.getpid()))
         return open_descriptors(), open_descriptors(helper), threading.active_count(), processes
 
+    spares_wait(helper)
     before = held()
     for _ in range(300):
         assert finish(launcher.launch(command("true", stdin=b"x")))[1].code == 0

@@ -1,0 +1,83 @@
+"""The child of a shim, forked before it is known what it will become.
+
+A fork copies page tables, and what the new process touches is copied page by page: most of what the start of a
+command costs. Shims and their children have done both while nothing waited for it. Nothing of one attempt is left for
+the next: each pair serves one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
+import msgspec
+
+from dkronpy.agent import process_linux
+from dkronpy.agent.process_callable import warm_up
+from dkronpy.agent.process_child import run_child
+from dkronpy.agent.process_messages import Launch, make_packet_pair, receive_packet
+from dkronpy.plugins.executor import Command
+
+
+class WaitingChild:
+    """The child of a shim, forked ahead; ``run`` says what it is to become. Its report comes on ``report``.
+
+    *launches* is where the shim hears of its launch: the child closes its copy, so that a dead shim is seen to be dead.
+    """
+
+    def __init__(self, launches: socket.socket) -> None:
+        shim = os.getpid()
+        self._socket, theirs = make_packet_pair()
+        self.report, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            launches.close()
+            self._socket.close()
+            os.close(self.report)
+            _become_what_comes(theirs, writing, shim)
+        theirs.close()
+        os.close(writing)
+
+    def run(self, cwd: str, command: int, stdin: int, output: int) -> bool:
+        """Let it become the command in the file *command*; False where it is gone already."""
+        with self._socket, suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._socket, [os.fsencode(cwd)], [command, stdin, output])
+            return True
+        os.close(self.report)
+        return False
+
+
+def _become_what_comes(sock: socket.socket, report: int, shim: int) -> NoReturn:
+    """In the child: wait for a command, and become it; end where the shim goes before that."""
+    try:
+        os.setsid()
+        process_linux.signal_on_parent_death(signal.SIGKILL)
+        touch_messages()
+        warm_up()
+        packet, fds = receive_packet(sock) if os.getppid() == shim else (b"", [])
+        if packet:
+            command = read_command(fds[0])
+            run_child(command, cwd=os.fsdecode(packet), stdin=fds[1], output=fds[2], report=report, shim=shim)
+    except BaseException:  # noqa: BLE001 - nothing may return into the shim's code
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
+
+
+def read_command(file: int) -> Command:
+    """The command in a file in memory. Shim and child share its offset, so nobody moves it.
+
+    Raises msgspec.MsgspecError for what is no command.
+    """
+    data = os.pread(file, os.fstat(file).st_size, 0)
+    return msgspec.msgpack.decode(data, type=Command)
+
+
+def touch_messages() -> None:
+    """Read messages as every start does, so that the pages for it are this process's own by then."""
+    msgspec.json.decode(msgspec.json.encode(Launch(cwd="/", keep_background=False)), type=Launch)
+    msgspec.msgpack.decode(msgspec.msgpack.encode(Command(argv=("true",), env={"PATH": ""})), type=Command)
