@@ -12,11 +12,7 @@ from celery import Celery
 
 from dkronpy.deployment import Deployment, settings_from_environment
 from dkronpy.settings import Settings
-
-
-def celery_url(url: str) -> str:
-    """The same address as Celery writes it: a Unix socket is ``redis+socket://`` there."""
-    return "redis+socket" + url[4:] if url.startswith("unix://") else url
+from dkronpy.transport import backend_configuration, broker_configuration
 
 
 def make_app(settings: Settings) -> Celery:
@@ -32,8 +28,8 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings, each of which was found the hard way; `docs/celery.md` says why."""
     store_url = settings.effective_store_url
     return {
-        "broker_url": celery_url(settings.broker_url or store_url),
-        "result_backend": celery_url(store_url),
+        **broker_configuration(settings.broker_url or store_url, settings.broker_key_prefix),
+        **backend_configuration(store_url, settings.key_prefix),
         "result_expires": timedelta(days=1),
         "result_backend_always_retry": True,
         "redbeat_redis_url": store_url,
@@ -57,13 +53,6 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "health_check_interval": 5,
-            "fanout_prefix": True,
-            "fanout_patterns": True,
-        },
         "control_queue_ttl": 300.0,
         "control_queue_expires": 300.0,
         "event_queue_ttl": 60.0,

@@ -27,8 +27,9 @@ class Deployment:
     @cached_property
     def store(self) -> Store:
         """The Redis that holds jobs and ledger."""
-        keys = Keys(prefix=self.settings.key_prefix, redbeat=self.settings.redbeat_key_prefix)
-        return Store(self.settings.effective_store_url, keys)
+        settings = self.settings
+        keys = Keys(prefix=settings.key_prefix, redbeat=settings.redbeat_key_prefix, broker=settings.broker_key_prefix)
+        return Store(settings.effective_store_url, keys)
 
     @cached_property
     def ledger(self) -> Ledger:

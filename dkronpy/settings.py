@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from dkronpy.errors import ConfigError, InvalidError, Problem
+from dkronpy.redis_url import SCHEMES, hash_tag, kind_of, read_redis_url, scheme_of
 from dkronpy.schedule.problems import did_you_mean
 from dkronpy.settings_notify import NotifySettings
 from dkronpy.settings_values import BadValueError, is_redis, read_value
@@ -158,6 +159,12 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
         return self.store_url or (self.broker_url if is_redis(self.broker_url) else "")
 
     @property
+    def broker_key_prefix(self) -> str:
+        """What stands before Celery's keys: in a Redis Cluster they have to lie in the slot of ours."""
+        url = self.broker_url or self.store_url
+        return self.key_prefix if is_redis(url) and kind_of(url) == "cluster" else ""
+
+    @property
     def effective_results_url(self) -> str:
         """The URL of the results backend; empty when it is the embedded store."""
         return self.results_url or self.effective_store_url
@@ -283,9 +290,35 @@ def _contradictions(settings: Settings) -> list[Problem]:
             message = f"{value.total_seconds():g} s is more than {limit} / {factor} ({most.total_seconds():g} s)"
             problems.append(Problem(name, value, message, f"lower {name} or raise {limit}"))
     if settings.store_url and not is_redis(settings.store_url):
-        hint = "accepted: redis://, rediss://, unix:// and their valkey forms"
+        hint = f"accepted: {', '.join(SCHEMES)}://"
         problems.append(Problem("store_url", settings.store_url, "the store has to be Redis or Valkey", hint))
     if settings.broker_url and not settings.effective_store_url:
         message = "the broker is not Redis, so the store needs a URL of its own"
         problems.append(Problem("store_url", "", message, "set DKRONPY_STORE_URL=redis://..."))
-    return problems
+    return problems + _redis(settings)
+
+
+def _redis(settings: Settings) -> list[Problem]:
+    """What is wrong with addresses of Redis.
+
+    In a Cluster one step may touch keys of one slot only, and all our keys belong to the same steps.
+    """
+    urls = {name: getattr(settings, name) for name in ("broker_url", "store_url", "results_url")}
+    problems = []
+    for name, url in urls.items():
+        if is_redis(url):
+            try:
+                read_redis_url(url)
+            except ValueError as error:
+                problems.append(Problem(name, f"{scheme_of(url)}://...", f"it cannot be read: {error}"))
+    if problems or not any(is_redis(url) and kind_of(url) == "cluster" for url in urls.values()):
+        return problems
+    tag = hash_tag(settings.key_prefix)
+    if not tag:
+        message = "in a Redis Cluster all keys of a deployment lie in one slot, which a {tag} in the prefix chooses"
+        return [Problem("key_prefix", settings.key_prefix, message, 'key_prefix = "{dkronpy}:"')]
+    if hash_tag(settings.redbeat_key_prefix) != tag:
+        message = f"in a Redis Cluster it has to have the tag of key_prefix, {{{tag}}}"
+        hint = f'redbeat_key_prefix = "{{{tag}}}redbeat:"'
+        return [Problem("redbeat_key_prefix", settings.redbeat_key_prefix, message, hint)]
+    return []

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+from dkronpy.redis_url import SCHEMES, scheme_of
 from dkronpy.schedule.durations import DurationError, parse_duration
 from dkronpy.schedule.problems import did_you_mean
 
-_REDIS = ("redis", "rediss", "unix")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _MAY_BE_ZERO = frozenset(
@@ -29,7 +29,7 @@ class BadValueError(ValueError):
 
 def is_redis(url: str) -> bool:
     """Whether the URL names a Redis or a Valkey."""
-    return url.partition("://")[0].lower() in _REDIS
+    return "://" in url and scheme_of(url) in SCHEMES
 
 
 def read_value(name: str, value: Any, wanted: Any) -> Any:

@@ -13,13 +13,18 @@ from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError
 from dkronpy.carrier import node_queue
 from dkronpy.node import queue_name
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.transport import URL, FollowingChannel
 
 QUARANTINE = "dkronpy_quarantine"
 REDIS = ("redis://", "rediss://", "redis+socket://")
 
 
-class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
-    """kombu's Redis channel, which sets aside what is not a message at all instead of ending the worker."""
+class Quarantining:
+    """A Redis channel of kombu that sets aside what is not a message at all, instead of ending the worker."""
+
+    client: Any
+    connection: Any
+    qos: Any
 
     def _brpop_read(self, **options: Any) -> Any:
         client, popped = self.client, []
@@ -32,7 +37,7 @@ class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
 
         client.parse_response = remember
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed with
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if not popped or not popped[0]:
                 raise
@@ -46,7 +51,15 @@ class QuarantineChannel(Channel):  # type: ignore[misc]  # no types there
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         # Celery acknowledges every message; one that was taken without a receipt needs no round trip for that.
         if delivery_tag in self.qos._delivered:  # noqa: SLF001 - kombu asks it nowhere in public
-            super().basic_ack(delivery_tag, multiple)
+            super().basic_ack(delivery_tag, multiple)  # type: ignore[misc]
+
+
+class QuarantineChannel(Quarantining, Channel):  # type: ignore[misc]  # no types there
+    """On one server."""
+
+
+class FollowingQuarantineChannel(Quarantining, FollowingChannel):
+    """Behind Sentinels and in a Cluster."""
 
 
 class QuarantineTransport(Transport):  # type: ignore[misc]  # no types there
@@ -54,6 +67,12 @@ class QuarantineTransport(Transport):  # type: ignore[misc]  # no types there
 
     Channel = QuarantineChannel
     connection_errors = (*Transport.connection_errors, OutOfMemoryError, ReadOnlyError, MasterDownError)
+
+
+class FollowingQuarantineTransport(QuarantineTransport):
+    """The transport that follows the master, with that channel."""
+
+    Channel = FollowingQuarantineChannel
 
 
 class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
@@ -95,7 +114,8 @@ def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine:
     app.conf.worker_enable_prefetch_count_reduction = False
     app.conf.worker_disable_prefetch = on_redis
     if on_redis:
-        app.conf.broker_transport = f"{__name__}:QuarantineTransport"
+        follows = URL in app.conf.broker_transport_options
+        app.conf.broker_transport = f"{__name__}:{'Following' if follows else ''}QuarantineTransport"
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, QUARANTINE: quarantine}
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"
     return app.Worker(

@@ -119,7 +119,8 @@ async def _follow(services: Services, name: str, attempt: int | None, events: Ev
 
 async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[tuple[int, bytes | None]]:
     """(offset, bytes) as they come; (0, None) whenever nothing did. Ends with the output or with the attempt."""
-    client: Any = redis.asyncio.Redis.from_url(services.store.url, socket_timeout=_BLOCK_MS / 1000 + 5)
+    url = await anyio.to_thread.run_sync(services.store.server_url)
+    client: Any = redis.asyncio.Redis.from_url(url, socket_timeout=_BLOCK_MS / 1000 + 5)
     key, position = services.store.keys.output(name, attempt), b"0"
     try:
         while True:

@@ -18,8 +18,8 @@ from dkronpy.api.tally import BOUNDS, LAG, MOST_JOBS, OTHER, TOOK
 from dkronpy.api.traffic import Traffic
 from dkronpy.client import Status
 from dkronpy.errors import DkronpyError
-from dkronpy.node import queue_name
-from dkronpy.store.connection import connect
+from dkronpy.settings_values import is_redis
+from dkronpy.store.connection import Store, connect
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_NODES = 500
@@ -101,11 +101,11 @@ class Exporter:
         store = self._services.store
         with store.errors():
             if not settings.broker_url or settings.broker_url == store.url:
-                return _lengths(store.client, nodes)
-        if settings.broker_url.partition("://")[0] not in {"redis", "rediss", "unix"}:
+                return _lengths(store, store.client, nodes)
+        if not is_redis(settings.broker_url):
             return [None] * len(nodes)
-        with store.errors(), connect(settings.broker_url) as broker:
-            return _lengths(broker, nodes)
+        with store.errors(), connect(settings.broker_url, key=store.keys.queue("")) as broker:
+            return _lengths(store, broker, nodes)
 
     def _jobs(self) -> Iterator[Metric]:
         store = self._services.store
@@ -147,10 +147,10 @@ class Exporter:
         return family
 
 
-def _lengths(client: Any, nodes: list[str]) -> list[int | None]:
+def _lengths(store: Store, client: Any, nodes: list[str]) -> list[int | None]:
     with client.pipeline(transaction=False) as pipe:
         for node in nodes:
-            pipe.llen(queue_name(node))
+            pipe.llen(store.keys.queue(node))
         return list(pipe.execute())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dkronpy.cli.acl import acl
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
@@ -97,7 +98,7 @@ def apply(session: Session, path: str | None, dry_run: bool, printer: Printer) -
 
 @group()
 def config() -> None:
-    """Show every setting and where it came from."""
+    """Show every setting and where it came from; print the ACL of a role."""
 
 
 @command(
@@ -135,6 +136,7 @@ def show(session: Session, names: tuple[str, ...], printer: Printer) -> None:
 
 
 config.add_command(show)
+config.add_command(acl)
 
 
 def source_name(place: str) -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -19,6 +18,7 @@ from kombu.serialization import dumps
 from dkronpy.carrier import CARRIER_TASK, describe, node_queue
 from dkronpy.dispatch.courier import Courier
 from dkronpy.node import queue_name
+from dkronpy.redis_url import SCHEMES, read_redis_url, scheme_of
 
 log = logging.getLogger(__name__)
 
@@ -192,10 +192,6 @@ def courier_for(app: Celery, broker_url: str, store_url: str) -> Courier:
     return RedisCourier(app) if not broker_url or _place(broker_url) == _place(store_url) else BrokerCourier(app)
 
 
-def _place(url: str) -> tuple[str, ...]:
-    parts = urlsplit(url)
-    if parts.scheme in {"unix", "redis+socket"}:
-        return ("socket", parts.path, parts.query)
-    if parts.scheme in {"redis", "rediss"}:
-        return ("tcp", parts.hostname or "localhost", str(parts.port or 6379), parts.path.strip("/") or "0")
-    return (parts.scheme, parts.netloc)
+def _place(url: str) -> tuple[object, ...]:
+    url = url.replace("redis+socket://", "unix://", 1)
+    return read_redis_url(url).place if scheme_of(url) in SCHEMES else ("broker", url)

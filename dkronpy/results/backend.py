@@ -16,13 +16,13 @@ import msgspec
 
 from dkronpy.errors import ConfigError
 from dkronpy.execution import Attempt, Execution, Output, Run
+from dkronpy.redis_url import SCHEMES as REDIS_SCHEMES
 
 RETENTION = timedelta(days=30)
 KEEP = 100
 PREFIX = "dkronpy:results:"
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 SQL_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")
-EXAMPLES = "redis://, rediss://, unix:///path/to/socket, sqlite:///path/to/file, postgresql+psycopg://"
+EXAMPLES = "redis://, rediss://, sentinel://, cluster://, unix:///path/to/socket, sqlite:///path/to/file, postgresql+psycopg://"
 
 
 class ResultsBackend(Protocol):

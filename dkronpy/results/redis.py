@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from dkronpy.errors import StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Execution, Output, Run, RunState
+from dkronpy.redis_pool import pool_of
 from dkronpy.results.backend import (
     age_of_execution,
     age_of_run,
@@ -89,7 +90,7 @@ class RedisResults:
 
     def __init__(self, url: str, *, retention: timedelta, keep: int, prefix: str) -> None:
         self._shown = mask(url)
-        self._client = redis.Redis(connection_pool=_pool(url))
+        self._client = redis.Redis(connection_pool=_pool(url, prefix))
         self._keys = Keys(prefix)
         self._limits = [max(1, retention // _MILLISECOND), max(1, keep)]
         self._save = self._client.register_script(SAVE)
@@ -293,13 +294,14 @@ def _execution(record: bytes) -> Execution:
     return msgspec.json.decode(record[1:], type=Execution)
 
 
-def _pool(url: str) -> redis.ConnectionPool:
+def _pool(url: str, prefix: str) -> redis.ConnectionPool:
     """A pool for *url* that gives up in seconds; options in the URL's query win over these."""
     try:
         parts = urlsplit(url)
         database = "" if parts.scheme == "unix" else parts.path.strip("/")
-        pool = redis.ConnectionPool.from_url(
+        pool = pool_of(
             url,
+            prefix,
             socket_timeout=5,
             socket_connect_timeout=2,
             health_check_interval=5,

@@ -35,6 +35,7 @@ from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.leader import Leadership
 from dkronpy.scheduler.sweep import Sweep
 from dkronpy.scheduler.wakeup import WakeUp
+from dkronpy.store.connection import connect
 from dkronpy.store.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
     def _build(self, app: Celery, rng: random.Random) -> None:
         deployment, settings = self.deployment, self.deployment.settings
         store, ledger = deployment.store, deployment.ledger
+        # RedBeat's own entries are kept in the same place, by a connection that ends in seconds as ours does
+        app.redbeat_redis = connect(store.url, key=store.keys.prefix, decode=True)
         courier = courier_for(app, settings.broker_url, store.url)
         # Where messages cannot be part of the commit, the sweep that follows it sends them.
         self.sends_later = isinstance(courier, BrokerCourier)

@@ -13,9 +13,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
+from dkronpy.redis_pool import directory_of, pool_of
+from dkronpy.redis_url import SCHEMES, read_redis_url, scheme_of
 from dkronpy.store.keys import Keys
 
-SCHEMES = ("redis", "rediss", "unix")
 CONNECT_TIMEOUT = 2.0
 SOCKET_TIMEOUT = 5.0
 
@@ -29,7 +30,7 @@ def mask_url(url: str) -> str:
         host = parts.netloc.rpartition("@")[2]
         parts = parts._replace(netloc=f"{parts.username or ''}:***@{host}")
     if "password=" in parts.query:
-        shown = [(name, "***" if name == "password" else value) for name, value in parse_qsl(parts.query)]
+        shown = [(name, "***" if name.endswith("password") else value) for name, value in parse_qsl(parts.query)]
         parts = parts._replace(query=urlencode(shown, safe="*/"))
     return urlunsplit(parts)
 
@@ -51,27 +52,31 @@ def store_errors(url: str) -> Iterator[None]:
         ) from error
 
 
-def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Any:
-    """A client (bytes in, bytes out) that fails within seconds and never retries behind our back.
+def connect(url: str, *, key: str = "", timeout: float = SOCKET_TIMEOUT, decode: bool = False) -> Any:
+    """A client (bytes in, bytes out unless *decode*) that fails within seconds and never retries behind our back.
 
-    Raises ConfigError for a URL that is not Redis's. Untyped, since redis-py's types cannot tell bytes from str.
+    *key* is one of the keys that it is for: a Cluster is asked who holds it. Raises ConfigError for a URL that is not
+    Redis's. Untyped, since redis-py's types cannot tell bytes from str.
     """
-    scheme = urlsplit(url).scheme
+    scheme = scheme_of(url)
     if scheme not in SCHEMES:
         raise ConfigError(f"store_url: {mask_url(url)!r} is not a Redis URL; accepted: {', '.join(SCHEMES)}://")
     try:
-        return redis.Redis.from_url(
+        pool = pool_of(
             url,
+            key,
             socket_timeout=timeout,
             socket_connect_timeout=CONNECT_TIMEOUT,
             health_check_interval=5,
             retry=Retry(NoBackoff(), 0),
+            decode_responses=decode,
         )
     except ValueError:  # its text, and the URL, may hold a piece of a password here
         raise ConfigError(
             f"store_url: this {scheme}:// URL has a port or an option that cannot be read",
             hint=f"{scheme}://user:password@host:6379/0, special characters of the password as %2F",
         ) from None
+    return redis.Redis.from_pool(pool)  # which closes it with itself
 
 
 class Scripts:
@@ -88,8 +93,11 @@ class Scripts:
         }
 
     def call(self, step: str, *args: Any) -> Any:
-        """Run one step with its own arguments."""
-        return self._scripts[step](keys=(), args=(*self._prefixes, *args))
+        """Run one step with its own arguments.
+
+        It names one key, which does not exist: a Cluster refuses a step on a server that does not hold its slot.
+        """
+        return self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args))
 
 
 class Store:
@@ -98,13 +106,19 @@ class Store:
     def __init__(self, url: str, keys: Keys | None = None, *, timeout: float = SOCKET_TIMEOUT) -> None:
         self.url = url
         self.keys = keys or Keys()
-        self.client = connect(url, timeout=timeout)
+        self.client = connect(url, key=self.keys.prefix, timeout=timeout)
         self.scripts = Scripts(self.client, self.keys)
 
     @property
     def where(self) -> str:
         """The address, fit to be shown."""
         return mask_url(self.url)
+
+    def server_url(self) -> str:
+        """The URL of the one server that answers for the store now. Raises redis.ConnectionError where none does."""
+        url = read_redis_url(self.url)
+        directory = directory_of(url, self.keys.prefix)
+        return self.url if directory is None else url.at(*directory.master())
 
     def now_ms(self) -> int:
         """The store's own time, which decides."""

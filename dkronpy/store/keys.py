@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dkronpy.node import queue_name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
@@ -15,6 +17,8 @@ class Keys:
 
     prefix: str = "dkronpy:"
     redbeat: str = "redbeat:"
+    broker: str = ""
+    """What stands before Celery's keys: nothing, but in a Cluster, where they share our slot."""
 
     @property
     def schedule(self) -> str:
@@ -124,6 +128,10 @@ class Keys:
     def wake(self) -> str:
         """Channel: something is due sooner than beat thinks."""
         return self.prefix + "wake"
+
+    def queue(self, node: str) -> str:
+        """List: the messages for a node, where the broker is this Redis (Celery's)."""
+        return self.broker + queue_name(node)
 
     def control(self, node: str) -> str:
         """Channel: orders for one node's agent."""

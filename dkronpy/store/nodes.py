@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dkronpy.node import Node, queue_name
+from dkronpy.node import Node
 from dkronpy.store.connection import Store
 
 ALIVE_MS = 10_000
@@ -59,6 +59,6 @@ class Nodes:
         keys = self.store.keys
         with self.store.client.pipeline() as pipe:
             pipe.zrem(keys.nodes, name)
-            pipe.delete(keys.node(name), queue_name(name))
+            pipe.delete(keys.node(name), keys.queue(name))
             removed, _ = pipe.execute()
         return bool(removed)

@@ -92,9 +92,10 @@ def _queues(settings: Settings, nodes: tuple[Node, ...]) -> Finding:
     url = settings.broker_url or settings.effective_store_url
     alive = {node.name for node in nodes if node.alive}
     waiting: dict[str, int] = {}
-    with store_errors(url), connect(url) as broker:
-        for key in broker.scan_iter(match=QUEUE_PREFIX + "*", count=1000, _type="list"):
-            node = key.decode().removeprefix(QUEUE_PREFIX).partition(_PRIORITY_MARK)[0]
+    queues = settings.broker_key_prefix + QUEUE_PREFIX
+    with store_errors(url), connect(url, key=queues) as broker:
+        for key in broker.scan_iter(match=queues + "*", count=1000, _type="list"):
+            node = key.decode().removeprefix(queues).partition(_PRIORITY_MARK)[0]
             if node not in alive:
                 waiting[node] = waiting.get(node, 0) + broker.llen(key)
     if waiting:

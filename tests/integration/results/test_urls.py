@@ -40,7 +40,10 @@ def test_a_url_that_cannot_be_used_is_named_with_what_is_accepted(url: str, why:
     message = str(caught.value)
     assert message.startswith(f"results_url: {mask(url)!r}: ")
     assert why in message
-    assert "accepted are redis://, rediss://, unix:///path/to/socket, sqlite:///path/to/file" in message
+    assert (
+        "accepted are redis://, rediss://, sentinel://, cluster://, unix:///path/to/socket, sqlite:///path/to/file"
+        in message
+    )
     assert "s3cret" not in message
     assert "\n" not in message
 
