@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dkronpy.api.access import Asked, Identity, decide
+import msgspec
+
+from dkronpy.api.access import ROLES, Asked, Identity, decide
 from dkronpy.api.services import IDENTITY, Services, identity_of, note_of
+from dkronpy.web.registry import LogRow, TokenRow
 from dkronpy.web.routes import web_routes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
     from litestar import Request
 
-_METHODS = {"read": "GET", "operate": "POST", "edit": "POST", "administer": "DELETE"}
+_METHODS = {"read": "GET", "operate": "POST", "edit": "POST", "administer": "DELETE", "govern": "GET"}
 
 
 class GuardedDoor:
@@ -36,6 +42,41 @@ class GuardedDoor:
         note_of(request).detail = detail
 
 
+class ServerRegistry:
+    """The tokens and the audit log of a server, as its pages want them."""
+
+    roles = ROLES
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def tokens(self) -> list[TokenRow]:
+        """Every token that was ever made, the newest first."""
+        store = self._services.store
+        with store.errors():
+            now_ms, found = store.now_ms(), self._services.tokens.all()
+        return [
+            msgspec.convert({**msgspec.structs.asdict(token), "state": token.state(now_ms)}, TokenRow)
+            for token in found
+        ]
+
+    def create(self, name: str, *, role: str, jobs: Sequence[str], lifetime: timedelta | None, by: str) -> str:
+        """Make a token; its secret."""
+        with self._services.store.errors():
+            return self._services.tokens.create(name, role=role, jobs=jobs, lifetime=lifetime, by=by)[1]
+
+    def revoke(self, token: str) -> str:
+        """Take the token of this id out of use; its name."""
+        with self._services.store.errors():
+            return self._services.tokens.revoke(token).name
+
+    def log(self, *, outcome: str, limit: int, before: str) -> list[LogRow]:
+        """Entries of the audit log, the newest first."""
+        with self._services.store.errors():
+            found = self._services.audit.entries(outcome=outcome, limit=limit, before=before or "+")
+        return [msgspec.convert(msgspec.structs.asdict(entry), LogRow) for entry in found]
+
+
 def pages_of(services: Services) -> list[Any]:
     """The routes of the pages of one server."""
-    return list(web_routes(services.client, GuardedDoor()))
+    return list(web_routes(services.client, GuardedDoor(), ServerRegistry(services)))

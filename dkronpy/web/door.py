@@ -17,7 +17,7 @@ class Door(Protocol):
         ...
 
     def may(self, request: AnyRequest, action: str, job: str | None = None) -> bool:
-        """Whether they may ``operate``, ``edit`` or ``administer``; *job* narrows it to one job."""
+        """Whether they may ``operate``, ``edit``, ``administer`` or ``govern``; *job* narrows it to one job."""
         ...
 
     def sees(self, request: AnyRequest, job: str) -> bool:

@@ -17,6 +17,7 @@ from dkronpy.job import Job
 from dkronpy.job_json import decode_job, encode_job
 from dkronpy.schedule import Schedule, dst_notes
 from dkronpy.web.board import figures
+from dkronpy.web.chains import chain_of
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.jobs import delete, is_managed
@@ -43,6 +44,7 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     site, viewer = site_of(request), viewer_of(request)
     view = site.client.job(job)
     runs = site.client.runs(job=job, limit=100)
+    seen = {name: one for name, one in site.board.jobs().items() if viewer.sees(name)}
     return render(
         request,
         "job.html",
@@ -59,6 +61,7 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
         figures=figures(runs),
         definition=definition_of(view),
         managed=is_managed(view),
+        chain=chain_of(job, seen, site.board),
     )
 
 

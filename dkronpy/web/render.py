@@ -36,8 +36,9 @@ NAVIGATION = (
     ("overview", place("/"), "Overview", "o"),
     ("jobs", place("/jobs"), "Jobs", "j"),
     ("runs", place("/runs"), "Runs", "r"),
-    ("nodes", place("/nodes"), "Nodes", "n"),
     ("schedule", place("/schedule"), "Schedule", "c"),
+    ("graph", place("/graph"), "Graph", "g"),
+    ("nodes", place("/nodes"), "Nodes", "n"),
     ("settings", place("/settings"), "Settings", "s"),
 )
 DONE = {
@@ -50,6 +51,7 @@ DONE = {
     "started": "Started.",
     "done": "Done.",
     "forgotten": "The node is forgotten.",
+    "revoked": "Revoked: the token is worth nothing any more.",
     "preferences": "Kept in this browser.",
 }
 """What a page says after a form, by the word in its address: texts from an address are never shown."""

@@ -9,21 +9,42 @@ from litestar import Router
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from dkronpy.client import Client
-from dkronpy.web import coming_week, files, first, job, jobs, nodes, overview, run, runs, settings, sign_in, stream
-from dkronpy.web.door import Door
+from dkronpy.web import (
+    audit_log,
+    coming_week,
+    files,
+    first,
+    graph,
+    job,
+    jobs,
+    nodes,
+    overview,
+    run,
+    runs,
+    settings,
+    sign_in,
+    stream,
+    tokens,
+)
+from dkronpy.web.door import Door, OpenDoor
 from dkronpy.web.handlers import answer_error
 from dkronpy.web.places import BASE
+from dkronpy.web.registry import NoRegistry, Registry
 from dkronpy.web.sign_in import with_token
 from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
-    overview, jobs, job, runs, run, nodes, coming_week, settings, first, stream, sign_in, files,
+    overview, jobs, job, graph, runs, run, nodes, coming_week, settings, tokens, audit_log, first, stream, sign_in,
+    files,
 )  # fmt: skip
 
 
-def web_routes(client: Client, door: Door | None = None) -> list[Router]:
-    """The pages under ``/ui``. *door* answers what whoever looks may do; without one everybody may do everything."""
-    site = Site(client, door) if door is not None else Site(client)
+def web_routes(client: Client, door: Door | None = None, registry: Registry | None = None) -> list[Router]:
+    """The pages under ``/ui``. *door* answers what whoever looks may do; without one everybody may do everything.
+
+    *registry* is what admins look after: tokens and audit log.
+    """
+    site = Site(client, door or OpenDoor(), registry or NoRegistry())
     router = Router(
         BASE,
         route_handlers=[route for module in _MODULES for route in module.ROUTES],

@@ -30,7 +30,7 @@ def take_token(request: AnyRequest) -> Response[Any]:
     token = text_of(request, "token", LONGEST)
     answer = see_other(local_place(text_of(request, "next")))
     if token.isascii() and token.isprintable() and ";" not in token:
-        answer.cookies.append(_cookie(request, token))
+        answer.cookies.append(token_cookie(request, token))
     return answer
 
 
@@ -38,11 +38,12 @@ def take_token(request: AnyRequest) -> Response[Any]:
 def sign_out(request: AnyRequest) -> Response[Any]:
     """Forget the token."""
     answer = see_other(place("/sign-in"))
-    answer.cookies.append(_cookie(request, "", age=0))
+    answer.cookies.append(token_cookie(request, "", age=0))
     return answer
 
 
-def _cookie(request: AnyRequest, token: str, age: int | None = None) -> Cookie:
+def token_cookie(request: AnyRequest, token: str, age: int | None = None) -> Cookie:
+    """What the browser keeps of a token: until it is closed, or *age* seconds."""
     secure = request.url.scheme == "https"
     return Cookie(TOKEN_COOKIE, path=BASE, value=token, httponly=True, samesite="strict", secure=secure, max_age=age)
 

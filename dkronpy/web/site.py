@@ -16,6 +16,7 @@ from dkronpy.web.board import Board
 from dkronpy.web.density import Weeks
 from dkronpy.web.door import AnyRequest, Door, OpenDoor
 from dkronpy.web.pulse import Pulse
+from dkronpy.web.registry import NoRegistry, Registry
 
 ZONE_COOKIE = "dkronpy_zone"
 THEME_COOKIE = "dkronpy_theme"
@@ -31,6 +32,7 @@ class Site:
 
     client: Client
     door: Door = field(default_factory=OpenDoor)
+    registry: Registry = field(default_factory=NoRegistry)
     assets: Assets = field(default_factory=Assets)
     board: Board = field(init=False)
     pulse: Pulse = field(init=False)

@@ -32,6 +32,9 @@ _STATES = {
     "late": Look(glyph="!", word="late", tone="warn"),
     "homeless": Look(glyph="!", word="no node", tone="warn"),
     "up": Look(glyph="●", word="up", tone="good"),
+    "active": Look(glyph="●", word="active", tone="good"),
+    "expired": Look(glyph="⊘", word="expired", tone="mute"),
+    "revoked": Look(glyph="⊘", word="revoked", tone="mute"),
     "down": Look(glyph="✕", word="down", tone="bad"),
 }
 _REASONS = {

@@ -30,7 +30,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || remembered()) return;
     if (target instanceof Element && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
     if (help.open && event.key !== "?") return;
-    if (performance.now() - went < 1500 && event.key !== "g") {
+    if (performance.now() - went < 1500 && (event.key !== "g" || went > 0)) {
       went = -Infinity;
       const link = document.querySelector(`.top [data-key="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); link.click(); return; }

@@ -13,7 +13,7 @@ from dkronpy.api.app import make_api
 from dkronpy.api.services import Services
 from dkronpy.cli.pages import pages_of
 from dkronpy.client import Client
-from tests.unit.web.conftest import Browser, save
+from tests.unit.web.conftest import Browser, save, visible
 
 
 @pytest.fixture
@@ -123,3 +123,74 @@ def test_dkrons_addresses_lead_here(guarded: Browser) -> None:
     answer = guarded.client.get("/", headers={"accept": "text/html"}, follow_redirects=True)
     assert answer.url.path.rstrip("/") == "/ui"
     assert "Welcome" in answer.text
+
+
+def test_the_first_token_is_an_admins_and_signs_its_maker_in(guarded: Browser, services: Services) -> None:
+    assert "Nobody is asked for a token" in guarded.get("/tokens")
+    refused = guarded.send("/tokens", status=422, name="me", role="viewer").text
+    assert "it has to be an admin" in refused
+    assert not services.tokens.any()
+    made = guarded.send("/tokens", status=200, name="me", role="admin").text
+    secret = re.search(r'class="secret">(dkronpy_[^<]+)<', made)
+    assert secret
+    token = services.tokens.find(secret[1])
+    assert token
+    assert (token.name, token.role) == ("me", "admin")
+    again = guarded.get("/tokens")
+    assert "me" in again
+    assert secret[1] not in again
+
+
+def test_an_admin_makes_and_revokes_tokens(guarded: Browser, services: Services) -> None:
+    sign_in(guarded, services, "admin")
+    made = guarded.send("/tokens", status=200, name="bi", role="operator", jobs="load-* report", expires="720h").text
+    secret = re.search(r'class="secret">(dkronpy_[^<]+)<', made)
+    assert secret
+    token = services.tokens.find(secret[1])
+    assert token
+    assert (token.jobs, token.created_by) == (("load-*", "report"), "admin")
+    assert token.expires_ms - token.created_ms == 30 * 24 * 3_600_000
+    assert "there is an active token named" in guarded.send("/tokens", status=422, name="bi", role="viewer").text
+    assert "no name for a token" in guarded.send("/tokens", status=422, name="<b>", role="viewer").text
+    assert "nothing was revoked" in guarded.send("/tokens/revoke", status=400, id=token.id, name="b").text
+    guarded.send("/tokens/revoke", status=404, id="nothing", name="bi")
+    guarded.send("/tokens/revoke", id=token.id, name="bi")
+    assert services.tokens.find(secret[1]) is None
+    log = guarded.get("/audit")
+    assert "token bi, role operator" in log
+    assert secret[1] not in log
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "editor"])
+def test_tokens_and_audit_log_are_the_admins_alone(guarded: Browser, services: Services, role: str) -> None:
+    sign_in(guarded, services, role)
+    for path in ("/tokens", "/audit"):
+        guarded.get(path, 403)
+        assert path not in guarded.get("/settings")
+    guarded.send("/tokens", status=403, name="more", role="admin")
+    guarded.send("/tokens/revoke", status=403, id=services.tokens.all()[0].id, name=role)
+    assert len(services.tokens.all()) == 1
+
+
+def test_an_admin_of_some_jobs_makes_no_tokens(guarded: Browser, services: Services) -> None:
+    sign_in(guarded, services, "admin", jobs=("backup",))
+    guarded.send("/tokens", status=403, name="more", role="admin")
+    assert len(services.tokens.all()) == 1
+
+
+def test_the_audit_log_says_who_did_what_and_who_was_denied(
+    guarded: Browser, services: Services, client: Client
+) -> None:
+    save(client, "backup")
+    save(client, "report")
+    sign_in(guarded, services, "admin")
+    assert "Nothing was denied yet" in guarded.get("/audit?outcome=denied")
+    guarded.send("/jobs/backup/run")
+    guarded.send("/jobs/report/toggle", to="off")
+    guarded.client.get("/v1/jobs", headers={"Authorization": "Bearer wrong"})
+    log = visible(guarded.get("/audit"))
+    assert re.search(r"admin ran backup POST /ui/jobs/backup/run", log), log
+    assert "switched report" in log
+    assert "backup" not in visible(guarded.get("/audit?text=report"))
+    assert "No entry fits" in guarded.get("/audit?who=somebody-else")
+    assert "GET /v1/jobs" in guarded.get("/audit?outcome=denied")

@@ -9,7 +9,7 @@ import pytest
 from dkronpy.client import Client
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
 
-PAGES = ("/", "/jobs", "/runs", "/nodes", "/schedule", "/settings", "/new", "/jobs/backup", "/jobs/backup/edit")
+PAGES = ("/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/tokens", "/audit", "/new", "/jobs/backup", "/jobs/backup/edit")
 
 
 def test_without_jobs_the_first_page_lists_the_steps(browser: Browser) -> None:
@@ -27,6 +27,7 @@ def test_without_jobs_the_first_page_lists_the_steps(browser: Browser) -> None:
         ("/runs", "Wait for a due time"),
         ("/nodes", "dkronpy agent --name"),
         ("/schedule", "Begin at the overview"),
+        ("/graph", "No job follows another one"),
     ],
 )
 def test_an_empty_page_says_what_to_do(browser: Browser, path: str, advice: str) -> None:
@@ -157,3 +158,22 @@ def test_a_page_of_many_jobs_is_quick_and_small(browser: Browser, client: Client
     answer = browser.client.get("/ui/jobs", headers={"accept-encoding": "gzip"})
     assert int(answer.headers["content-length"]) < 30_000
     assert answer.headers["content-encoding"] == "gzip"
+
+
+def test_chains_are_drawn_with_links_and_whose_job_is_hidden_stays_hidden(
+    browser: Browser, client: Client, door: Door
+) -> None:
+    save(client, "load")
+    save(client, "build", schedule="", after=("load",))
+    save(client, "mail", schedule="", after=("build",), when="always")
+    save(client, "alone")
+    page = browser.get("/graph")
+    assert "3 jobs in 1 chain" in visible(page)
+    assert page.count('class="line ') == 2 + 4  # and those of the legend
+    assert re.search(r'<a href="/ui/jobs/build" aria-label="build: never ran"', page)
+    assert "alone" not in page
+    assert 'aria-current="true"' in browser.get("/jobs/build")
+    assert "Its chain" not in browser.get("/jobs/alone")
+    door.jobs = {"load", "build"}
+    assert "mail" not in browser.get("/graph")
+    assert "mail" not in browser.get("/jobs/build").partition("Its chain")[2]
