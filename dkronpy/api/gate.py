@@ -119,7 +119,7 @@ class Gate:
 
     async def _record(self, scope: HTTPScope, note: Note, status: int, why: str) -> None:
         denied = status in {401, 403} or bool(why)
-        changed = status < 400 and note.action not in {"", "read"}
+        changed = status < 400 and note.action not in {"", "read"} and scope["method"] not in _SAFE
         if note.limited or not (denied or changed):
             return
         note.detail = note.detail or why

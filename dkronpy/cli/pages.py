@@ -45,7 +45,7 @@ class GuardedDoor:
 class ServerRegistry:
     """The tokens and the audit log of a server, as its pages want them."""
 
-    roles = ROLES
+    roles: Sequence[str] = ROLES
 
     def __init__(self, services: Services) -> None:
         self._services = services

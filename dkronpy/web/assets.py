@@ -10,10 +10,14 @@ from pathlib import Path
 from dkronpy.web.places import place
 
 FOLDER = Path(__file__).parent / "static"
+STYLES = ("app.css", "uplot.min.css")
+STATISTICS = ("uplot.min.js", "statistics.js")
+"""What pages of statistics load beside the rest."""
 SCRIPTS = ("htmx.min.js", "live.js", "moments.js", "timeline.js", "log.js", "keys.js", "pages.js")
 TYPES = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
+    "statistics.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 
@@ -33,8 +37,9 @@ class Assets:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         bodies = {
-            "app.css": (folder / "app.css").read_bytes(),
+            "app.css": _joined(folder, STYLES),
             "app.js": _bundle([folder / name for name in SCRIPTS], folder / "worker.js"),
+            "statistics.js": _joined(folder, STATISTICS),
             "icon.svg": (folder / "icon.svg").read_bytes(),
         }
         self._assets = {name: _asset(name, body) for name, body in bodies.items()}
@@ -52,6 +57,10 @@ class Assets:
 def _asset(name: str, body: bytes) -> Asset:
     digest = hashlib.sha256(body).hexdigest()[:12]
     return Asset(path=f"{digest}/{name}", type=TYPES[name], body=body, gzipped=gzip.compress(body, 9, mtime=0))
+
+
+def _joined(folder: Path, names: tuple[str, ...]) -> bytes:
+    return b"\n".join((folder / name).read_bytes() for name in names)
 
 
 def _bundle(scripts: list[Path], worker: Path) -> bytes:

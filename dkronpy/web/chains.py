@@ -100,7 +100,8 @@ def draw(stops: Mapping[str, Stop], lines: Mapping[Edge, str], here: str = "") -
     boxes = Markup("").join(_box(stops[name], *picture.boxes[name], here=name == here) for name in picture.boxes)
     return Markup(
         '<svg class="chain" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" aria-label="{label}">'
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="10" markerHeight="10" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" orient="auto" markerUnits="userSpaceOnUse" '
+        'markerWidth="10" markerHeight="10">'
         '<path d="M0 0 8 4 0 8z"/></marker></defs>{lines}{boxes}</svg>'
     ).format(w=picture.width, h=picture.height, label=f"{len(stops)} jobs that follow one another", lines=drawn,
              boxes=boxes)  # fmt: skip

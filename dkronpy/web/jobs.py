@@ -15,6 +15,7 @@ from dkronpy.web.board import Figures, figures
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
 from dkronpy.web.health import last_ended
+from dkronpy.web.job_head import is_managed
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.sentences import briefly, where
@@ -25,8 +26,6 @@ from dkronpy.web.words import fits, read_query
 PAGE = 50
 SORTS = ("name", "state", "next", "last")
 BULK = {"run": "operate", "enable": "operate", "disable": "operate", "delete": "edit"}
-OURS = frozenset({"", "api", "restore"})
-"""The sources of jobs that people save here or over the API; any other is a configuration."""
 _NEVER = 1 << 62
 _ORDER = {"bad": 0, "warn": 1, "busy": 2, "good": 3, "mute": 4}
 
@@ -151,11 +150,6 @@ def delete(site: Site, name: str) -> None:
     if is_managed(view):
         raise PageError(409, f"{name} comes from {view.stored.source}", hint="take it out there, and apply")
     site.client.delete_job(name)
-
-
-def is_managed(view: JobView) -> bool:
-    """Whether a configuration owns the job, which would bring back what is changed or deleted here."""
-    return view.stored.source not in OURS
 
 
 ROUTES = [jobs, bulk]

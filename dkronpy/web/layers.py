@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -65,7 +66,7 @@ def longest_path(lines: Iterable[Edge], weight: Mapping[str, float]) -> set[Edge
         reached = best[parent] + weight.get(child, 0.0)
         if child not in before or reached > best[child]:
             best[child], before[child] = reached, parent
-    at = max(before, key=lambda name: (best[name], name), default="")
+    at: str = max(before, key=lambda name: (best[name], name), default="")
     found = set()
     while at in before:
         found.add((before[at], at))
@@ -85,15 +86,15 @@ def _without_circles(names: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
         state.setdefault(start, 1)
         while stack:
             name, rest = stack[-1]
-            child = next(rest, None)
-            if child is None:
+            following = next(rest, None)
+            if following is None:
                 state[name] = 2
                 stack.pop()
-            elif state.get(child) != 1:
-                kept.append((name, child))
-                if child not in state:
-                    state[child] = 1
-                    stack.append((child, iter(children.get(child, ()))))
+            elif state.get(following) != 1:
+                kept.append((name, following))
+                if following not in state:
+                    state[following] = 1
+                    stack.append((following, iter(children.get(following, ()))))
     return kept
 
 
@@ -131,7 +132,7 @@ def _links(paths: Mapping[Edge, tuple[str, ...]]) -> dict[str, tuple[list[str], 
     """For each place its neighbours in the layer before, and in the one after."""
     links: dict[str, tuple[list[str], list[str]]] = {}
     for path in paths.values():
-        for left, right in zip(path, path[1:], strict=False):
+        for left, right in pairwise(path):
             links.setdefault(left, ([], []))[1].append(right)
             links.setdefault(right, ([], []))[0].append(left)
     return links
@@ -202,9 +203,7 @@ def _size(name: str) -> int:
     return _LANE if "\0" in name else TALL
 
 
-def _picture(
-    layer: Mapping[str, int], paths: Mapping[Edge, tuple[str, ...]], heights: Mapping[str, float]
-) -> Picture:
+def _picture(layer: Mapping[str, int], paths: Mapping[Edge, tuple[str, ...]], heights: Mapping[str, float]) -> Picture:
     def left(number: int) -> int:
         return _EDGE + number * (WIDE + _GAP_X)
 

@@ -16,6 +16,10 @@ from dkronpy.web import (
     first,
     graph,
     job,
+    job_definition,
+    job_due,
+    job_edit,
+    job_statistics,
     jobs,
     nodes,
     overview,
@@ -34,8 +38,8 @@ from dkronpy.web.sign_in import with_token
 from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
-    overview, jobs, job, graph, runs, run, nodes, coming_week, settings, tokens, audit_log, first, stream, sign_in,
-    files,
+    overview, jobs, job, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes, coming_week,
+    settings, tokens, audit_log, first, stream, sign_in, files,
 )  # fmt: skip
 
 

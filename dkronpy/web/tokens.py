@@ -15,7 +15,13 @@ from dkronpy.web.render import render
 from dkronpy.web.sign_in import token_cookie
 from dkronpy.web.site import site_of, viewer_of
 
-LIFETIMES = (("", "never"), ("24h", "in a day"), ("720h", "in 30 days"), ("2160h", "in 90 days"), ("8760h", "in a year"))
+LIFETIMES = (
+    ("", "never"),
+    ("24h", "in a day"),
+    ("720h", "in 30 days"),
+    ("2160h", "in 90 days"),
+    ("8760h", "in a year"),
+)
 FIRST_ROLE = "admin"
 
 

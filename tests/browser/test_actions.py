@@ -52,7 +52,15 @@ def test_several_jobs_are_switched_off_by_keyboard_alone(site: Site, open_page: 
 
 def test_the_keyboard_goes_everywhere(open_page: NewPage) -> None:
     page = live(open_page("/ui/"))
-    for key, path in (("j", "jobs"), ("r", "runs"), ("n", "nodes"), ("c", "schedule"), ("s", "settings"), ("o", "")):
+    for key, path in (
+        ("j", "jobs"),
+        ("r", "runs"),
+        ("n", "nodes"),
+        ("c", "schedule"),
+        ("g", "graph"),
+        ("s", "settings"),
+        ("o", ""),
+    ):
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(re.compile(f"/ui/{path}$"))

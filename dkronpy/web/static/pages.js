@@ -32,6 +32,20 @@
     button.textContent = "copied";
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   };
+  // What is typed into a definition is checked by the server, which answers with the form: of that, "what it means" is shown.
+  const definition = document.querySelector("form[data-check]");
+  if (definition) {
+    let waiting = 0, asked = 0;
+    const check = async () => {
+      const number = ++asked;
+      try {
+        const answer = await fetch(definition.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(definition)) });
+        const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("means");
+        if (number === asked && found) document.getElementById("means").replaceChildren(...found.childNodes);
+      } catch { /* the next letter asks again */ }
+    };
+    definition.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(check, 250); });
+  }
   const count = () => {
     const said = document.getElementById("chosen");
     if (!said) return;

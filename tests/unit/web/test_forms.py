@@ -77,15 +77,20 @@ def test_several_jobs_at_once(browser: Browser, client: Client, door: Door) -> N
     assert any("one, two" in note for note in door.notes)
 
 
-def test_a_definition_is_checked_before_it_is_saved(browser: Browser, client: Client) -> None:
+def test_a_definition_is_checked_before_it_is_saved(browser: Browser, client: Client, door: Door) -> None:
     bad = json.dumps(
         {"name": "x", "schedule": "61 * * * *", "executor": "shell", "executor_config": {"command": "true"}}
     )
     answer = browser.send("/new", status=422, text=bad, what="save").text
+    assert "schedule" in browser.send("/check", status=422, text=bad).text
+    browser.send("/check", status=422, text="{")
+    door.actions = set()
+    browser.send("/check", status=422, text=bad)
+    door.actions = {"edit"}
     assert "schedule" in answer
     assert not client.jobs()
     good = bad.replace("61 *", "30 2")
-    assert "At 02:30, every day, UTC." in visible(browser.send("/new", status=200, text=good, what="check").text)
+    assert "At 02:30, every day, UTC." in visible(browser.send("/check", status=200, text=good).text)
     assert not client.jobs()
     browser.send("/new", text=good, what="save")
     assert client.job("x").job.schedule == "30 2 * * *"

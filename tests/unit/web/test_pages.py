@@ -9,7 +9,10 @@ import pytest
 from dkronpy.client import Client
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
 
-PAGES = ("/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/tokens", "/audit", "/new", "/jobs/backup", "/jobs/backup/edit")
+PAGES = (
+    "/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/tokens", "/audit", "/new", "/jobs/backup",
+    "/jobs/backup/edit", "/jobs/backup/statistics", "/jobs/backup/due", "/jobs/backup/definition",
+)  # fmt: skip
 
 
 def test_without_jobs_the_first_page_lists_the_steps(browser: Browser) -> None:
