@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from dkronpy.errors import NotFoundError
+
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a token; its secret is not. Times are ms (0: never)."""
@@ -72,11 +74,11 @@ class NoRegistry:
 
     def create(self, name: str, *, role: str, jobs: Sequence[str], lifetime: timedelta | None, by: str) -> str:
         """Nobody asks for tokens here."""
-        raise NotImplementedError
+        raise NotFoundError("this server knows no tokens")
 
     def revoke(self, token: str) -> str:
         """Nobody asks for tokens here."""
-        raise NotImplementedError
+        raise NotFoundError("this server knows no tokens")
 
     def log(self, *, outcome: str, limit: int, before: str) -> Sequence[LogRow]:
         """Nobody keeps one."""
