@@ -18,6 +18,10 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # Where finished runs are kept: "redis://...", "sqlite:///path" or "postgresql://...". Empty: the store.
 # results_url = ""
 
+# A server that commands talk to instead of the store, and the token that they show to it.
+# api_url = ""
+# api_token = ""
+
 # The folder of the embedded store, the agents' spools and the logs.
 # data_dir = ".dkronpy"
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dkronpy.notify import Notify
     from dkronpy.plugins.auth import Basic, Bearer
     from dkronpy.plugins.executor import RunContext
+    from dkronpy.remote.client import Client
     from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec, at, cron, every, manual
     from dkronpy.secret import Secret, secret
@@ -38,6 +39,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "CeleryTask",
+    "Client",
     "Docker",
     "Ecs",
     "Grpc",
@@ -70,6 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "dkronpy.remote.client": ("Client",),
     "dkronpy.declare": ("defaults", "job", "template"),
     "dkronpy.job": ("Job", "Run"),
     "dkronpy.node": ("Target", "all_nodes", "any_node", "on_node"),

@@ -21,6 +21,7 @@ from dkronpy.job import Job
 from dkronpy.job_json import JobState
 from dkronpy.node import Node
 from dkronpy.notices.record import Notices
+from dkronpy.rename import Renamed, rename_node
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Saved, StoredJob
 from dkronpy.store.ledger import Firing
@@ -242,15 +243,20 @@ class Client:
 
     def why(self, name: str, at: datetime, zone: tzinfo) -> str:
         """What became of the due time *at* of a job, in a sentence."""
+        found = self.run_at(name, at)
+        if found is not None:
+            return why_run(found.run, found.executions, zone)
+        view = self.job(name)
+        schedule = view.stored.schedule() if view.job.schedule else None
+        return why_nothing(name, schedule, at, self.status().now_ms, zone, enabled=view.job.enabled)
+
+    def run_at(self, name: str, at: datetime) -> RunView | None:
+        """The run that stands for a due time of a job; None where there is none."""
         at_ms = to_ms(at)
         with self.deployment.store.errors():
             run = self.deployment.ledger.run(run_id(name, at_ms))
         run = run or self.deployment.results.run_at(name, at_ms) or self._range_at(name, at_ms)
-        if run is not None:
-            return why_run(run, self.run(run.id).executions, zone)
-        view = self.job(name)
-        schedule = view.stored.schedule() if view.job.schedule else None
-        return why_nothing(name, schedule, at, self.deployment.store.now_ms(), zone, enabled=view.job.enabled)
+        return None if run is None else self.run(run.id)
 
     def _range_at(self, name: str, at_ms: int) -> Run | None:
         with self.deployment.store.errors():
@@ -269,6 +275,22 @@ class Client:
         with self.deployment.store.errors():
             if not self.deployment.nodes.forget(name):
                 raise NotFoundError(f"there is no node {name!r}", hint="`dkronpy node list` names them all")
+
+    def drain_node(self, name: str) -> None:
+        """Let a node take nothing new, until ``undrain_node``; what it runs it finishes. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            if not self.deployment.nodes.drain(name, self.who):
+                raise NotFoundError(f"there is no node {name!r}", hint="`dkronpy node list` names them all")
+
+    def undrain_node(self, name: str) -> None:
+        """Let a node take executions again. Raises NotFoundError."""
+        with self.deployment.store.errors():
+            if not self.deployment.nodes.undrain(name):
+                raise NotFoundError(f"there is no node {name!r}", hint="`dkronpy node list` names them all")
+
+    def rename_node(self, old: str, new: str) -> Renamed:
+        """Give what a node was meant to do to another; see ``dkronpy.rename``."""
+        return rename_node(self.deployment, old, new, by=self.who)
 
     def status(self) -> Status:
         """The deployment at a glance."""

@@ -40,6 +40,11 @@ def to_ms(moment: datetime) -> int:
     return (moment - EPOCH) // _MILLISECOND
 
 
+def aware(moment: datetime) -> datetime:
+    """The moment itself; one without a zone is taken as UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
 def from_ms(ms: int) -> datetime:
     """The aware moment (UTC) of milliseconds since the epoch."""
     return EPOCH + timedelta(milliseconds=ms)

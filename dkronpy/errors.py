@@ -77,6 +77,12 @@ class ConflictError(DkronpyError):
     exit_code = 6
 
 
+class DeniedError(DkronpyError):
+    """This token may not do that."""
+
+    exit_code = 7
+
+
 class WaitTimeoutError(DkronpyError):
     """What was waited for did not come in time."""
 

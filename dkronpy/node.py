@@ -31,6 +31,13 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int = 0
     seen_ms: int = 0
     alive: bool = True
+    drained: bool = False
+    """Whether somebody has told it to take nothing new; what it has, it finishes."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes new executions."""
+        return self.alive and not self.drained
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +64,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return plain, min(counts) if counts else None
 
     def matching(self, nodes: Iterable[Node]) -> list[Node]:
-        """The live nodes that qualify, by name."""
+        """The live nodes that qualify and take new executions, by name."""
         plain, _ = self.wanted()
         found = [
             node
             for node in nodes
-            if node.alive
+            if node.open
             and (not self.nodes or node.name in self.nodes)
             and all(node.tags.get(tag) == value for tag, value in plain.items())
         ]

@@ -43,6 +43,12 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     results_url: str = ""
     """Where finished runs are kept: ``redis://``, ``sqlite:///`` or ``postgresql://``. Empty: the store."""
 
+    api_url: str = ""
+    """A server's address, such as ``https://jobs.example.org``: commands talk to it instead of the store."""
+
+    api_token: str = ""
+    """The token that commands show to that server."""
+
     data_dir: str = ".dkronpy"
     """The folder of the embedded store, the agents' spools and the logs; made when it is missing."""
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from dkronpy.errors import DkronpyError
+from dkronpy.errors import DeniedError
 
 Role = Literal["viewer", "operator", "editor", "admin"]
 Action = Literal["read", "operate", "edit", "administer", "govern"]
@@ -33,12 +33,6 @@ _CAPABILITY_OF: Mapping[str, str] = {
 
 Rules = Mapping[str, frozenset[str]]
 """A policy: for each glob of paths the capabilities that it grants."""
-
-
-class DeniedError(DkronpyError):
-    """This token may not do that."""
-
-    exit_code = 7
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,21 @@ from typing import Any
 
 from litestar.params import FromPath, RawBody
 
-from dkronpy.api.answers import Answer, AnyRequest, json_answer
+from dkronpy.api.answers import Answer, AnyRequest, json_answer, list_answer
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
 
-_PATH = "/v1/acl/policies/{name:str}"
+_ALL = "/v1/acl/policies"
+_PATH = f"{_ALL}/{{name:str}}"
+
+
+@route("GET", _ALL, action="govern", listing=True)
+def list_policies(request: AnyRequest) -> Answer:
+    """Every policy with the text of its rules, by name."""
+    services = services_of(request)
+    with services.store.errors():
+        found = {name: services.policies.get(name) for name in services.policies.names()}
+    return list_answer(request, [{"id": name, "Name": name, "Rules": text} for name, text in found.items()])
 
 
 @route("GET", _PATH, action="govern")
@@ -55,4 +65,4 @@ def _rules(text: str) -> str:
     return text
 
 
-ROUTES = [show_policy, save_policy, delete_policy]
+ROUTES = [list_policies, show_policy, save_policy, delete_policy]

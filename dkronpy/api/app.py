@@ -18,6 +18,7 @@ from litestar.types import ASGIApp
 from dkronpy.api import (
     acl,
     deployment,
+    events,
     executions,
     follow,
     health,
@@ -25,6 +26,7 @@ from dkronpy.api import (
     jobs,
     members,
     metrics,
+    nodes,
     own_jobs,
     pause,
     restore,
@@ -41,6 +43,7 @@ from dkronpy.version import VERSION
 
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
+    nodes, events,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those

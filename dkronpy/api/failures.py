@@ -10,11 +10,11 @@ import redis
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 
-from dkronpy.api.access import DeniedError
 from dkronpy.api.answers import AnyRequest, message_answer, text_answer
 from dkronpy.errors import (
     ConfigError,
     ConflictError,
+    DeniedError,
     DkronpyError,
     InvalidError,
     NotFoundError,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import functools
 import json
 import logging
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -18,6 +19,7 @@ from litestar.response import Stream
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.failures import ApiError
+from dkronpy.api.handlers import opt_of
 from dkronpy.api.runs import find_execution
 from dkronpy.api.services import Services, services_of
 from dkronpy.errors import DkronpyError
@@ -32,9 +34,10 @@ _QUIET = b": nothing new\n\n"
 
 
 class Events:
-    """Turns bytes at offsets into events of readable text, from the offset that the reader has seen."""
+    """Turns bytes at offsets into events, from the offset that the reader has seen: text, or *raw* as base64."""
 
-    def __init__(self, seen: int) -> None:
+    def __init__(self, seen: int, *, raw: bool = False) -> None:
+        self._raw = raw
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._seen, self._held = seen, 0
 
@@ -49,6 +52,9 @@ class Events:
             self._seen, self._held = offset, 0
         if not data:
             return told
+        if self._raw:
+            self._seen += len(data)
+            return told + _event("output", base64.b64encode(data).decode(), self._seen)
         text = self._decoder.decode(data)
         held = len(self._decoder.getstate()[0])
         self._seen, self._held = self._seen + self._held + len(data) - held, held
@@ -73,6 +79,9 @@ async def follow(
     request: AnyRequest,
     execution: FromPath[str],
     attempt: Annotated[int | None, QueryParameter(ge=1, description="Which attempt; the last one unless said.")] = None,
+    encoding: Annotated[
+        Literal["text", "base64"], QueryParameter(description="What ``data`` is: text, or bytes in base64.")
+    ] = "text",
     last: Annotated[str, HeaderParameter(name="Last-Event-ID", description="The offset to go on from.")] = "",
 ) -> Stream:
     """Events ``output`` (data: a JSON string), ``gap`` (bytes that were not kept) and, once, ``end`` (the state)."""
@@ -86,7 +95,7 @@ async def follow(
     async def counted() -> AsyncIterator[bytes]:
         state.followers += 1
         try:
-            async for piece in _follow(services, execution, attempt, Events(seen)):
+            async for piece in _follow(services, execution, attempt, Events(seen, raw=encoding == "base64")):
                 yield piece
         except (redis.RedisError, DkronpyError) as error:  # the reader comes back to where it was
             log.warning("the output of %s cannot be followed now: %s", execution, error)
@@ -165,7 +174,7 @@ def _find(services: Services, name: str) -> Execution | None:
 follow_output = HTTPRouteHandler(
     "/api/v1/executions/{execution:str}/follow",
     http_method=["GET"],
-    opt={"action": "read", "listing": False, "whole": False},
+    opt=opt_of("read"),
     tags=["runs"],
 )(follow)
 

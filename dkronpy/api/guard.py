@@ -12,10 +12,11 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.handlers.base import BaseRouteHandler
 
-from dkronpy.api.access import ANYONE, Asked, DeniedError, Identity, decide
+from dkronpy.api.access import ANYONE, Asked, Identity, decide
 from dkronpy.api.audit_log import Note
 from dkronpy.api.services import IDENTITY, Services, note_of, services_of
 from dkronpy.api.tokens import digest
+from dkronpy.errors import DeniedError
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="dkronpy"'}
 

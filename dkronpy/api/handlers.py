@@ -26,7 +26,7 @@ def route(
 
     *action* is what ``dkronpy.api.access`` decides about; *listing* and *whole* are explained there.
     """
-    opt = {"action": action, "listing": listing, "whole": whole}
+    opt = opt_of(action, listing=listing, whole=whole)
     verbs: Any = [methods] if isinstance(methods, str) else methods
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
@@ -38,6 +38,11 @@ def route(
         return HTTPRouteHandler(path, http_method=verbs, status_code=status, opt=opt, **options)(run)
 
     return decorate
+
+
+def opt_of(action: str, *, listing: bool = False, whole: bool = False) -> dict[str, Any]:
+    """What the guard has to know of a route."""
+    return {"action": action, "listing": listing, "whole": whole}
 
 
 def public(path: str, **options: Any) -> Handler:

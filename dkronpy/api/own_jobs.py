@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,48 +12,19 @@ from litestar.params import FromPath, QueryParameter, RawBody
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
-from dkronpy.api.jobs import etag, job_answer, require_revision, wanted_revision
+from dkronpy.api.jobs import etag, require_revision, wanted_revision
 from dkronpy.api.pause import is_paused
 from dkronpy.api.repeats import run_once
-from dkronpy.api.runs import RunOut, view_out
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.clock import from_ms, iso_ms, to_ms
+from dkronpy.clock import aware, from_ms, iso_ms, to_ms
 from dkronpy.config_check import full_check
 from dkronpy.errors import ConflictError, InvalidError
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job_json import decode_job
 from dkronpy.schedule.zones import check_zone
+from dkronpy.wire.jobs import JobList, Times, Verdict, Why, job_out
+from dkronpy.wire.runs import RunOut, view_out
 
 _MOST = 500
-
-
-class JobList(msgspec.Struct, kw_only=True):
-    """A page of jobs in Dkron's JSON, by name. ``after`` asks for the page behind it; null at the end."""
-
-    items: list[dict[str, Any]]
-    total: int
-    after: str | None = None
-
-
-class Times(msgspec.Struct, kw_only=True):
-    """Due times, RFC 3339 in UTC."""
-
-    job: str
-    times: list[str]
-
-
-class Why(msgspec.Struct, kw_only=True):
-    """What became of a due time, in a sentence or two."""
-
-    job: str
-    at: str
-    text: str
-
-
-class Verdict(msgspec.Struct, kw_only=True):
-    """Whether a definition could be saved, with every problem if not."""
-
-    valid: bool
-    errors: list[dict[str, str]]
 
 
 @route("GET", "/api/v1/jobs", action="read", listing=True, tags=["jobs"])
@@ -61,13 +32,17 @@ def list_own(
     request: AnyRequest,
     limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 100,
     after: Annotated[str, QueryParameter(description="The name of the last job of the page before.")] = "",
+    names: Annotated[list[str] | None, QueryParameter(name="name", description="Only these; repeatable.")] = None,
 ) -> JobList:
     """Jobs by name."""
     identity = identity_of(request)
     views = [view for view in services_of(request).catalogue.views() if identity.sees(view.job.name)]
+    if names is not None:
+        wanted = set(names)
+        views = [view for view in views if view.job.name in wanted]
     left = [view for view in views if view.job.name > after]
     page = left[:limit]
-    items = [encode_job(view.job, view.state) for view in page]
+    items = [job_out(view) for view in page]
     return JobList(items=items, total=len(views), after=page[-1].job.name if len(left) > limit else None)
 
 
@@ -77,11 +52,16 @@ def show_own(request: AnyRequest, job: FromPath[str]) -> Answer:
     view = services_of(request).client.job(job)
     if request.headers.get("if-none-match") == etag(view.stored.revision):
         return Answer(b"", status_code=304, headers={"ETag": etag(view.stored.revision)})
-    return job_answer(request, view)
+    return json_answer(request, job_out(view), headers={"ETag": etag(view.stored.revision)})
 
 
 @route("PUT", "/api/v1/jobs/{job:str}", action="edit", tags=["jobs"])
-def put_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> Answer:
+def put_own(
+    request: AnyRequest,
+    job: FromPath[str],
+    body: RawBody,
+    source: Annotated[str, QueryParameter(max_length=200, description="What keeps it, such as a file.")] = "api",
+) -> Answer:
     """Create a job (201) or replace it (200). With ``If-Match`` only that revision, with ``If-None-Match: *`` none."""
     client = services_of(request).client
     if is_paused(services_of(request).store):
@@ -91,14 +71,14 @@ def put_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> Answer:
         raise ApiError(422, f"name: the body says {definition.name!r}, the path {job!r}")
     revision = 0 if request.headers.get("if-none-match") == "*" else wanted_revision(request)
     try:
-        saved = client.save_job(msgspec.structs.replace(definition, name=job), revision=revision)
+        saved = client.save_job(msgspec.structs.replace(definition, name=job), source=source, revision=revision)
     except ConflictError as error:
         raise ApiError(412, str(error), hint=error.hint) from None
     note_of(request).detail = f"{saved.what}, revision {saved.revision}"
     view = client.job(job)
     headers = {"ETag": etag(saved.revision), "Location": f"/api/v1/jobs/{job}".encode().decode("latin-1")}
     status = 201 if saved.what == "created" else 200
-    return json_answer(request, encode_job(view.job, view.state), status, headers)
+    return json_answer(request, job_out(view, what=saved.what), status, headers)
 
 
 @route("DELETE", "/api/v1/jobs/{job:str}", action="edit", status=204, tags=["jobs"])
@@ -129,7 +109,7 @@ def next_times(
     """The next due times, whether or not the job is enabled."""
     services = services_of(request)
     with services.store.errors():
-        start = _aware(after) if after else from_ms(services.store.now_ms())
+        start = aware(after) if after else from_ms(services.store.now_ms())
     found = services.client.due_times(job, start, count)
     return Times(job=job, times=[iso_ms(to_ms(moment)) for moment in found])
 
@@ -142,9 +122,11 @@ def why(
     zone: Annotated[str, QueryParameter(description="The time zone of the answer.")] = "UTC",
 ) -> Why:
     """What became of a due time, and why."""
-    moment = _aware(at)
-    text = services_of(request).client.why(job, moment, ZoneInfo(check_zone(zone)))
-    return Why(job=job, at=iso_ms(to_ms(moment)), text=text)
+    moment = aware(at)
+    client = services_of(request).client
+    found = client.run_at(job, moment)
+    text = client.why(job, moment, ZoneInfo(check_zone(zone)))
+    return Why(job=job, at=iso_ms(to_ms(moment)), text=text, run=None if found is None else found.run.id)
 
 
 @route("POST", "/api/v1/validate", action="read", tags=["jobs"])
@@ -157,10 +139,6 @@ def validate(body: RawBody) -> Verdict:
         problems = list(error.problems)
     errors = [{"path": one.field, "message": one.message, "hint": one.hint} for one in problems]
     return Verdict(valid=not errors, errors=errors)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 ROUTES = [list_own, show_own, put_own, delete_own, run_own, next_times, why, validate]

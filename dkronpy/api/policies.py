@@ -23,6 +23,10 @@ class Policies:
         self.store = store
         self.keys = keys_of(store)
 
+    def names(self) -> list[str]:
+        """The names of all policies, sorted."""
+        return sorted(name.decode() for name in self.store.client.hkeys(self.keys.policies))
+
     def get(self, name: str) -> str:
         """The text of a policy. Raises NotFoundError."""
         text = self.store.client.hget(self.keys.policies, name)

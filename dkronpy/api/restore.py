@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from dkronpy.api.answers import Answer, AnyRequest, json_answer, message_answer
 from dkronpy.api.carry import carry_state
+from dkronpy.api.handlers import opt_of
 from dkronpy.api.job_saves import RefusedError, refuse_bad
 from dkronpy.api.services import Services, identity_of, note_of, services_of
 from dkronpy.errors import ConfigError, DkronpyError
@@ -107,7 +108,7 @@ restore_jobs = HTTPRouteHandler(
     "/v1/restore",
     http_method=["POST"],
     status_code=200,
-    opt={"action": "edit", "listing": False, "whole": False},
+    opt=opt_of("edit"),
     request_max_body_size=LARGEST,
 )(restore)
 

@@ -2,121 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import msgspec
 from litestar import Response
 from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.client import RunView
-from dkronpy.clock import iso_ms
+from dkronpy.clock import aware, to_ms
 from dkronpy.errors import NotFoundError
-from dkronpy.execution import Execution, Run
+from dkronpy.execution import Execution
+from dkronpy.wire.runs import (
+    Cancelled,
+    ExecutionList,
+    ExecutionOut,
+    OutputOut,
+    RunList,
+    RunOut,
+    execution_out,
+    run_out,
+    view_out,
+)
 
 _State = Literal["running", "success", "failed", "partially_failed", "skipped", "lost"]
 _MOST = 500
-
-
-class AttemptOut(msgspec.Struct, kw_only=True):
-    """One try. Times are RFC 3339 in UTC, null where it has not come to that."""
-
-    number: int
-    node: str
-    state: str
-    reason: str
-    message: str
-    exit_code: int | None
-    started_at: str | None
-    finished_at: str | None
-
-
-class ExecutionOut(msgspec.Struct, kw_only=True):
-    """A run's share on one node."""
-
-    id: str
-    run: str
-    job: str
-    node: str
-    state: str
-    reason: str
-    message: str
-    attempt: int
-    amended: bool
-    queued_at: str | None
-    started_at: str | None
-    finished_at: str | None
-    attempts: list[AttemptOut]
-
-
-class RunOut(msgspec.Struct, kw_only=True):
-    """One firing of a job. ``executions`` is null in lists."""
-
-    id: str
-    job: str
-    due: str
-    trigger: str
-    state: str
-    reason: str
-    message: str
-    fired_at: str | None
-    fired_by: str
-    finished_at: str | None
-    until: str | None
-    count: int
-    revision: int
-    executions: list[ExecutionOut] | None = None
-
-
-class RunList(msgspec.Struct, kw_only=True):
-    """A page of runs, the newest due time first. ``after`` asks for the page behind it; null at the end."""
-
-    items: list[RunOut]
-    after: str | None = None
-
-
-class Cancelled(msgspec.Struct, kw_only=True):
-    """What became of each execution: ``ended``, ``told`` (its node ends it now), or the state it was in already."""
-
-    run: str
-    executions: dict[str, str]
-
-
-def run_out(run: Run, executions: tuple[Execution, ...] | None = None) -> RunOut:
-    """A run as JSON."""
-    return RunOut(
-        id=run.id, job=run.job, due=iso_ms(run.due_ms), trigger=run.trigger, state=run.state, reason=run.reason,
-        message=run.message, fired_at=_time(run.fired_ms), fired_by=run.fired_by, finished_at=_time(run.finished_ms),
-        until=_time(run.until_ms), count=run.count, revision=run.revision,
-        executions=None if executions is None else [execution_out(one) for one in executions],
-    )  # fmt: skip
-
-
-def view_out(view: RunView) -> RunOut:
-    """A run with its executions as JSON."""
-    return run_out(view.run, view.executions)
-
-
-def execution_out(one: Execution) -> ExecutionOut:
-    """An execution as JSON."""
-    return ExecutionOut(
-        id=one.id, run=one.run_id, job=one.job, node=one.node, state=one.state, reason=one.reason, message=one.message,
-        attempt=one.attempt, amended=one.amended, queued_at=_time(one.queued_ms), started_at=_time(one.started_ms),
-        finished_at=_time(one.finished_ms),
-        attempts=[
-            AttemptOut(
-                number=a.number, node=a.node, state=a.state, reason=a.reason, message=a.message, exit_code=a.exit_code,
-                started_at=_time(a.started_ms), finished_at=_time(a.finished_ms),
-            )
-            for a in one.attempts
-        ],
-    )  # fmt: skip
-
-
-def _time(ms: int) -> str | None:
-    return iso_ms(ms) if ms else None
 
 
 @route("GET", "/api/v1/runs", action="read", listing=True, tags=["runs"])
@@ -126,14 +37,20 @@ def list_runs(
     in_state: Annotated[_State | None, QueryParameter(name="state", description="Only those in this state.")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=_MOST, description="How many.")] = 50,
     after: Annotated[str | None, QueryParameter(description="The id of the last run of the page before.")] = None,
+    before: Annotated[datetime | None, QueryParameter(description="Only those that were due before.")] = None,
+    ids: Annotated[list[str] | None, QueryParameter(name="id", description="Only these that are live.")] = None,
 ) -> RunList:
     """Runs, the newest due time first."""
     services, identity = services_of(request), identity_of(request)
     if of is not None:
         identity.require(of)
+    if ids is not None:
+        return RunList(items=[run_out(run) for run in services.client.some_runs(ids[:_MOST]) if identity.sees(run.job)])
+    before_ms = to_ms(aware(before)) if before else None
     settings = services.client.deployment.settings
     most = max(_MOST, settings.history_limit) if after or identity.jobs else limit + 1
-    found = [run for run in services.client.runs(job=of, state=in_state, limit=most) if identity.sees(run.job)]
+    known = services.client.runs(job=of, state=in_state, limit=most, before_ms=before_ms)
+    found = [run for run in known if identity.sees(run.job)]
     if after is not None:
         places = [place for place, run in enumerate(found) if run.id == after]
         if not places:
@@ -161,6 +78,21 @@ def cancel_run(request: AnyRequest, run: FromPath[str]) -> Cancelled:
     return Cancelled(run=run, executions=done)
 
 
+@route("GET", "/api/v1/jobs/{job:str}/runs", action="read", listing=True, tags=["runs"])
+def list_history(request: AnyRequest, job: FromPath[str]) -> RunList:
+    """Every run of a job that is still known, the newest first, each with its executions."""
+    return RunList(items=[view_out(view) for view in services_of(request).client.history(job)])
+
+
+@route("GET", "/api/v1/executions", action="read", listing=True, tags=["runs"])
+def list_executions(
+    request: AnyRequest, ids: Annotated[list[str], QueryParameter(name="id", description="Which, repeatable.")]
+) -> ExecutionList:
+    """Executions by their ids, those that are live."""
+    found = services_of(request).client.some_executions(ids[:_MOST])
+    return ExecutionList(items=[execution_out(one) for one in found if identity_of(request).sees(one.job)])
+
+
 @route("GET", "/api/v1/executions/{execution:str}", action="read", tags=["runs"])
 def show_execution(request: AnyRequest, execution: FromPath[str]) -> ExecutionOut:
     """One execution with its attempts."""
@@ -180,6 +112,18 @@ def show_output(
     return Response(output.text(), media_type="text/plain", headers=headers)
 
 
+@route("GET", "/api/v1/executions/{execution:str}/bytes", action="read", tags=["runs"])
+def show_bytes(
+    request: AnyRequest,
+    execution: FromPath[str],
+    attempt: Annotated[int | None, QueryParameter(ge=1, description="Which attempt; the last one unless said.")] = None,
+) -> OutputOut:
+    """What an attempt printed so far, byte for byte."""
+    found = find_execution(request, execution)
+    output = services_of(request).client.output(found, attempt)
+    return OutputOut(attempt=attempt or found.attempt, size=output.size, head=output.head, tail=output.tail)
+
+
 def find_execution(request: AnyRequest, name: str) -> Execution:
     """An execution, live or finished. Raises NotFoundError, DeniedError."""
     deployment: Any = services_of(request).client.deployment
@@ -192,4 +136,6 @@ def find_execution(request: AnyRequest, name: str) -> Execution:
     return found
 
 
-ROUTES = [list_runs, show_run, cancel_run, show_execution, show_output]
+ROUTES = [
+    list_runs, show_run, cancel_run, list_history, list_executions, show_execution, show_output, show_bytes,
+]  # fmt: skip

@@ -16,7 +16,10 @@ from dkronpy.cli.session import CONFIG_VARIABLE, Session
 from dkronpy.clock import SystemClock
 
 FRESH_SECONDS = 5.0
-_PLACES = (CONFIG_VARIABLE, "DKRONPY_STORE_URL", "DKRONPY_BROKER_URL", "DKRONPY_DATA_DIR", "DKRONPY_KEY_PREFIX")
+_PLACES = (
+    CONFIG_VARIABLE, "DKRONPY_API_URL", "DKRONPY_STORE_URL", "DKRONPY_BROKER_URL", "DKRONPY_DATA_DIR",
+    "DKRONPY_KEY_PREFIX",
+)  # fmt: skip
 
 
 def complete_job(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

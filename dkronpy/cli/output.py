@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 _COLOURS = {
     "success": "green", "failed": "red", "lost": "red", "partially_failed": "red", "skipped": "yellow",
-    "running": "cyan", "queued": "cyan", "retry_wait": "yellow", "up": "green", "down": "red",
+    "running": "cyan", "queued": "cyan", "retry_wait": "yellow", "up": "green", "drained": "yellow", "down": "red",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ CONFIG_VARIABLE = "DKRONPY_CONFIG"
 DEFAULT_CONFIG = "config"
 OPTIONS = {
     "--store-url": "--url",
+    "--api-url": "--url",
     "--node-name": "--name",
     "--node-tags": "--tag",
     "--http-address": "--address",
@@ -68,7 +69,7 @@ class Session:
         """The settings as they were given, and where each came from; see ``settings``."""
         from dkronpy.settings import load_settings
 
-        flags = {**self.flags, **({"store_url": self.url} if self.url else {})}
+        flags = {**self.flags, **_given_url(self.url)}
         try:
             settings, sources = load_settings(_settings_place(self.config_path), os.environ, flags)
         except InvalidError as error:
@@ -101,18 +102,27 @@ class Session:
 
     @property
     def client(self) -> Client:
-        """The deployment."""
+        """The deployment, by way of a server where one is set (``DKRONPY_API_URL``), else of its store."""
         if self._client is None:
-            from dkronpy.client import Client
-
-            self._client = Client(self.settings, who=_who())
+            self._client = self._connected()
         return self._client
+
+    def _connected(self) -> Client:
+        """A client of the server that is set, else of the store."""
+        settings = self.loaded[0]
+        if settings.api_url:
+            from dkronpy.remote.client import Client as RemoteClient
+
+            return RemoteClient(settings.api_url, token=settings.api_token, who=_who())
+        from dkronpy.client import Client
+
+        return Client(self.settings, who=_who())
 
     @property
     def reachable(self) -> bool:
         """Whether an address of a store is known at all."""
         settings, _ = self.loaded
-        return not settings.embedded or embedded_url(settings) is not None
+        return bool(settings.api_url) or not settings.embedded or embedded_url(settings) is not None
 
     def origin_of_address(self, message: str) -> str:
         """Where the address that a message about an outage names came from; '' where that is not known."""
@@ -130,6 +140,8 @@ class Session:
             settings, sources = self.loaded
         except ConfigError:
             return ""
+        if settings.api_url:
+            return str(sources["api_url"])
         name = "store_url" if settings.store_url else "broker_url"
         if settings.embedded:
             place = Path(settings.data_dir) / STORE_URL_FILE
@@ -158,7 +170,8 @@ def global_options(function: FunctionT) -> FunctionT:
     for option in (
         click.option("--debug", is_flag=True, default=None, hidden=True, expose_value=False, callback=_keep),
         click.option(
-            "--url", metavar="URL", expose_value=False, callback=_keep, help="The store to talk to (redis://, unix://)."
+            "--url", metavar="URL", expose_value=False, callback=_keep,
+            help="The store to talk to (redis://, unix://), or a server (https://).",
         ),
         click.option(
             "--config", metavar="PATH", expose_value=False, callback=_keep,
@@ -192,6 +205,13 @@ def command(*, example: str, **attributes: Any) -> Callable[[Callable[..., Any]]
         return made
 
     return decorate
+
+
+def _given_url(url: str | None) -> dict[str, str]:
+    """The settings that ``--url`` stands for: a server's address or a store's, whatever is set elsewhere."""
+    if not url:
+        return {}
+    return {"api_url": url} if url.startswith(("http://", "https://")) else {"store_url": url, "api_url": ""}
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -56,11 +56,11 @@ class Sweep:
         return more or len(due) + closed >= BUDGET
 
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
-        alive = {node.name for node in nodes if node.alive}
+        able = {node.name for node in nodes if node.open}
         sends, after = [], []
         for item in due:
             node = item.node
-            if node not in alive:
+            if node not in able:
                 node = self._another(item, nodes) or node
             if not node:
                 continue  # nobody matches yet; it is looked at again until its start deadline
@@ -74,7 +74,7 @@ class Sweep:
         self.courier.deliver([send for send, code in zip(after, codes, strict=True) if code == 1])
 
     def _another(self, item: Due, nodes: Sequence[Node]) -> str:
-        """Another node for an execution whose node is gone (or was never found); '' where it is bound to its node."""
+        """Another node for an execution whose node is gone, drained or was never found; '' where it is bound to it."""
         job = self._job(item.job)
         if job is None or (job.on.every and item.node):
             return ""

@@ -10,6 +10,7 @@ from dkronpy.store.connection import Store
 ALIVE_MS = 10_000
 """A node that was not heard of for so long counts as down: five heartbeats."""
 FORGET_MS = 7 * 24 * 3600 * 1000
+EVENTS_KEPT = 10_000
 
 
 class Nodes:
@@ -37,22 +38,43 @@ class Nodes:
             pipe.execute()
 
     def all(self) -> list[Node]:
-        """Every node that is known, by name, with ``alive`` and ``seen_ms`` by the store's clock."""
+        """Every node that is known, by name, with ``alive``, ``seen_ms`` (by the store's clock) and ``drained``."""
         keys = self.store.keys
         names = sorted(name.decode() for name in self.store.client.zrange(keys.nodes, 0, -1))
         with self.store.client.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in names:
-                pipe.hmget(keys.node(name), "report", "seen_ms")
+                pipe.hmget(keys.node(name), "report", "seen_ms", "drained")
             (seconds, micros), *rows = pipe.execute()
         now = seconds * 1000 + micros // 1000
         found = []
-        for report, seen in rows:
+        for report, seen, drained in rows:
             if report:
                 node = msgspec.json.decode(report, type=Node)
-                seen_ms = int(seen)
-                found.append(msgspec.structs.replace(node, seen_ms=seen_ms, alive=now - seen_ms < ALIVE_MS))
+                seen_ms, alive = int(seen), now - int(seen) < ALIVE_MS
+                found.append(msgspec.structs.replace(node, seen_ms=seen_ms, alive=alive, drained=bool(drained)))
         return found
+
+    def drain(self, name: str, by: str) -> bool:
+        """Let a node take nothing new, until ``undrain``; a restart of its agent changes nothing. False: unknown."""
+        return self._mark(name, "drained", by=by)
+
+    def undrain(self, name: str) -> bool:
+        """Let a node take executions again, and tell beat. False: unknown."""
+        return self._mark(name, "up", by="")
+
+    def _mark(self, name: str, state: str, *, by: str) -> bool:
+        keys, key = self.store.keys, self.store.keys.node(name)
+        if self.store.client.zscore(keys.nodes, name) is None:
+            return False
+        with self.store.client.pipeline() as pipe:
+            pipe.hset(key, "drained", by or "somebody") if state == "drained" else pipe.hdel(key, "drained")
+            pipe.pexpire(key, FORGET_MS)  # it may have been forgotten meanwhile
+            event = {"event": "node", "node": name, "state": state}
+            pipe.xadd(keys.events, event, maxlen=EVENTS_KEPT, approximate=True)
+            pipe.publish(keys.wake, "node")
+            pipe.execute()
+        return True
 
     def forget(self, name: str) -> bool:
         """Drop a node that is gone for good, with what waits in its queue."""

@@ -184,6 +184,23 @@ def test_tokens_that_make_no_sense_are_refused(empty: Site, arguments: list[str]
     assert dkronpy(empty, "token", *arguments).returncode == 3
 
 
+@pytest.mark.parametrize("way", ["store", "server"])
+def test_the_policy_commands(empty: Site, way: str) -> None:
+    _, api = empty.serve()
+    to = ("--url", api.url) if way == "server" else ()
+    (empty.folder / "rules.json").write_text('{"path": {"/v1/jobs/*": {"capabilities": ["read", "list"]}}}')
+    assert dkronpy(empty, "policy", "list", *to).stdout == ""
+    assert dkronpy(empty, "policy", "save", "readers", "rules.json", *to).stdout == "readers saved\n"
+    (row,) = json.loads(dkronpy(empty, "policy", "list", "-o", "json", *to).stdout)
+    assert row == {"name": "readers", "path": "/v1/jobs/*", "capabilities": ["list", "read"]}
+    assert json.loads(dkronpy(empty, "policy", "show", "readers", *to).stdout)["path"]
+    (empty.folder / "rules.json").write_text('{"path": {"jobs": {}}}')
+    assert dkronpy(empty, "policy", "save", "readers", "rules.json", *to).returncode == 3
+    assert dkronpy(empty, "policy", "delete", "readers", *to).returncode == 2  # nobody is there to say yes
+    assert dkronpy(empty, "policy", "delete", "readers", "--yes", *to).returncode == 0
+    assert dkronpy(empty, "policy", "show", "readers", *to).returncode == 5
+
+
 def test_the_token_commands(empty: Site) -> None:
     _, api = empty.serve()
     made = dkronpy(empty, "token", "create", "ann", "--role", "operator", "--job", "ann-*", "--expires", "1h")

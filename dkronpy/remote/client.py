@@ -1,0 +1,211 @@
+"""The client over HTTP: the methods of the one on the store, each by one route, so that no broker need be reached."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from dkronpy.client import Client as StoreClient
+from dkronpy.client import Event, JobView, RunView, Status
+from dkronpy.clock import from_ms, iso_ms, to_ms
+from dkronpy.errors import ConfigError
+from dkronpy.execution import Execution, Output, Run
+from dkronpy.job import Job
+from dkronpy.job_json import decode_job, encode_job
+from dkronpy.node import Node
+from dkronpy.remote.connection import Connection, segment
+from dkronpy.remote.stream import pieces, sent_events
+from dkronpy.rename import Renamed
+from dkronpy.store.jobs import Saved
+from dkronpy.wire.deployment import EventList, NodeList, Quarantined, StatusOut, event_in, node_in, status_in
+from dkronpy.wire.jobs import STORED, JobList, Times, Why, job_in
+from dkronpy.wire.runs import (
+    Cancelled,
+    ExecutionList,
+    OutputOut,
+    RunList,
+    RunOut,
+    execution_in,
+    output_in,
+    run_in,
+    time_in,
+    view_in,
+)
+
+_PAGE = 500
+_NAMES = 50
+"""How many names go into one address."""
+_LONGEST_WAIT_MS = 20_000
+
+
+class Client(StoreClient):
+    """A deployment behind a server: ``Client("https://jobs.example.org", token="dkronpy_...")``.
+
+    Its methods are those of ``dkronpy.client.Client``, and raise the same errors; DeniedError where the token may not
+    do it, StoreUnavailableError where the server cannot be reached. One that has no route raises ConfigError.
+    """
+
+    def __init__(self, url: str, *, token: str = "", who: str = "client", timeout: float = 30.0) -> None:
+        self.connection = Connection(url, token, timeout=timeout)
+        self.who = who
+
+    @property
+    def deployment(self) -> NoReturn:  # type: ignore[override]
+        """There is none here. Raises ConfigError."""
+        raise ConfigError(
+            f"this needs the store itself, and {self.connection.url} is a server",
+            hint="unset DKRONPY_API_URL and set DKRONPY_STORE_URL, on a machine that reaches the store",
+        )
+
+    # jobs
+
+    def jobs(self) -> list[JobView]:
+        found: list[JobView] = []
+        after: str | None = ""
+        while after is not None:
+            page = self.connection.get(JobList, "/api/v1/jobs", limit=_PAGE, after=after)
+            found += map(job_in, page.items)
+            after = page.after
+        return found
+
+    def some_jobs(self, names: Sequence[str]) -> list[JobView]:
+        pages = (self.connection.get(JobList, "/api/v1/jobs", limit=_PAGE, name=part) for part in _parts(names))
+        return [job_in(row) for page in pages for row in page.items]
+
+    def job(self, name: str) -> JobView:
+        return job_in(self.connection.get(dict[str, Any], f"/api/v1/jobs/{segment(name)}"))
+
+    def save_job(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
+        headers = {} if revision is None else {"If-Match": f'"{revision}"'} if revision else {"If-None-Match": "*"}
+        answer = self.connection.call(
+            "PUT", f"/api/v1/jobs/{segment(job.name)}", query={"source": source}, body=encode_job(job), headers=headers
+        )
+        stored = self.connection.decode(dict[str, Any], answer)[STORED]
+        return Saved(what=stored["what"], revision=stored["revision"])
+
+    def delete_job(self, name: str) -> None:
+        self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}")
+
+    def toggle_job(self, name: str) -> Job:
+        answer = self.connection.call("POST", f"/v1/jobs/{segment(name)}/toggle")
+        return decode_job(answer.content)[0]
+
+    # runs
+
+    def run_job(self, name: str, *, by: str = "") -> RunView:
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=key)
+        return view_in(self.connection.decode(RunOut, answer))
+
+    def run(self, run: str) -> RunView:
+        return view_in(self.connection.get(RunOut, f"/api/v1/runs/{segment(run)}"))
+
+    def runs(
+        self, *, job: str | None = None, state: str | None = None, limit: int = 50, before_ms: int | None = None
+    ) -> list[Run]:
+        before = None if before_ms is None else iso_ms(before_ms)
+        found: list[Run] = []
+        after: str | None = None
+        while len(found) < limit:
+            page = self.connection.get(
+                RunList, "/api/v1/runs", job=job, state=state, before=before, limit=min(_PAGE, limit - len(found)),
+                after=after,
+            )  # fmt: skip
+            found += map(run_in, page.items)
+            after = page.after
+            if after is None:
+                break
+        return found
+
+    def some_runs(self, ids: Sequence[str]) -> list[Run]:
+        pages = (self.connection.get(RunList, "/api/v1/runs", id=part) for part in _parts(ids))
+        return [run_in(one) for page in pages for one in page.items]
+
+    def some_executions(self, ids: Sequence[str]) -> list[Execution]:
+        pages = (self.connection.get(ExecutionList, "/api/v1/executions", id=part) for part in _parts(ids))
+        return [execution_in(one) for page in pages for one in page.items]
+
+    def cancel_run(self, run: str, *, by: str = "") -> dict[str, str]:
+        answer = self.connection.call("POST", f"/api/v1/runs/{segment(run)}/cancel")
+        return self.connection.decode(Cancelled, answer).executions
+
+    def history(self, job: str) -> list[RunView]:
+        page = self.connection.get(RunList, f"/api/v1/jobs/{segment(job)}/runs")
+        return [view_in(one) for one in page.items]
+
+    def output(self, execution: Execution, attempt: int | None = None) -> Output:
+        path = f"/api/v1/executions/{segment(execution.id)}/bytes"
+        return output_in(self.connection.get(OutputOut, path, attempt=attempt))
+
+    def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
+        query = {"attempt": attempt, "encoding": "base64"}
+        lines = self.connection.lines(f"/api/v1/executions/{segment(execution_id)}/follow", query, {})
+        yield from pieces(sent_events(lines))
+
+    # answers
+
+    def due_times(self, name: str, after: datetime, count: int) -> list[datetime]:
+        path, query = f"/api/v1/jobs/{segment(name)}/next", {"after": iso_ms(to_ms(after)), "count": count}
+        return [from_ms(time_in(text)) for text in self.connection.get(Times, path, **query).times]
+
+    def run_at(self, name: str, at: datetime) -> RunView | None:
+        found = self.connection.get(Why, f"/api/v1/jobs/{segment(name)}/why", at=iso_ms(to_ms(at)))
+        return None if found.run is None else self.run(found.run)
+
+    # the deployment
+
+    def nodes(self) -> list[Node]:
+        return [node_in(one) for one in self.connection.get(NodeList, "/api/v1/nodes").items]
+
+    def forget_node(self, name: str) -> None:
+        self.connection.call("DELETE", f"/api/v1/nodes/{segment(name)}")
+
+    def drain_node(self, name: str) -> None:
+        self.connection.call("POST", f"/api/v1/nodes/{segment(name)}/drain")
+
+    def undrain_node(self, name: str) -> None:
+        self.connection.call("POST", f"/api/v1/nodes/{segment(name)}/undrain")
+
+    def rename_node(self, old: str, new: str) -> Renamed:
+        answer = self.connection.call("POST", f"/api/v1/nodes/{segment(old)}/rename", body={"to": new})
+        return self.connection.decode(Renamed, answer)
+
+    def status(self) -> Status:
+        found = self.connection.get(StatusOut, "/api/v1/status")
+        return status_in(found, self.connection.get(NodeList, "/api/v1/nodes"), self.connection.url)
+
+    def quarantined(self) -> dict[str, str]:
+        return self.connection.get(Quarantined, "/api/v1/quarantine").items
+
+    def position(self) -> str:
+        return self.connection.get(EventList, "/api/v1/events").position
+
+    def changes(self, after: str, most: int) -> list[Event] | None:
+        page = self.connection.get(EventList, "/api/v1/events", after=after, limit=most)
+        return None if page.missed else [event_in(one) for one in page.items]
+
+    def _events(self, last: str | bytes, block_ms: int) -> Iterator[Event | None]:
+        position = last.decode() if isinstance(last, bytes) else last
+        wait = min(block_ms, _LONGEST_WAIT_MS)
+        while True:
+            page = self.connection.get(EventList, "/api/v1/events", after=position, wait=wait)
+            position = page.position
+            yield from map(event_in, page.items)
+            if not page.items:
+                yield None
+
+    def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
+        return self._events(self.position() if after == "$" else after, block_ms)
+
+    def ping(self) -> None:
+        self.connection.get(StatusOut, "/api/v1/status")
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), _NAMES):
+        yield list(names[start : start + _NAMES])
