@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "token": ("Resources", "token", "Create, list, revoke tokens of the API."),
         "policy": ("Resources", "policy", "List, show, save, delete policies of the API."),
         "executor": ("Resources", "executor", "List executors and show their options."),
+        "backup": ("Resources", "backup", "Write all definitions and history to a file."),
+        "restore": ("Resources", "backup", "Bring a backup's definitions and history back."),
         "up": ("Services", "up", "Start store, beat and an agent together."),
         "beat": ("Services", "beat", "Run beat, which fires what is due."),
         "agent": ("Services", "agent", "Run an agent, which executes on this node."),
@@ -43,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "flower": ("Services", "flower", "Run Flower on this deployment."),
         "doctor": ("Help", "doctor", "Look for what is wrong, with a fix for each."),
         "config": ("Help", "config", "Show every setting and where it came from."),
+        "verify": ("Help", "verify", "Hurt this deployment, and say whether anything was lost."),
         "completion": ("Help", "completion", "Print the completion script of a shell."),
         "version": ("Help", "version", "Print the version."),
     }

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
-from dkronpy.agent.process_tree import EXECUTION_ID
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.verify.gather import gather, unsettled
 from dkronpy.verify.history import FaultNote, History
 from dkronpy.verify.load import PREFIX, load
+from dkronpy.verify.trial import processes_of
 from tests.acceptance.fleet import Fleet
 from tests.faults.proxy import Proxy
 from tests.support import Spawned, StoreServer, wait_until
@@ -164,16 +164,3 @@ class World:
                 continue
             if epoch and (not self._epochs or self._epochs[-1] != int(epoch)):
                 self._epochs.append(int(epoch))
-
-
-def processes_of(prefix: str) -> list[str]:
-    """Processes that carry an execution of a job with this prefix in their environment, as ``pid execution``."""
-    needle = f"{EXECUTION_ID}={prefix}"
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            parts = environ.read_bytes().decode(errors="replace").split("\0")
-        except OSError:  # ended meanwhile
-            continue
-        found += [f"{environ.parent.name} {part.partition('=')[2]}" for part in parts if part.startswith(needle)]
-    return found
