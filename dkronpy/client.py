@@ -10,6 +10,7 @@ from random import SystemRandom
 
 import msgspec
 
+from dkronpy.chain import Link
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.config_check import full_check
 from dkronpy.deployment import Deployment
@@ -22,6 +23,7 @@ from dkronpy.job_json import JobState
 from dkronpy.node import Node
 from dkronpy.notices.record import Notices
 from dkronpy.rename import Renamed, rename_node
+from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Saved, StoredJob
 from dkronpy.store.ledger import Firing
@@ -85,6 +87,7 @@ class Client:
         self.deployment = Deployment(settings)
         self.who = who
         self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
+        self._reruns = Reruns(self.deployment, self._planner)
 
     @cached_property
     def notices(self) -> Notices:
@@ -200,6 +203,17 @@ class Client:
         names = [execution.id for execution in view.executions]
         with self.deployment.store.errors():
             return dict(zip(names, self.deployment.ledger.cancel(names, by or self.who), strict=True)) if names else {}
+
+    def run_tree(self, run: str) -> list[Link]:
+        """The chain that a run belongs to: each job with its latest run there, parents first. Raises NotFoundError."""
+        return self._reruns.tree(run)
+
+    def rerun(self, run: str, *, start: str | None = None, by: str = "") -> list[RunView]:
+        """Run the chain of a run again from what failed on, or from the job *start* on; what succeeded is kept.
+
+        Raises NotFoundError, ConflictError when nothing failed or some of it still runs.
+        """
+        return [self.run(one) for one in self._reruns.rerun(run, start=start, by=by or self.who)]
 
     def history(self, job: str) -> list[RunView]:
         """Every run of a job that is still known, the newest first, with its executions (without their output)."""

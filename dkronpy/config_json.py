@@ -14,7 +14,8 @@ from typing import Any
 from dkronpy.config_errors import FileProblem, Place
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job, json_type
+from dkronpy.job_json import decode_job
+from dkronpy.job_shapes import json_type
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 

@@ -19,6 +19,7 @@ from dkronpy.schedule.problems import did_you_mean
 from dkronpy.schedule.zoned import Gap, Overlap
 
 When = Literal["success", "failure", "always"]
+Join = Literal["all", "any"]
 Concurrency = Literal["allow", "forbid", ""]
 CatchUp = Literal["none", "latest", "all"]
 Delivery = Literal["at_most_once", "at_least_once"]
@@ -88,7 +89,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     """
 
     schedule: str = ""
-    """When it is due; several schedules are joined by `` | ``. Not used by a job with ``after``."""
+    """When it is due; several schedules are joined by `` | ``. A job with ``after`` is never due by itself."""
 
     timezone: str = ""
     """The zone that the schedule is read in, such as ``Europe/Berlin``; empty: UTC."""
@@ -111,10 +112,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     """Which nodes run it: ``any_node(...)`` (the default: one), ``all_nodes(...)`` or ``on_node(...)``."""
 
     after: tuple[str, ...] = ()
-    """The jobs that it follows; several mean all of them."""
+    """The jobs that it follows: names, or names with how each has to end (``{"extract": "success"}``)."""
 
-    when: When = "success"
-    """How the jobs in ``after`` have to end."""
+    when: When | dict[str, When] = "success"
+    """How the jobs in ``after`` have to end: ``success``, ``failure`` or ``always``, for all or by name."""
+
+    join: Join = "all"
+    """Whether it follows when ``all`` of the jobs in ``after`` ended as wanted, or ``any`` first one."""
 
     timeout: timedelta | None = None
     """How long one attempt may take before it is ended; None: as long as it likes."""
@@ -202,6 +206,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
         """Whether two runs of it may never be active at once."""
         return self.concurrency == "forbid"
 
+    def condition(self, parent: str) -> When:
+        """How *parent* has to end for this job to follow."""
+        return self.when.get(parent, "success") if isinstance(self.when, dict) else self.when
+
     @property
     def max_attempts(self) -> int:
         """How many tries an execution has in all."""
@@ -215,7 +223,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
         ScheduleError.
         """
         return parse(
-            self.schedule or "@manually",
+            self.schedule if self.schedule and not self.after else "@manually",
             timezone=self.timezone,
             job=self.name,
             starts_at=self.starts_at,

@@ -10,24 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
-from dkronpy.node import Target
+from dkronpy.job_check_dispatch import concurrency, conditions, near, parents, retry, target
 from dkronpy.notify import rule_problems
-from dkronpy.retry import Retry
 from dkronpy.schedule import parse
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
-from dkronpy.schedule.problems import SchedulePositionError, did_you_mean
+from dkronpy.schedule.problems import SchedulePositionError
 from dkronpy.schedule.zones import check_zone
 
 if TYPE_CHECKING:
     from dkronpy.job import Job
 
 LONGEST_NAME = 200
-MOST_RETRIES = 1000
 MOST_CAUGHT_UP = 100_000
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
-    "when": ("success", "failure", "always"),
     "catch_up": ("none", "latest", "all"),
     "delivery": ("at_most_once", "at_least_once"),
 }
@@ -63,17 +60,6 @@ def _name(job: Job) -> Iterator[Problem]:
             proposed = propose_name(name)
             hint = f"did you mean {proposed!r}?" if proposed else "lower-case letters, digits, '-' and '_' are accepted"
             yield Problem("name", name, f"name contains illegal character '{bad}'", hint)
-
-
-def _parents(job: Job) -> Iterator[Problem]:
-    after: Any = job.after
-    if not isinstance(after, tuple) or not all(isinstance(name, str) and name for name in after):
-        yield Problem("after", after, f"{after!r} is neither a job nor the name of one, nor several of them")
-        return
-    if job.name in after:
-        yield Problem("after", job.name, "the job can not have itself as parent")
-    for name in sorted({name for name in after if after.count(name) > 1}):
-        yield Problem("after", name, f"job {name!r} is named twice")
 
 
 def _schedule(job: Job) -> Iterator[Problem]:
@@ -115,12 +101,6 @@ def _never_due(job: Job) -> Problem:
     return Problem("schedule", job.schedule, f"the job would never run: nothing is due {where or 'after 1970'}")
 
 
-def _concurrency(job: Job) -> Iterator[Problem]:
-    if job.concurrency not in ("allow", "forbid", ""):
-        message = 'invalid concurrency policy value, use "allow" or "forbid"'
-        yield Problem("concurrency", job.concurrency, message, _near(job.concurrency, ("allow", "forbid")))
-
-
 def _zone_problem(zone: Any) -> SchedulePositionError | None:
     try:
         check_zone(zone)
@@ -160,14 +140,10 @@ def _choices(job: Job) -> Iterator[Problem]:
     for name, accepted in _CHOICES.items():
         value = getattr(job, name)
         if value not in accepted:
-            yield Problem(name, value, f"{value!r} is not one of {', '.join(accepted)}", _near(value, accepted))
+            yield Problem(name, value, f"{value!r} is not one of {', '.join(accepted)}", near(value, accepted))
     if job.on_lease_loss not in ("kill", "continue", None):
         message = f"{job.on_lease_loss!r} is neither kill nor continue"
-        yield Problem("on_lease_loss", job.on_lease_loss, message, _near(job.on_lease_loss, ("kill", "continue")))
-
-
-def _near(value: Any, accepted: tuple[str, ...]) -> str:
-    return did_you_mean(str(value), accepted)
+        yield Problem("on_lease_loss", job.on_lease_loss, message, near(job.on_lease_loss, ("kill", "continue")))
 
 
 def _durations(job: Job) -> Iterator[Problem]:
@@ -184,38 +160,6 @@ def _durations(job: Job) -> Iterator[Problem]:
     ):
         message = f"{limit!r} is not a number of due times from 1 to {MOST_CAUGHT_UP}"
         yield Problem("catch_up_limit", limit, message, "leave it out for every one in the window")
-
-
-def _retry(job: Job) -> Iterator[Problem]:
-    retry: Any = job.retry
-    if not isinstance(retry, Retry):
-        yield Problem("retry", retry, f"{retry!r} is neither a number of retries nor a Retry(...)")
-        return
-    count: Any = retry.max
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_RETRIES:
-        yield Problem("retry", count, f"{count!r} is not a whole number from 0 to {MOST_RETRIES}")
-    if retry.backoff not in ("fixed", "exponential"):
-        message = f"backoff {retry.backoff!r} is neither fixed nor exponential"
-        yield Problem("retry", retry.backoff, message, _near(retry.backoff, ("fixed", "exponential")))
-    for name in ("delay", "cap"):
-        pause: Any = getattr(retry, name)
-        if not isinstance(pause, timedelta) or pause < timedelta(0):
-            yield Problem("retry", pause, f"{name} {pause!r} is not a duration", f"accepted: {DURATIONS}")
-
-
-def _target(job: Job) -> Iterator[Problem]:
-    target: Any = job.on
-    if not isinstance(target, Target):
-        hint = "write any_node(role='web'), all_nodes(role='web') or on_node('web1')"
-        yield Problem("on", target, f"{target!r} is not a target", hint)
-        return
-    if target.count is not None and (isinstance(target.count, bool) or not isinstance(target.count, int)):
-        yield Problem("on", target.count, f"{target.count!r} is not a number of nodes")
-    elif target.count is not None and target.count < 1:
-        yield Problem("on", target.count, f"a run on {target.count} nodes would never run")
-    for tag, value in target.tags.items():
-        if not isinstance(tag, str) or not isinstance(value, str):
-            yield Problem("on", value, f"tag {tag!r} is {value!r}; tags are text", f"{tag}={str(value)!r}")
 
 
 def _texts(job: Job) -> Iterator[Problem]:
@@ -252,6 +196,6 @@ def _is_text_map(value: Any) -> bool:
 
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
-    _name, _parents, _schedule, _concurrency, _zone, _bounds, _choices, _durations, _retry, _target, _texts,
-    _mappings, _notify,
+    _name, parents, _schedule, concurrency, _zone, _bounds, conditions, _choices, _durations, retry,
+    target, _texts, _mappings, _notify,
 )  # fmt: skip

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from dkronpy.job import CatchUp, Concurrency, Delivery, Job, OnLeaseLoss, Run, RunOptions, When
+    from dkronpy.job import CatchUp, Concurrency, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
     from dkronpy.node import Target
     from dkronpy.notify import Notify
     from dkronpy.retry import Retry
@@ -30,8 +30,9 @@ class JobFields(TypedDict, total=False):
     starts_at: datetime | str | None
     expires_at: datetime | str | None
     on: Target
-    after: Job | str | Sequence[Job | str]
-    when: When
+    after: Job | str | Sequence[Job | str] | Mapping[str, When | Literal["any"]]
+    when: When | Mapping[str, When]
+    join: Join
     timeout: DurationLike | None
     retry: int | Retry
     concurrency: Concurrency

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,16 +13,15 @@ import msgspec
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job import Job, Run
+from dkronpy.job_shapes import RETRY_KEYS, TARGET_KEYS, json_type, type_problems
 from dkronpy.node import Target
-from dkronpy.notify import is_rules, rule_json
+from dkronpy.notify import rule_json
 from dkronpy.retry import Retry
 from dkronpy.schedule.durations import format_duration
-from dkronpy.schedule.problems import did_you_mean
 
 NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time, which Dkron writes for a ``next`` that does not exist."""
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Job)}
 
@@ -89,15 +88,17 @@ def encode_job(job: Job, state: JobState | None = None) -> dict[str, Any]:
 
 def _ours(job: Job) -> dict[str, Any]:
     """The fields that Dkron does not know."""
-    on = {"count": job.on.count, "nodes": list(job.on.nodes)}
-    retry = {
+    on = {name: list(value) if isinstance(value, tuple) else value for name, value in _target_fields(job).items()}
+    retry: dict[str, Any] = {
         "delay": format_duration(job.retry.delay),
         "backoff": job.retry.backoff,
         "cap": format_duration(job.retry.cap),
         "jitter": job.retry.jitter,
     }
+    retry.update({"on": list(job.retry.on)} if job.retry.on else {})
+    retry.update({"elsewhere": True} if job.retry.elsewhere else {})
     values: dict[str, Any] = {
-        "on": {key: value for key, value in on.items() if value or value == 0},
+        "on": on,
         "after": list(job.after) if len(job.after) > 1 else [],
         "retry": {} if job.retry == Retry(job.retry.max) else retry,
     }
@@ -111,9 +112,15 @@ def _ours(job: Job) -> dict[str, Any]:
     return ours
 
 
+def _target_fields(job: Job) -> dict[str, Any]:
+    """What its target says besides its tags, where that differs from what saying nothing means."""
+    plain = Target()
+    return {name: getattr(job.on, name) for name in TARGET_KEYS if getattr(job.on, name) != getattr(plain, name)}
+
+
 _PLAIN = (
-    "when", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss",
-    "output_limit", "gap", "overlap", "doc", "deadline", "stale_after",
+    "when", "join", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery",
+    "on_lease_loss", "output_limit", "gap", "overlap", "doc", "deadline", "stale_after",
 )  # fmt: skip
 
 
@@ -132,7 +139,7 @@ def decode_job(data: bytes | str | Mapping[str, Any]) -> tuple[Job, JobState]:
     if not isinstance(fields, Mapping):
         raise ConfigError(f"a job is a JSON object, not {json_type(fields)}")
     given = {str(key).lower(): value for key, value in fields.items() if value is not None}
-    problems = [problem for name, value in given.items() for problem in _type_problems(name, value)]
+    problems = [problem for name, value in given.items() for problem in type_problems(name, value)]
     if not problems:
         problems = _disagreements(given)
     if problems:
@@ -168,13 +175,14 @@ def _job(given: Mapping[str, Any]) -> Job:
     on = given.get("on", {})
     retry = given.get("retry", {})
     retries = retry if isinstance(retry, int) else given.get("retries", retry.get("max", 0))
-    pauses = {name: retry[name] for name in _RETRY_KEYS if name in retry} if isinstance(retry, dict) else {}
+    pauses = {name: retry[name] for name in RETRY_KEYS if name in retry} if isinstance(retry, dict) else {}
     after = given.get("after") or given.get("parent_job") or ()
+    target: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in on.items()}
     plain = {field: given[key] for key, field in _SAME.items() if key in given}
     return Job(
         name=given.get("name", ""),
         run=Run(given.get("executor", ""), dict(given.get("executor_config", {}))),
-        on=Target(tags=given.get("tags", {}), count=on.get("count"), nodes=tuple(on.get("nodes", ()))),
+        on=Target(tags=given.get("tags", {}), **target),
         after=after,
         retry=Retry(retries, **pauses),
         enabled=not given.get("disabled", False),
@@ -187,7 +195,6 @@ def _state(given: Mapping[str, Any]) -> JobState:
     return JobState(**{**names, "dependent_jobs": tuple(given.get("dependent_jobs", ()))})
 
 
-_RETRY_KEYS = ("delay", "backoff", "cap", "jitter")
 _SAME = {
     "displayname": "display_name",
     **{
@@ -204,7 +211,7 @@ def _disagreements(given: Mapping[str, Any]) -> list[Problem]:
     """Where a field of ours and one of Dkron's say the same thing differently."""
     problems = []
     after, parent = given.get("after"), given.get("parent_job")
-    if after and parent and parent != (after if isinstance(after, str) else after[0]):
+    if after and parent and parent != (after if isinstance(after, str) else next(iter(after))):
         problems.append(
             Problem("after", after, f"parent_job is {parent!r}; it has to be the first of 'after'", "give one")
         )
@@ -213,107 +220,6 @@ def _disagreements(given: Mapping[str, Any]) -> list[Problem]:
     if most is not None and retries is not None and most != retries:
         problems.append(Problem("retry", most, f"retries is {retries}, and retry says {most}", "give one of them"))
     return problems
-
-
-def _type_problems(name: str, value: Any) -> list[Problem]:
-    if name in _SHAPES:
-        wanted, fits = _SHAPES[name]
-        if not fits(value):
-            return [Problem(name, value, f"{wanted} is needed, not {json_type(value)}")]
-    if isinstance(value, dict) and name in ("on", "retry"):
-        keys = ("count", "nodes") if name == "on" else ("max", *_RETRY_KEYS)
-        hints = {"tags": "tags stand beside 'on', in 'tags'"}
-        return [
-            Problem(
-                f"{name}.{key}",
-                value[key],
-                "there is no such field",
-                hints.get(key) or did_you_mean(key, keys),
-            )
-            for key in value
-            if key not in keys
-        ]
-    return []
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_truth(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-
-
-def _is_text_table(value: Any) -> bool:
-    return _is_table(value) and all(isinstance(one, str) for one in value.values())
-
-
-def _is_tables(value: Any) -> bool:
-    return _is_table(value) and all(map(_is_table, value.values()))
-
-
-def _is_duration(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
-
-
-def _is_target(value: Any) -> bool:
-    return _is_table(value) and _is_count(value.get("count", 1)) and _is_texts(value.get("nodes", []))
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, str) and _RFC3339.fullmatch(value) is not None
-
-
-_TEXT: tuple[str, Callable[[Any], bool]] = ("text", _is_text)
-_COUNT: tuple[str, Callable[[Any], bool]] = ("a whole number from 0 up", _is_count)
-_TIME: tuple[str, Callable[[Any], bool]] = ("an RFC 3339 time", _is_time)
-_SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(
-        ("name", "displayname", "timezone", "schedule", "owner", "owner_email", "parent_job", "concurrency",
-         "executor", "status", "starts_at", "expires_at", "when", "catch_up", "delivery", "on_lease_loss",
-         "gap", "overlap", "doc"),
-        _TEXT,
-    ),
-    **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
-    **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
-    **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
-    **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),
-    "dependent_jobs": ("an array of texts", _is_texts),
-    "executor_config": ("an object", _is_table),
-    "processors": ("an object of objects", _is_tables),
-    **dict.fromkeys(
-        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after"), ("a duration", _is_duration)
-    ),
-    "after": ("a name or an array of names", lambda value: _is_text(value) or _is_texts(value)),
-    "retry": ("a number or an object", lambda value: _is_count(value) or _is_table(value)),
-    "notify": ("a list of channels and rules", is_rules),
-    "on": ("an object with count and nodes", _is_target),
-}  # fmt: skip
-
-
-def json_type(value: Any) -> str:
-    """What a JSON value is, as people say it, with the value itself."""
-    names = {
-        str: "text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        list: "an array",
-        dict: "an object",
-    }
-    return "null" if value is None else f"{names.get(type(value), type(value).__name__)} ({str(value)[:40]})"
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

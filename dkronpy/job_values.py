@@ -17,12 +17,15 @@ from dkronpy.schedule.moments import read_moment
 from dkronpy.schedule.problems import SchedulePositionError
 
 BETWEEN_SCHEDULES = " | "
+ALWAYS = {"any": "always"}
+"""Other words for a condition."""
 _PLAIN_SPEC = ScheduleSpec(text="")
 
 
 def normalised(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a job, each in its own type; a value that cannot be read stays as it is."""
     fields = _with_schedule(given) if "schedule" in given else given
+    fields = _with_conditions(fields) if "after" in fields else fields
     return {name: _READERS[name](value) if name in _READERS else value for name, value in fields.items()}
 
 
@@ -81,6 +84,28 @@ def _retry(value: Any) -> Any:
     return Retry(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _with_conditions(given: Mapping[str, Any]) -> dict[str, Any]:
+    """*given* with ``after={"extract": "success", "load": "any"}`` as the names and, beside them, their conditions."""
+    after, when = given["after"], given.get("when")
+    if not isinstance(after, Mapping):
+        return dict(given)
+    named = _conditions(after)
+    words = set(map(str, named.values()))
+    own = next(iter(named.values())) if len(words) == 1 else named
+    return {**given, "after": tuple(named), "when": own if named and when in (None, "success") else when}
+
+
+def _conditions(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: ALWAYS.get(word, word) if isinstance(word, str) else word for name, word in given.items()}
+
+
+def _when(value: Any) -> Any:
+    """One condition for all, or one for each parent."""
+    if isinstance(value, Mapping):
+        return _conditions(value)
+    return ALWAYS.get(value, value) if isinstance(value, str) else value
+
+
 def _after(value: Any) -> Any:
     if isinstance(value, str) or hasattr(value, "name"):
         value = (value,) if value else ()
@@ -116,6 +141,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "expires_at": _moment,
     "retry": _retry,
     "after": _after,
+    "when": _when,
     "metadata": _labels,
     "processors": _processors,
     "on": _target,

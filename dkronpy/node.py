@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 
+from dkronpy.node_expression import satisfies
+
 QUEUE_PREFIX = "dkronpy.node."
+Strategy = Literal["random", "least_busy", "sticky", "spread"]
 
 
 def queue_name(node: str) -> str:
@@ -16,7 +19,10 @@ def queue_name(node: str) -> str:
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as its agent reports it. Times are milliseconds since the epoch."""
+    """A node as its agent reports it. Times are milliseconds since the epoch.
+
+    ``load`` is the load average of the last minute for each CPU, ``memory`` the share of memory in use (0 to 1).
+    """
 
     name: str
     address: str = ""
@@ -26,6 +32,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
     capacity: int = 0
     running: int = 0
+    load: float = 0.0
+    memory: float = 0.0
     executors: tuple[str, ...] = ()
     instance: str = ""
     started_ms: int = 0
@@ -39,18 +47,37 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it takes new executions."""
         return self.alive and not self.drained
 
+    @property
+    def free(self) -> int:
+        """How many more executions it has room for."""
+        return max(0, self.capacity - self.running)
+
+    def fact(self, name: str) -> Any:
+        """What it reports under a name of ``node_expression.FACTS``."""
+        return getattr(self, name)
+
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Which nodes run a job.
 
     ``tags`` has Dkron's form: every tag must be equal on the node, and a value may end in ``:n``, which
     limits the run to n nodes (the smallest n counts). ``count`` limits it likewise; None means every
-    node that matches. ``nodes`` names nodes outright.
+    node that matches. ``nodes`` names nodes outright, ``exclude`` those that it never runs on, and ``where`` asks for
+    more than equality: ``"role == 'web' and load < 0.7"``.
+
+    ``strategy`` says which of more nodes than are wanted: ``random`` draws anew for each run, ``least_busy`` takes
+    those with the most room, ``sticky`` the same ones as long as they live, ``spread`` takes turns.
+
+    ``make_up`` is for a job that runs on every matching node: one that is down has its run when it returns.
     """
 
     tags: dict[str, str] = {}
     count: int | None = None
     nodes: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    where: str = ""
+    strategy: Strategy = "random"
+    make_up: bool = False
 
     def wanted(self) -> tuple[dict[str, str], int | None]:
         """The tags without their counts, and how many nodes are wanted (None: all)."""
@@ -63,42 +90,64 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
                 counts.append(int(parts[1]) if parts[1].isdecimal() else 0)
         return plain, min(counts) if counts else None
 
-    def matching(self, nodes: Iterable[Node]) -> list[Node]:
-        """The live nodes that qualify and take new executions, by name."""
+    def matching(self, nodes: Iterable[Node], *, down: bool = False) -> list[Node]:
+        """The live nodes that qualify and take new executions, by name; with *down* the others as well."""
         plain, _ = self.wanted()
         found = [
             node
             for node in nodes
-            if node.open
+            if (node.open or down)
             and (not self.nodes or node.name in self.nodes)
+            and node.name not in self.exclude
             and all(node.tags.get(tag) == value for tag, value in plain.items())
+            and (not self.where or satisfies(node, self.where))
         ]
         return sorted(found, key=lambda node: node.name)
-
-    def choose(self, nodes: Sequence[Node], rng: random.Random) -> list[Node]:
-        """The nodes of one run: all that match, or a uniform draw of as many as are wanted."""
-        found = self.matching(nodes)
-        _, count = self.wanted()
-        if count is None or len(found) <= count:
-            return found
-        return sorted(rng.sample(found, max(0, count)), key=lambda node: node.name)
 
     @property
     def every(self) -> bool:
         """Whether it means every matching node, however many there are."""
         return self.wanted()[1] is None
 
+    def words(self) -> str:
+        """What it asks of a node, as people say it; empty where any will do."""
+        plain, _ = self.wanted()
+        parts = [f"{tag}={value}" for tag, value in sorted(plain.items())]
+        parts += ["one of " + ", ".join(self.nodes)] if self.nodes else []
+        parts += ["not " + ", ".join(self.exclude)] if self.exclude else []
+        return " and ".join([*parts, self.where] if self.where else parts)
 
-def any_node(count: int = 1, **tags: str) -> Target:
-    """*count* nodes out of those with these tags, drawn anew for each run."""
-    return Target(tags=tags, count=count)
+
+def any_node(
+    count: int = 1,
+    *,
+    nodes: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    where: str = "",
+    strategy: Strategy = "random",
+    **tags: str,
+) -> Target:
+    """*count* nodes out of those with these tags, drawn anew for each run unless *strategy* says otherwise."""
+    return Target(
+        tags=tags, count=count, nodes=_names(nodes), exclude=_names(exclude), where=where, strategy=strategy
+    )  # fmt: skip
 
 
-def all_nodes(**tags: str) -> Target:
-    """Every node with these tags: a broadcast."""
-    return Target(tags=tags)
+def all_nodes(
+    *,
+    exclude: Iterable[str] = (),
+    where: str = "",
+    make_up: bool = False,
+    **tags: str,
+) -> Target:
+    """Every node with these tags: a broadcast. With *make_up* a node that is down has its run when it returns."""
+    return Target(tags=tags, exclude=_names(exclude), where=where, make_up=make_up)
 
 
 def on_node(*names: str) -> Target:
     """The nodes with these names."""
     return Target(nodes=names)
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

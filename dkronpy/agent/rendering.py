@@ -5,7 +5,7 @@ Secrets come last, so that their values never pass through a template and never 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,9 +18,12 @@ from dkronpy.job_json import decode_definition
 from dkronpy.plugins.options import Options, resolve_secrets
 from dkronpy.plugins.processor import ExecutionInfo
 from dkronpy.plugins.registry import options_type
-from dkronpy.plugins.template import Facts, job_facts, render_options
+from dkronpy.plugins.template import Facts, ParentFacts, job_facts, render_options, speaks_of
 from dkronpy.secret import Secret
 from dkronpy.store.ledger import Claim
+
+ParentsReader = Callable[[Job, str], Mapping[str, ParentFacts]]
+"""Given a job and the id of its run: the runs of its parents in that chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,12 @@ class Prepared:
     facts: Facts
 
 
-def facts_of(claim: Claim, job: Job, node: str) -> Facts:
-    """What the templates of this attempt may speak of."""
+def facts_of(claim: Claim, job: Job, node: str, parents: ParentsReader) -> Facts:
+    """What the templates of this attempt may speak of; the parents are looked up only where one does."""
+    run_id = claim.execution.run_id
+    wanted = job.after and (
+        speaks_of(job.executor_config, "parents") or any(speaks_of(one, "parents") for one in job.processors.values())
+    )
     return Facts(
         job=job_facts(job),
         due=from_ms(claim.execution.due_ms),
@@ -42,6 +49,7 @@ def facts_of(claim: Claim, job: Job, node: str) -> Facts:
         attempt=claim.attempt,
         run_id=claim.execution.run_id,
         execution_id=claim.execution.id,
+        parents=parents(job, run_id) if wanted else {},
     )
 
 
@@ -69,7 +77,7 @@ def plan_of(claim: Claim, prepared: Prepared, report: Report, seconds: float) ->
     return Plan(steps=steps, info=info, facts=facts)
 
 
-def prepare(claim: Claim, node: str, resolver: Callable[[Secret], str]) -> Prepared:
+def prepare(claim: Claim, node: str, resolver: Callable[[Secret], str], parents: ParentsReader) -> Prepared:
     """What *claim* asks this node to run.
 
     Raises ConfigError for a definition that is gone, InvalidError for options and templates that cannot be used, and
@@ -78,7 +86,7 @@ def prepare(claim: Claim, node: str, resolver: Callable[[Secret], str]) -> Prepa
     if claim.definition is None:
         raise ConfigError(f"the definition of job {claim.execution.job!r} is gone: it was deleted long ago")
     job = decode_definition(claim.definition)
-    facts = facts_of(claim, job, node)
+    facts = facts_of(claim, job, node, parents)
     options = render_options(options_type(job.executor), job.executor_config, facts, job=job.name)
     resolved, masked = resolve_secrets(options, resolver)
     return Prepared(job=job, options=resolved, masked=masked, facts=facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from dkronpy.store.ledger import Ledger
 log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 2.0
+LONGEST_RESULT = 64_000
+"""Characters of JSON that a result may have for those who follow; a longer one is for Celery's backend alone."""
 SETTLED = {"closed", "amended", "retry", "again"}
 OUTAGES = (redis.RedisError, OSError, DkronpyError)
 
@@ -109,6 +112,7 @@ class Reporter:
             message=report.message,
             exit_code=report.exit_code,
             pause_ms=report.pause_ms,
+            result=_result(report),
         )
         if happened not in SETTLED:
             log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)
@@ -163,3 +167,10 @@ class Reporter:
     def _catch_up(self) -> bool:
         """Deliver what waits, oldest first; False when the store is still away."""
         return all(self._deliver(path, report) for path, report in self.spool.waiting())
+
+
+def _result(report: Report) -> str:
+    if report.result is None or not report.success:
+        return ""
+    text = json.dumps(report.result, default=str)
+    return text if len(text) <= LONGEST_RESULT else ""

@@ -18,6 +18,7 @@ from dkronpy.agent.context import AttemptContext, Identity
 from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.leases import Held, Leases
 from dkronpy.agent.output import AttemptOutput, OutputPump
+from dkronpy.agent.parents import Parents
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.rendering import plan_of, prepare
 from dkronpy.agent.reporter import Reporter
@@ -75,6 +76,7 @@ class Runner:
         self.node = node
         self.instance = instance
         self._secrets = SecretResolver.of(settings)
+        self._parents = Parents(ledger, reporter.results)
         reporter.processing = Processing(self._secrets)
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}
@@ -100,8 +102,8 @@ class Runner:
     def _attempt(self, claim: Claim) -> Ran:
         execution = claim.execution
         try:
-            prepared = prepare(claim, self.node, self._secrets)
-        except DkronpyError as error:
+            prepared = prepare(claim, self.node, self._secrets, self._parents.of)
+        except (DkronpyError, redis.RedisError, OSError) as error:
             report = Report(
                 execution_id=execution.id,
                 token=claim.token,
@@ -172,14 +174,16 @@ class Runner:
 
     def _report(self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: AttemptOutput) -> Report:
         pause: timedelta | None = None
-        ended_from_outside = outcome.reason in {"cancelled", "shutdown"}
-        if not outcome.success and outcome.retryable and not ended_from_outside and claim.attempt < claim.max_attempts:
+        reason = "" if outcome.success else outcome.reason or "executor_error"
+        ended_from_outside = reason in {"cancelled", "shutdown"}
+        worth_it = outcome.retryable and not ended_from_outside and job.retry.wants(reason, outcome.exit_code)
+        if not outcome.success and worth_it and claim.attempt < claim.max_attempts:
             pause = job.retry.pause(claim.attempt, self._rng)
         return Report(
             execution_id=claim.execution.id,
             token=claim.token,
             success=outcome.success,
-            reason="" if outcome.success else outcome.reason or "executor_error",
+            reason=reason,
             message=masker.text(_cut(outcome.message)),
             exit_code=outcome.exit_code,
             pause_ms=None if pause is None else int(pause.total_seconds() * 1000),

@@ -21,6 +21,7 @@ from celery.exceptions import SecurityWarning
 from dkronpy.agent.heartbeat import Control, Heartbeat
 from dkronpy.agent.launcher import Launcher
 from dkronpy.agent.leases import Leases
+from dkronpy.agent.machine import load_for_each_cpu, memory_in_use
 from dkronpy.agent.output import OutputPump
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.runner import Runner
@@ -84,6 +85,8 @@ class Agent:
             pid=os.getpid(),
             capacity=self.settings.capacity,
             running=self.leases.running(),
+            load=load_for_each_cpu(),
+            memory=memory_in_use(),
             executors=executor_names(),
             instance=self.instance,
             started_ms=self.started_ms,

@@ -171,8 +171,11 @@ def _target(view: JobView) -> str:
     many = "every node" if count is None else "one node" if count == 1 else f"{count} nodes"
     if on.nodes:
         names = ", ".join(on.nodes)
-        return names if count is None else f"{many} of {names}"
-    return f"{many} with " + ", ".join(f"{tag}={text}" for tag, text in tags.items()) if tags else many
+        said = names if count is None else f"{many} of {names}"
+    else:
+        said = f"{many} with " + ", ".join(f"{tag}={text}" for tag, text in tags.items()) if tags else many
+    said += f" but {', '.join(on.exclude)}" if on.exclude else ""
+    return said + (f" where {on.where}" if on.where else "")
 
 
 def _policies(definition: dict[str, Any]) -> dict[str, Any]:

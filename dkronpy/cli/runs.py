@@ -45,11 +45,20 @@ EXECUTION_COLUMNS = (
     Column(name="took", kind="span"),
     Column(name="message"),
 )
+TREE_COLUMNS = (
+    Column(name="job"),
+    Column(name="state", kind="state"),
+    Column(name="reason"),
+    Column(name="after", kind="list"),
+    Column(name="took", kind="span"),
+    Column(name="run"),
+    Column(name="message", wide=True),
+)
 
 
 @group()
 def runs() -> None:
-    """List, show, watch, cancel runs."""
+    """List, show, watch, cancel runs, and run chains again."""
 
 
 @command(
@@ -151,7 +160,52 @@ def cancel(session: Session, run: tuple[str, ...], form: str) -> None:
     write("".join(f"{name}  {words.get(what, what)}\n" for name, what in found.items()))
 
 
-for verb in (list_command, show, watch, cancel):
+@command(
+    name="tree",
+    short_help="Show the chain of runs that a run belongs to.",
+    example="dkronpy runs tree extract@2026-11-23T02:30:00.000Z",
+)
+@click.argument("run")
+@data_options()
+@pass_session
+def tree(session: Session, run: str, printer: Printer) -> None:
+    """Show every job before and behind a run, parents first, with what became of it in this chain."""
+    rows = []
+    for link in session.client.run_tree(run):
+        found = link.run
+        rows.append({
+            "job": ("  " * link.depth if printer.for_people else "") + link.job,
+            "state": "" if found is None else found.state,
+            "reason": "" if found is None else found.reason,
+            "after": list(link.parents),
+            "run": "" if found is None else found.id,
+            "took": found.finished_ms - found.fired_ms if found and found.finished_ms and found.execution_ids else None,
+            "message": "" if found is None else found.message,
+        })  # fmt: skip
+    printer.rows(TREE_COLUMNS, rows)
+
+
+@command(
+    name="rerun",
+    short_help="Run a chain again from what failed on.",
+    example="""
+    dkronpy runs rerun load@2026-11-23T02:30:00.000Z
+    dkronpy runs rerun load@2026-11-23T02:30:00.000Z --from extract
+    """,
+)
+@click.argument("run")
+@click.option("--from", "start", metavar="JOB", shell_complete=complete_job, help="From this job on, failed or not.")
+@data_options()
+@pass_session
+def rerun(session: Session, run: str, start: str | None, printer: Printer) -> None:
+    """Run the chain of a run again: what failed is started anew, what succeeded is kept, what follows is decided anew.
+
+    The new runs have -r1 behind their ids, the next ones -r2.
+    """
+    printer.rows(COLUMNS, [run_row(view.run) for view in session.client.rerun(run, start=start)])
+
+
+for verb in (list_command, show, watch, cancel, tree, rerun):
     runs.add_command(verb)
 
 

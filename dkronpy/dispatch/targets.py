@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from dkronpy.dispatch.courier import Courier
+from dkronpy.dispatch.strategies import Chooser
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job
 from dkronpy.node import Node, Target
@@ -38,18 +39,31 @@ class LiveNodes:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
-        self._found: dict[int, tuple[Target, list[str], int | None]] = {}
+        self._found: dict[int, tuple[Target, list[Node], int | None]] = {}
 
-    def choose(self, target: Target, rng: random.Random) -> list[str]:
-        """The names of the nodes of one run: all that match, or a uniform draw of as many as are wanted."""
+    def choose(self, job: Job, chooser: Chooser) -> list[str]:
+        """The names of the nodes of one run: all that match, or as many as are wanted by the target's strategy.
+
+        A node that is named outright, and one whose run is made up for, has its share also while it is down.
+        """
+        target = job.on
         known = self._found.get(id(target))
         if known is None:  # the target is kept with the answer, so that its id stays its own
-            names = [node.name for node in target.matching(self.nodes)]
-            known = self._found[id(target)] = (target, names, target.wanted()[1])
-        _, names, count = known
-        if count is None or len(names) <= count:
-            return names
-        return [rng.choice(names)] if count == 1 else sorted(rng.sample(names, max(0, count)))
+            known = self._found[id(target)] = (target, self._matching(target), target.wanted()[1])
+        _, nodes, count = known
+        if count is None or len(nodes) <= count:
+            return [node.name for node in nodes]
+        return chooser.choose(job.name, target.strategy, nodes, count)
+
+    def _matching(self, target: Target) -> list[Node]:
+        if not target.every:
+            return target.matching(self.nodes)
+        nodes = target.matching(self.nodes, down=target.make_up)
+        if target.nodes and not target.tags and not target.where:
+            known = {node.name for node in nodes}
+            named = [name for name in target.nodes if name not in known and name not in target.exclude]
+            nodes = sorted([*nodes, *(Node(name=name, alive=False) for name in named)], key=lambda node: node.name)
+        return nodes
 
 
 class Planner:
@@ -57,7 +71,7 @@ class Planner:
 
     def __init__(self, courier: Courier, rng: random.Random, *, fired_by: str) -> None:
         self.courier = courier
-        self.rng = rng
+        self.chooser = Chooser(rng)
         self.fired_by = fired_by
 
     def run(
@@ -79,7 +93,7 @@ class Planner:
         Without any matching node, a job that wants one waits for it until its start deadline; a broadcast,
         which has nobody to wait for, is skipped with ``no_live_node``.
         """
-        chosen = nodes.choose(job.on, self.rng)
+        chosen = nodes.choose(job, self.chooser)
         if not chosen and job.on.every:
             return self.skip(
                 job.name,
@@ -87,10 +101,11 @@ class Planner:
                 "no_live_node",
                 trigger=trigger,
                 suffix=suffix,
-                message="no live node matches its targets",
+                message=nobody(job),
             )
         run = run_id(job.name, due_ms, suffix)
-        start_by = max(due_ms, now_ms) + start_deadline(job, schedule, due_ms, following_ms) // _MILLISECOND
+        patience = job.catch_up_window if job.on.make_up else start_deadline(job, schedule, due_ms, following_ms)
+        start_by = max(due_ms, now_ms) + patience // _MILLISECOND
         executions = tuple(
             [self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])]
         )
@@ -119,6 +134,12 @@ class Planner:
             look_ms=now_ms + RESEND_MS if message else now_ms,
             queue=queue,
             message=message,
+            waiting="" if node else nobody(job),
             max_attempts=job.retry.max + 1,
             mode=job.delivery,
         )
+
+
+def nobody(job: Job) -> str:
+    """Why nobody can run *job* at the moment."""
+    return f"no live node matches its targets: {job.on.words() or 'any node'}"

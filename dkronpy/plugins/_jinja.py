@@ -163,6 +163,10 @@ def render_text(text: str, facts: Mapping[str, Any], *, names: tuple[str, ...] =
 
 def _undefined(message: str) -> str:
     """Jinja's words without the names of our classes."""
-    for kind, shown in (("dkronpy.plugins.template.JobFacts object", "job"), ("dict object", "a table")):
+    for kind, shown in (
+        ("dkronpy.plugins.template.JobFacts object", "job"),
+        ("dkronpy.plugins.template.ParentFacts object", "a parent"),
+        ("dict object", "a table"),
+    ):
         message = message.replace(f"'{kind}'", shown)
     return message.replace(f"'{datetime.__module__}.{datetime.__name__} object'", "a moment")

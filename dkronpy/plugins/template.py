@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dkronpy.job import Job
 
 OptionsT = TypeVar("OptionsT", bound=Options)
-NAMES = ("job", "due", "node", "attempt", "run_id", "execution_id", "params")
+NAMES = ("job", "due", "node", "attempt", "run_id", "execution_id", "params", "parents")
 """What a template may speak of."""
 RAW = "to write braces that are no template, put {% raw %} before and {% endraw %} behind them"
 
@@ -46,6 +46,23 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.name
 
 
+class ParentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a template sees of a job that this one follows; as text it is the state of its run.
+
+    ``result`` is what a callable returned, ``output`` what was printed, ``exit_code`` its exit or HTTP status.
+    """
+
+    run_id: str
+    state: str
+    reason: str = ""
+    exit_code: int | None = None
+    result: Any = None
+    output: str = ""
+
+    def __str__(self) -> str:
+        return self.state
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a template may speak of; ``due`` is in UTC, ``attempt`` counts from 1."""
 
@@ -56,6 +73,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     execution_id: str
     params: Mapping[str, Any] = {}
+    parents: Mapping[str, Any] = {}
+    """``ParentFacts`` of the jobs that it follows, by name."""
 
 
 class _Any(str):
@@ -103,7 +122,14 @@ def sample_facts(job: Job) -> Facts:
         run_id=run_id,
         execution_id=f"{run_id}.0",
         params=_AnyTable(),
+        parents={parent: _Any("1") for parent in job.after if isinstance(parent, str)},
     )
+
+
+def speaks_of(config: Mapping[str, Any], name: str) -> bool:
+    """Whether any template in *config* names one of ``NAMES``."""
+    word = re.compile(rf"\b{name}\b")
+    return any(word.search(text) for text in _templates(config))
 
 
 def is_template(text: str) -> bool:

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 from msgspec import structs
 
-from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
+from dkronpy.scheduler.chains import Chains
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import Jobs, StoredJob
-from dkronpy.store.ledger import Firing, Ledger
+from dkronpy.store.jobs import Jobs
+from dkronpy.store.ledger import Ledger
 from dkronpy.store.output import read_output
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Farewell:
         ledger: Ledger,
         jobs: Jobs,
         results: ResultsBackend,
-        planner: Planner,
+        chains: Chains,
         *,
         retention: timedelta,
         keep: int,
@@ -45,7 +45,7 @@ class Farewell:
         self.ledger = ledger
         self.jobs = jobs
         self.results = results
-        self.planner = planner
+        self.chains = chains
         self.retention = retention
         self.keep = keep
         self._forget_next_ms = 0
@@ -79,54 +79,18 @@ class Farewell:
         client, key = self.store.client, self.store.keys.run(run.id)
         if client.hget(key, "settled") == run.state.encode():
             return
-        self._follow(run, now_ms, nodes)
+        self.chains.follow(run, now_ms, nodes)
         if run.state == "success" and self._ephemeral(run):
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
             self.jobs.delete(run.job)
         client.hset(key, "settled", run.state)
 
     def _ephemeral(self, run: Run) -> bool:
+        """Whether the job goes with its first success; as in Dkron one that others follow stays."""
         found = self.jobs.many([run.job])
-        return bool(found) and found[0].job.ephemeral
-
-    def _follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
-        """Fire the jobs that come after this one, each once all of its parents ended as it wants."""
-        children = sorted(name.decode() for name in self.store.client.smembers(self.store.keys.children(run.job)))
-        firings = []
-        for child in self.jobs.many(children):
-            if not child.job.enabled or run.job not in child.job.after:
-                continue
-            suffix = run.id.partition("@")[2].partition("Z")[2].lstrip("-")
-            if self._ready(child, run, suffix):
-                plan = self.planner.run(
-                    child.job, child.schedule(), run.due_ms, now_ms, LiveNodes(nodes), trigger="chained", suffix=suffix,
-                )  # fmt: skip
-                forbid = child.job.concurrency == "forbid"
-                firings.append(Firing(job=child.job.name, revision=child.revision, runs=(plan,), forbid=forbid))
-        if firings:
-            self.ledger.fire(firings, epoch=None)
-            self._deliver(firings)
-
-    def _ready(self, child: StoredJob, run: Run, suffix: str) -> bool:
-        """Whether every parent has a run of this same chain that ended as wanted."""
-        tail = run.id.partition("@")[2]
-        for parent in child.job.after:
-            ended = run if parent == run.job else self._known(f"{parent}@{tail}")
-            if ended is None or not ended.terminal:
-                return False
-            succeeded = ended.state == "success"
-            if (child.job.when == "success" and not succeeded) or (child.job.when == "failure" and succeeded):
-                return False
-        return True
-
-    def _known(self, run_id: str) -> Run | None:
-        return self.ledger.run(run_id) or self.results.run(run_id)
-
-    def _deliver(self, firings: Sequence[Firing]) -> None:
-        sends = [
-            (e.id, 1, f.job, e.node) for f in firings for r in f.runs for e in r.executions if e.node and not e.message
-        ]
-        self.planner.courier.deliver(sends)
+        if not found or not found[0].job.ephemeral:
+            return False
+        return not self.store.client.exists(self.store.keys.children(run.job))
 
     def _file(self, run: Run, now_ms: int) -> bool:
         """Put the run into the results backend; False while an agent may still be about to file its part."""

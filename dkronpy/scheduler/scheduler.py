@@ -29,6 +29,7 @@ from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.node import Node
 from dkronpy.notices.service import NotifierService
+from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
@@ -85,8 +86,9 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
         )
         self.reader = DueReader(store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch)
+        chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
         farewell = Farewell(
-            store, ledger, deployment.jobs, deployment.results, planner,
+            store, ledger, deployment.jobs, deployment.results, chains,
             retention=settings.retention, keep=settings.history_limit,
         )  # fmt: skip
         self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))

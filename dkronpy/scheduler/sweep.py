@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from dkronpy.dispatch.courier import Courier
+from dkronpy.dispatch.strategies import Chooser
 from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
@@ -41,7 +42,7 @@ class Sweep:
         self.ledger = ledger
         self.courier = courier
         self.farewell = farewell
-        self.rng = rng
+        self.chooser = Chooser(rng)
         self.reachable = reachable
 
     def run(self, epoch: int, nodes: Sequence[Node]) -> bool:
@@ -59,9 +60,7 @@ class Sweep:
         able = {node.name for node in nodes if node.open}
         sends, after = [], []
         for item in due:
-            node = item.node
-            if node not in able:
-                node = self._another(item, nodes) or node
+            node = self._node(item, nodes, able)
             if not node:
                 continue  # nobody matches yet; it is looked at again until its start deadline
             delivery = item.delivery + 1
@@ -73,15 +72,34 @@ class Sweep:
         codes = self.ledger.resend(sends)
         self.courier.deliver([send for send, code in zip(after, codes, strict=True) if code == 1])
 
-    def _another(self, item: Due, nodes: Sequence[Node]) -> str:
-        """Another node for an execution whose node is gone, drained or was never found; '' where it is bound to it."""
+    def _node(self, item: Due, nodes: Sequence[Node], able: Collection[str]) -> str:
+        """Where an execution goes: to its node, or to another where that is away or has failed; '' for nowhere yet."""
+        if item.node in able and not item.attempt:
+            return item.node
         job = self._job(item.job)
-        if job is None or (job.on.every and item.node):
-            return ""
-        found = [node.name for node in job.on.matching(nodes)]
+        bound = job is None or (job.on.every and bool(item.node))
+        if item.node in able:
+            if bound or job is None or not job.retry.elsewhere or not self._failed_here(item):
+                return item.node
+            return self._another(item, job, nodes) or item.node
+        if bound or job is None:
+            # a node that is away has its message, and finds it when it returns: one more would only wait beside it
+            alive = any(node.alive for node in nodes if node.name == item.node)
+            return item.node if alive or not item.delivery else ""
+        return self._another(item, job, nodes) or item.node
+
+    def _failed_here(self, item: Due) -> bool:
+        """Whether the last attempt ran on the node that the execution is meant for now."""
+        execution = self.ledger.execution(item.id)
+        return execution is not None and bool(execution.attempts) and execution.attempts[-1].node == item.node
+
+    def _another(self, item: Due, job: Job, nodes: Sequence[Node]) -> str:
+        """A node beside those of the run's other executions; '' where none is free."""
         taken = {e.node for e in self.ledger.executions(self._siblings(item)) if e.id != item.id}
-        free = [name for name in found if name not in taken]
-        return self.rng.choice(free) if free else ""
+        free = [node for node in job.on.matching(nodes) if node.name not in taken and node.name != item.node]
+        if len(free) < 2:
+            return free[0].name if free else ""
+        return self.chooser.choose(job.name, job.on.strategy, free, 1)[0]
 
     def _siblings(self, item: Due) -> Sequence[str]:
         run = self.ledger.run(item.run_id)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from dkronpy.clock import from_ms
-from dkronpy.errors import ConfigError, ConflictError, NotFoundError
+from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundError, Problem
 from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
@@ -134,7 +134,8 @@ class Jobs:
         return {name: _state(row, score, children) for name, row, score, children in rows_by_name}
 
     def save(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
-        """Store a definition that was checked before. Raises ConflictError when *revision* is not the one in force.
+        """Store a definition that was checked before. Raises ConflictError when *revision* is not the one in force,
+        InvalidError when the job would wait for itself through others.
 
         A due time that has passed and is not yet dispatched stays owed, under the new definition.
         """
@@ -160,10 +161,7 @@ class Jobs:
         anchor_ms = int(old_anchor) if old_anchor else now_ms // 1000 * 1000
         rescheduled = old is None or _timing(old) != _timing(job)
         due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled)
-        parents = set(job.after)
-        for parent in parents:
-            client.sadd(keys.children(parent), job.name)
-        what, in_force, _ = self.store.scripts.call(
+        what, in_force, _, *path = self.store.scripts.call(
             "save",
             job.name,
             redbeat_definition(job),
@@ -175,11 +173,15 @@ class Jobs:
             REVISION_TTL_SECONDS,
             "1" if rescheduled else "0",
             anchor_ms,
+            " ".join(job.after),
+            " ".join(old.after) if old else "",
         )
         if what == b"conflict":
             return None, in_force
-        for parent in (set(old.after) if old else set()) - parents:
-            client.srem(keys.children(parent), job.name)
+        if what == b"cycle":
+            ring = path[0].decode()
+            problem = Problem("after", job.after, f"the jobs would wait for one another: {ring}")
+            raise InvalidError(job.name, [problem])
         return Saved(what=what.decode(), revision=in_force), in_force
 
     def delete(self, name: str) -> bool:
@@ -203,7 +205,8 @@ class Jobs:
 
 
 def _timing(job: Job) -> tuple[Any, ...]:
-    return (job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at, job.gap, job.overlap)
+    schedule = "" if job.after else job.schedule
+    return (schedule, job.timezone, job.enabled, job.starts_at, job.expires_at, job.gap, job.overlap)
 
 
 def _readable(body: bytes | None) -> Job | None:

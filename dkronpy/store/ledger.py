@@ -37,6 +37,8 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     message: bytes = b""
     max_attempts: int = 1
     mode: str = "at_most_once"
+    waiting: str = ""
+    """What it waits for, where that is known from the start."""
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +152,12 @@ class Ledger:
         message: str = "",
         exit_code: int | None = None,
         pause_ms: int | None = None,
+        result: str = "",
     ) -> tuple[str, str]:
-        """Report the end of an attempt: what happened (``finish.lua`` names the words) and the run's state."""
+        """Report the end of an attempt: what happened (``finish.lua`` names the words) and the run's state.
+
+        *result* is what the work came to, as JSON, for those who follow.
+        """
         happened, state, _ = self._call(
             "finish",
             execution_id,
@@ -162,6 +168,7 @@ class Ledger:
             "" if exit_code is None else exit_code,
             "" if pause_ms is None else pause_ms,
             self.record_ttl_ms,
+            result,
         )
         return happened.decode(), state.decode()
 
@@ -217,6 +224,10 @@ class Ledger:
             rows = pipe.execute()
         return [_execution(name, _text(row)) for name, row in zip(execution_ids, rows, strict=True) if row]
 
+    def result(self, execution_id: str) -> str:
+        """What an execution came to, as JSON; '' where it said nothing or is forgotten."""
+        return (self.store.client.hget(self.store.keys.execution(execution_id), "result") or b"").decode()
+
     def recent_runs(self, job: str | None = None, limit: int = 50) -> list[Run]:
         """The newest runs of one job, or of all."""
         keys = self.store.keys
@@ -258,6 +269,8 @@ def _execution_fields(run: RunPlan, plan: ExecutionPlan) -> list[str]:
         "delivery", "1" if plan.node else "0", "start_by_ms", str(plan.start_by_ms),
         "max_attempts", str(plan.max_attempts), "mode", plan.mode,
     ]  # fmt: skip
+    if plan.waiting:
+        fields += ["message", plan.waiting]
     for name, value in run.extra.items():
         fields += ["x." + name, value]
     return fields

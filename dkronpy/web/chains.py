@@ -74,7 +74,7 @@ def picture_of(names: Sequence[str], views: Mapping[str, JobView], board: Board,
     """The picture of a group; *here* is the job whose page it stands on."""
     shown = names[:MOST]
     stops = {name: _stop(views[name], board) for name in shown}
-    whens = {(parent, name): views[name].job.when for name in shown for parent in views[name].job.after}
+    whens = {(parent, name): views[name].job.condition(parent) for name in shown for parent in views[name].job.after}
     svg = draw(stops, {edge: when for edge, when in whens.items() if edge[0] in stops}, here)
     first = min(names, key=lambda name: (bool(views[name].job.after), name))
     return Chain(names=tuple(names), first=first, svg=svg, left_out=len(names) - len(shown))

@@ -12,9 +12,18 @@ from dkronpy.schedule.durations import format_duration
 def in_words(job: Job, schedule: Schedule) -> str:
     """When it is due: its schedule in English, or the jobs that it follows."""
     if job.after:
-        how = {"success": "succeeded", "failure": "failed", "always": "ended"}[job.when]
-        return f"After {_and(job.after)} {how}."
+        return f"After {_parents(job)}."
     return explain(schedule)
+
+
+def _parents(job: Job) -> str:
+    words = {"success": "succeeded", "failure": "failed", "always": "ended"}
+    if isinstance(job.when, dict):
+        return f" {'or' if job.join == 'any' else 'and'} ".join(
+            f"{name} {words[job.condition(name)]}" for name in job.after
+        )
+    several = "any of " if job.join == "any" and len(job.after) > 1 else ""
+    return f"{several}{_and(job.after)} {words[job.when]}"
 
 
 def briefly(job: Job, schedule: Schedule) -> str:
@@ -32,6 +41,10 @@ def where(job: Job) -> str:
             if count is not None
             else f" of {', '.join(job.on.nodes)}{which}"
         )
+    which += f" but {', '.join(job.on.exclude)}" if job.on.exclude else ""
+    which += f" where {job.on.where}" if job.on.where else ""
+    which += f", {_STRATEGIES[job.on.strategy]}" if count is not None and job.on.strategy in _STRATEGIES else ""
+    which += ", also when it returns" if job.on.make_up else ""
     if count is None:
         return f"every node{which}"
     return f"any node{which}" if count == 1 else f"any {count} nodes{which}"
@@ -40,6 +53,8 @@ def where(job: Job) -> str:
 def policies(job: Job) -> list[tuple[str, str]]:
     """What it does about time, trouble and overlap, as pairs of label and text."""
     retry = "none" if not job.retry.max else f"up to {job.retry.max} more attempts"
+    retry += f" after {', '.join(job.retry.on)}" if job.retry.max and job.retry.on else ""
+    retry += ", on another node" if job.retry.max and job.retry.elsewhere else ""
     found = [
         ("Where", where(job)),
         ("Timeout", format_duration(job.timeout) if job.timeout else "none"),
@@ -57,6 +72,11 @@ def policies(job: Job) -> list[tuple[str, str]]:
     return found
 
 
+_STRATEGIES = {
+    "least_busy": "the least busy first",
+    "sticky": "the same as before while it is alive",
+    "spread": "in turn",
+}
 _CATCH_UP = {
     "none": "not made up for",
     "latest": "the latest is made up for",

@@ -196,3 +196,51 @@ def test_a_python_callable_runs_in_a_child_process_and_its_value_is_kept(fleet: 
     value = wait_until(lambda: AsyncResult(execution.id, app=app).result, description="the value is copied")
     assert value["result"] == 5
     app.close()
+
+
+def test_a_child_sees_what_its_parent_came_to_and_a_chain_is_run_again_from_what_failed(fleet: Fleet) -> None:
+    fleet.beat()
+    fleet.agent("n1")
+    flag = fleet.folder / "mended"
+    fleet.save(
+        Job(name="rows", run=Run("python", {"callable": "statistics:mean", "args": [[40, 44]]}), schedule="@manually")
+    )
+    said = {
+        "command": f"echo $SAID; test -e {flag}",
+        "env": "SAID={{ parents.rows.state }} {{ parents.rows.result }}",
+    }
+    fleet.save(Job(name="load", after="rows", run=Run("shell", {**said, "shell": "true"})))
+    fleet.save(
+        Job(
+            name="alarm",
+            after={"load": "failure"},
+            run=Run("shell", {"command": ["echo", "{{ parents.load.output }} was all"]}),
+        )
+    )
+    run, _ = fleet.run_now("rows")
+    tail = run.id.partition("@")[2]
+    wait_until(lambda: fleet.client.runs(job="alarm"), timeout=30, description="the last of the chain was fired")
+    load, executions = fleet.ended(f"load@{tail}")
+    assert (load.state, load.reason) == ("failed", "exit")
+    assert fleet.client.output(executions[0]).text() == "success 42\n"
+    _, alarm = fleet.ended(f"alarm@{tail}")
+    assert fleet.client.output(alarm[0]).text() == "success 42 was all\n"
+    flag.touch()
+    (again,) = fleet.client.rerun(f"alarm@{tail}")
+    mended, executions = fleet.ended(again.run.id)
+    assert (mended.id, mended.state) == (f"load@{tail}-r1", "success")
+    assert fleet.client.output(executions[0]).text() == "success 42\n"
+    assert [link.run and link.run.id for link in fleet.client.run_tree(run.id)] == [run.id, mended.id, f"alarm@{tail}"]
+
+
+def test_a_failure_is_tried_again_elsewhere_where_it_is_worth_it(fleet: Fleet) -> None:
+    fleet.beat()
+    fleet.agent("n1")
+    fleet.agent("n2")
+    retry = Retry(1, delay="100ms", jitter=False, on=(75,), elsewhere=True)
+    fleet.save(Job(name="moves", run=shell("exit 75"), schedule="@manually", retry=retry))
+    _, (moved,) = fleet.run_now("moves")
+    assert {attempt.node for attempt in moved.attempts} == {"n1", "n2"}
+    fleet.save(Job(name="stays", run=shell("exit 76"), schedule="@manually", retry=retry))
+    _, (stayed,) = fleet.run_now("stays")
+    assert (len(stayed.attempts), stayed.attempts[0].exit_code) == (1, 76)

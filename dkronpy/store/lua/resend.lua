@@ -9,7 +9,7 @@ for i = 3, #ARGV, 6 do
   local e = redis.call('HMGET', key, 'state', 'delivery', 'job', 'run')
   local code = 0
   if e[1] == 'queued' and e[2] == delivery then
-    redis.call('HSET', key, 'node', node, 'delivery', int(tonumber(delivery) + 1))
+    redis.call('HSET', key, 'node', node, 'delivery', int(tonumber(delivery) + 1), 'message', '')
     redis.call('ZADD', P .. 'open', int(now + tonumber(ARGV[i + 5])), id)
     if ARGV[i + 4] ~= '' then redis.call('LPUSH', ARGV[i + 3], ARGV[i + 4]) end
     event('sent', 'execution', id, 'run', e[4], 'job', e[3], 'node', node, 'delivery', int(tonumber(delivery) + 1), 'at', int(now))

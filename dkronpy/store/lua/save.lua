@@ -2,8 +2,9 @@
 -- No name ever sees a revision twice: a new job starts above all that were deleted, so that what was read, planned or cached
 -- of a former job of its name never passes for the new one's. An entry that was set aside gets back on the schedule.
 -- ARGV: job, definition for RedBeat, our definition, next score or '', meta, source, revision that was read or '', ttl of old revisions in s,
---   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on).
--- Returns {what, revision, now}: 'created', 'changed', 'unchanged', 'conflict'.
+--   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on), the jobs that it follows,
+--   and those that it followed (names with blanks between them).
+-- Returns {what, revision, now, path}: 'created', 'changed', 'unchanged', 'conflict', 'cycle' (path: who would wait for whom).
 local job, redbeat, body, score, meta = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local source, expected, ttl, rescheduled = ARGV[8], ARGV[9], ARGV[10], ARGV[11] == '1'
 local now = now_ms()
@@ -11,6 +12,35 @@ local entry, schedule = R .. job, R .. ':schedule'
 local old = redis.call('HMGET', entry, 'rev', 'job')
 
 if expected ~= '' and (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
+
+-- Nobody may wait for himself: of those who follow this job, directly or through others, none is its parent.
+local parents = {}
+for parent in string.gmatch(ARGV[13], '%S+') do parents[parent] = true end
+if next(parents) then
+  local came, wave = { [job] = '' }, { job }
+  while #wave > 0 do
+    local name = table.remove(wave)
+    for _, child in ipairs(redis.call('SMEMBERS', P .. 'job:' .. name .. ':children')) do
+      if not came[child] then
+        came[child] = name
+        wave[#wave + 1] = child
+      end
+    end
+    if parents[name] then
+      local path = job .. ' after ' .. name
+      while came[name] ~= '' do
+        name = came[name]
+        path = path .. ' after ' .. name
+      end
+      return { 'cycle', tonumber(old[1] or 0), now, path }
+    end
+  end
+end
+for parent in string.gmatch(ARGV[14], '%S+') do
+  if not parents[parent] then redis.call('SREM', P .. 'job:' .. parent .. ':children', job) end
+end
+for parent in pairs(parents) do redis.call('SADD', P .. 'job:' .. parent .. ':children', job) end
+
 local due = redis.call('ZSCORE', schedule, entry)
 if old[2] == body then
   if not due and score ~= '' then redis.call('ZADD', schedule, score, entry) end

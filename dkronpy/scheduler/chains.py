@@ -1,0 +1,71 @@
+"""Starts the jobs that follow a run that has ended, each once all of its parents, or one of them, ended as it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dkronpy.chain import decide, suffix_of, tail_of
+from dkronpy.chain_runs import ChainRuns
+from dkronpy.clock import to_ms
+from dkronpy.dispatch.targets import LiveNodes, Planner
+from dkronpy.execution import Run
+from dkronpy.job import Job
+from dkronpy.node import Node
+from dkronpy.results.backend import ResultsBackend
+from dkronpy.store.connection import Store
+from dkronpy.store.jobs import Jobs, StoredJob
+from dkronpy.store.ledger import Firing, Ledger, RunPlan
+
+
+class Chains:
+    """Fires what follows. All of it may be repeated: a run has one id in its chain, and is fired once."""
+
+    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs, results: ResultsBackend, planner: Planner) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.jobs = jobs
+        self.runs = ChainRuns(ledger, results)
+        self.planner = planner
+
+    def follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+        """Fire the jobs that come after an ended *run*; one that cannot come any more gets a record that says so."""
+        children = sorted(name.decode() for name in self.store.client.smembers(self.store.keys.children(run.job)))
+        if not children:
+            return
+        live, firings = LiveNodes(nodes), []
+        for child in self.jobs.many(children):
+            if run.job in child.job.after and _may_run(child.job, now_ms):
+                plan = self._plan(child, run, now_ms, live)
+                if plan is not None:
+                    forbid = child.job.forbids_overlap
+                    firings.append(Firing(job=child.job.name, revision=child.revision, runs=(plan,), forbid=forbid))
+        if firings:
+            self.ledger.fire(firings, epoch=None)
+            self._deliver(firings)
+
+    def _plan(self, child: StoredJob, run: Run, now_ms: int, live: LiveNodes) -> RunPlan | None:
+        tail = tail_of(run.id)
+        known = {parent: run if parent == run.job else self.runs.latest(parent, tail) for parent in child.job.after}
+        decision = decide(child.job, known)
+        suffix = suffix_of(tail)
+        if decision.what in {"wait", "none"}:
+            return None
+        if decision.what == "skip":
+            return self.planner.skip(
+                child.job.name, run.due_ms, "parent_failed", trigger="chained", suffix=suffix, message=decision.message
+            )
+        return self.planner.run(
+            child.job, child.schedule(), run.due_ms, now_ms, live, trigger="chained", suffix=suffix
+        )  # fmt: skip
+
+    def _deliver(self, firings: Sequence[Firing]) -> None:
+        sends = [
+            (e.id, 1, f.job, e.node) for f in firings for r in f.runs for e in r.executions if e.node and not e.message
+        ]
+        self.planner.courier.deliver(sends)
+
+
+def _may_run(job: Job, now_ms: int) -> bool:
+    """As in Dkron a job that is disabled, has not begun or is over does not follow, and nothing is said of it."""
+    begun = job.starts_at is None or now_ms >= to_ms(job.starts_at)
+    return job.enabled and begun and (job.expires_at is None or now_ms <= to_ms(job.expires_at))
