@@ -25,6 +25,7 @@ from dkronpy.notices.record import Notices
 from dkronpy.rename import Renamed, rename_node
 from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
+from dkronpy.store.events import changes_of
 from dkronpy.store.jobs import Saved, StoredJob
 from dkronpy.store.ledger import Firing
 from dkronpy.store.output import follow_output, read_output
@@ -343,7 +344,7 @@ class Client:
             rows = store.client.xrange(store.keys.events, min=after, count=most + 2)
         if len(rows) > most + 1 or (after != "0" and (not rows or rows[0][0].decode() != after)):
             return None
-        return [_event(*row) for row in rows if row[0].decode() != after]
+        return [event for row in rows if row[0].decode() != after for event in _events_of(*row)]
 
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
         """Changes of state from this call on, as they come, for ever; None whenever nothing came for a while."""
@@ -365,7 +366,7 @@ class Client:
                 continue
             for entry_id, fields in _entries(answer):
                 last = entry_id
-                yield _event(entry_id, fields)
+                yield from _events_of(entry_id, fields)
 
     def ping(self) -> None:
         """Raise StoreUnavailableError, or StoreRefusedError for a store that is not ours to use."""
@@ -384,9 +385,10 @@ def _leader(row: dict[bytes, bytes]) -> Leader | None:
     return Leader(holder=row[b"holder"].decode(), epoch=int(row[b"epoch"]), since_ms=int(row.get(b"since_ms", 0)))
 
 
-def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
-    text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
-    return Event(id=entry_id.decode(), kind=text.pop("event", ""), fields=text)
+def _events_of(entry_id: bytes, row: dict[bytes, bytes]) -> list[Event]:
+    return [
+        Event(id=entry_id.decode(), kind=fields.pop("event", ""), fields=fields) for fields in changes_of(row)
+    ]  # fmt: skip
 
 
 def _entries(answer: object) -> Sequence[tuple[bytes, dict[bytes, bytes]]]:

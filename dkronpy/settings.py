@@ -99,7 +99,7 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     tick: timedelta = timedelta(seconds=1)
     """The longest that beat sleeps between two looks at the schedule."""
 
-    batch: int = 500
+    batch: int = 200
     """How many due jobs beat commits in one step."""
 
     history_limit: int = 100

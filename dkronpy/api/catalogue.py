@@ -9,6 +9,7 @@ from datetime import timedelta
 from dkronpy.client import Client, JobView
 from dkronpy.clock import Clock
 from dkronpy.store.connection import Store
+from dkronpy.store.events import changes_of
 from dkronpy.store.jobs import Jobs
 
 READ_ANEW = timedelta(minutes=5)
@@ -99,4 +100,4 @@ def _place(rows: Iterable[tuple[bytes, object]]) -> tuple[int, int] | None:
 def _changed(store: Store, after: tuple[int, int], until: tuple[int, int]) -> set[str]:
     """The jobs that the events between two places speak of."""
     rows = store.client.xrange(store.keys.events, min=f"({after[0]}-{after[1]}", max=f"{until[0]}-{until[1]}")
-    return {fields[b"job"].decode("utf-8", "replace") for _, fields in rows if b"job" in fields}
+    return {fields["job"] for _, row in rows for fields in changes_of(row) if "job" in fields}

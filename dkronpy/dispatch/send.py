@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import re
@@ -26,8 +25,8 @@ CONNECT_SECONDS, PUBLISH_SECONDS = 2.0, 5.0
 AWAY_SECONDS = 2.0
 """How long a broker that failed is left alone."""
 
-_MARKS = ("\ue001", "\ue002", "\ue003", "\ue004", "\ue005", "\ue006")  # of the private use area: never in a message
-_EXECUTION, _BODY, _TAG, _JOB, _ARGS, _QUEUE = _MARKS
+_EXECUTION, _QUOTED, _DELIVERY, _JOB, _NODE = _MARKS = ("\ue001", "\ue002", "\ue003", "\ue004", "\ue005")
+"""Of the private use area, never in a message of kombu's. In the body, a text in a text, the id is quoted twice."""
 _SPECIAL = re.compile(r"[\"\\]").search
 
 
@@ -41,32 +40,24 @@ class RedisCourier:
         self._mould: tuple[str, tuple[int, ...]] | None = None
 
     def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
-        queue = queue_name(node)
         text, order = self._mould or self._cast()
         quoted = _quote(execution_id)
-        body = (
-            f'[["{quoted}", {delivery}], {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'
-        )
-        values = (
-            quoted,
-            base64.b64encode(body.encode()).decode(),
-            f"{quoted}:{delivery}",  # Celery wants it to be unique, and it is
-            _quote(f"job:{job}"),
-            _quote(describe(execution_id, job, node)),
-            _quote(queue),
-        )
-        return self._prefix + queue, (text % tuple([values[index] for index in order])).encode()
+        twice = quoted if quoted is execution_id else _quote(quoted)
+        values = (quoted, twice, delivery, _quote(job), _quote(node))
+        return self._prefix + queue_name(node), (text % tuple([values[index] for index in order])).encode()
 
     def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
         return None
 
     def _cast(self) -> tuple[str, tuple[int, ...]]:
         payload = capture(self._app)
-        payload["body"] = _BODY
-        payload["headers"].update(id=_EXECUTION, root_id=_EXECUTION, shadow=_JOB, argsrepr=_ARGS)
-        payload["properties"].update(correlation_id=_EXECUTION, delivery_tag=_TAG)
-        payload["properties"]["delivery_info"]["routing_key"] = _QUEUE
-        pieces = re.split("([\ue001-\ue006])", json.dumps(payload, ensure_ascii=False).replace("%", "%%"))
+        payload["body"] = payload["body"].replace('["id", 1]', f'["{_QUOTED}", {_DELIVERY}]')
+        args = describe(_EXECUTION, _JOB, _NODE)
+        payload["headers"].update(id=_EXECUTION, root_id=_EXECUTION, shadow=f"job:{_JOB}", argsrepr=args)
+        # Celery wants the tag to be unique, and it is
+        payload["properties"].update(correlation_id=_EXECUTION, delivery_tag=f"{_EXECUTION}:{_DELIVERY}")
+        payload["properties"]["delivery_info"]["routing_key"] = queue_name(_NODE)
+        pieces = re.split("([\ue001-\ue005])", json.dumps(payload, ensure_ascii=False).replace("%", "%%"))
         text = "".join("%s" if piece in _MARKS else piece for piece in pieces)
         self._mould = text, tuple(_MARKS.index(piece) for piece in pieces if piece in _MARKS)
         return self._mould
@@ -174,6 +165,7 @@ def capture(app: Celery) -> dict[str, Any]:
     collector = _Collector()
     with app.connection_for_write() as connection:
         channel = connection.default_channel
+        channel.body_encoding = "utf-8"  # kombu reads that as it is: base64 only makes it longer
         message = channel.prepare_message(
             body, content_type=content_type, content_encoding=encoding, headers=task.headers, properties=task.properties
         )

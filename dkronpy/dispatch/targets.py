@@ -14,24 +14,23 @@ from dkronpy.node import Node, Target
 from dkronpy.schedule import Schedule
 from dkronpy.store.ledger import ExecutionPlan, RunPlan
 
-SHORTEST_START_DEADLINE = timedelta(seconds=10)
+SHORTEST_START_DEADLINE_MS = 10_000
 """A job of every second still gets this long to be taken up: a blink of the network must not skip it."""
-LONGEST_START_DEADLINE = timedelta(hours=1)
-_MILLISECOND = timedelta(milliseconds=1)
+LONGEST_START_DEADLINE_MS = 3_600_000
 RESEND_MS = 5_000
 """A queued execution that nobody claimed is looked at again after this."""
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-def start_deadline(job: Job, schedule: Schedule, due_ms: int, following_ms: int | None) -> timedelta:
+def start_deadline_ms(job: Job, schedule: Schedule, due_ms: int, following_ms: int | None) -> int:
     """How late a run may start: as the job says, else the time to its next due time, at most an hour."""
     if job.start_deadline is not None:
-        return job.start_deadline
+        return job.start_deadline // _MILLISECOND
     if schedule.grace is not None:
-        return min(schedule.grace, LONGEST_START_DEADLINE)
+        return min(schedule.grace // _MILLISECOND, LONGEST_START_DEADLINE_MS)
     if following_ms is None:
-        return LONGEST_START_DEADLINE
-    period = timedelta(milliseconds=following_ms - due_ms)
-    return max(SHORTEST_START_DEADLINE, min(period, LONGEST_START_DEADLINE))
+        return LONGEST_START_DEADLINE_MS
+    return max(SHORTEST_START_DEADLINE_MS, min(following_ms - due_ms, LONGEST_START_DEADLINE_MS))
 
 
 class LiveNodes:
@@ -39,7 +38,7 @@ class LiveNodes:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
-        self._found: dict[int, tuple[Target, list[Node], int | None]] = {}
+        self._found: dict[tuple[object, ...], tuple[list[Node], int | None]] = {}
 
     def choose(self, job: Job, chooser: Chooser) -> list[str]:
         """The names of the nodes of one run: all that match, or as many as are wanted by the target's strategy.
@@ -47,10 +46,11 @@ class LiveNodes:
         A node that is named outright, and one whose run is made up for, has its share also while it is down.
         """
         target = job.on
-        known = self._found.get(id(target))
-        if known is None:  # the target is kept with the answer, so that its id stays its own
-            known = self._found[id(target)] = (target, self._matching(target), target.wanted()[1])
-        _, nodes, count = known
+        alike = (target.count, target.nodes, target.exclude, target.where, target.make_up, *target.tags.items())
+        found = self._found.get(alike)
+        if found is None:
+            found = self._found[alike] = self._matching(target), target.wanted()[1]
+        nodes, count = found
         if count is None or len(nodes) <= count:
             return [node.name for node in nodes]
         return chooser.choose(job.name, target.strategy, nodes, count)
@@ -104,8 +104,10 @@ class Planner:
                 message=nobody(job),
             )
         run = run_id(job.name, due_ms, suffix)
-        patience = job.catch_up_window if job.on.make_up else start_deadline(job, schedule, due_ms, following_ms)
-        start_by = max(due_ms, now_ms) + patience // _MILLISECOND
+        patience = start_deadline_ms(job, schedule, due_ms, following_ms)
+        if job.on.make_up:
+            patience = job.catch_up_window // _MILLISECOND
+        start_by = max(due_ms, now_ms) + patience
         executions = tuple(
             [self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])]
         )

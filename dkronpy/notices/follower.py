@@ -23,6 +23,7 @@ from dkronpy.notices.channel import OWNER, Channel, Channels
 from dkronpy.notices.condition import Condition
 from dkronpy.notices.outbox import Batch, Outbox
 from dkronpy.notify import Happening, Notify, tells
+from dkronpy.store.events import changes_of
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,9 @@ class Follower:
         if rows and self._has_gap(rows):
             log.warning("events were trimmed before they were followed; comparing the states of all jobs instead")
             self._compare(batch)
-        names = {fields[b"job"].decode() for _, fields in rows if b"job" in fields}
-        self._learn(names - set(self._rules))
-        for _, fields in rows:
-            event = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
+        events = [event for _, row in rows for event in changes_of(row)]
+        self._learn({event["job"] for event in events if "job" in event} - set(self._rules))
+        for event in events:
             handler = self._handlers.get(event["event"])
             if handler is not None:
                 handler(event, batch)

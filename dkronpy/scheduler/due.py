@@ -31,9 +31,12 @@ from dkronpy.store.quarantine import Quarantine
 log = logging.getLogger(__name__)
 
 CACHED_DEFINITIONS = 20_000
-READ_AHEAD = 4
-"""How many batches are read at a time: while the store commits one, the next is decided."""
-FIRED, STALE, EXISTED, CHANGED, NOT_LEADING = 1, 0, -1, -2, -9
+READ_AHEAD = 16
+"""How many batches are read at a time."""
+COMMITTERS = 2
+"""While the store works on one batch, the next already waits for it there, and the one after that is decided here."""
+AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
+FIRED, STALE, EXISTED, CHANGED, MALFORMED, NOT_LEADING = 1, 0, -1, -2, -3, -9
 
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +86,7 @@ class DueReader:
         self.quarantine = quarantine
         self.batch = batch
         self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._committer = ThreadPoolExecutor(1, "commit")
+        self._committer = ThreadPoolExecutor(COMMITTERS, "commit")
 
     def fire(self, epoch: int, now_ms: int, nodes: Sequence[Node]) -> Fired:
         """Fire a few batches of what is due at *now_ms*. redis-py's errors pass through."""
@@ -114,6 +117,8 @@ class DueReader:
         for firing, code in zip(firings, codes, strict=True):
             if code == CHANGED or firing.settled:
                 self._known.pop(self.store.keys.entry(firing.job).encode(), None)
+            elif code == MALFORMED:
+                self._set_aside_malformed(firing.job)
         self._deliver(firings, codes)
         return codes
 
@@ -165,18 +170,27 @@ class DueReader:
         """One malformed entry must not stop the others."""
         try:
             yield
-        except (redis.ConnectionError, redis.TimeoutError, OperationalError):
+        except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it
             self.quarantine.entry(entry.decode(), error)
+
+    def _set_aside_malformed(self, job: str) -> None:
+        error = DkronpyError(f"a key of {job!r} holds something of another kind than the ledger writes there")
+        self.quarantine.entry(self.store.keys.entry(job), error)
 
     def _firings(self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes) -> list[Firing]:
         firings = []
         for entry, score in due:
             known = self._known.get(entry)
-            if known is not None:
-                with self._set_aside(entry):
-                    firings.append(self._firing(known, score, now_ms, live))
+            if known is None:
+                continue
+            try:  # not `_set_aside`: a context for each of a hundred thousand entries takes its time
+                firings.append(self._firing(known, score, now_ms, live))
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+                self.quarantine.entry(entry.decode(), error)
         return firings
 
     def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes) -> Firing:

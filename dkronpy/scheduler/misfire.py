@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from dkronpy.schedule import Schedule
 
@@ -20,8 +21,7 @@ LOOK_AHEAD = 200_000
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Skip:
+class Skip(msgspec.Struct, frozen=True, kw_only=True):
     """Due times that do not run: one (``until_ms`` 0), or ``count`` from ``due_ms`` to ``until_ms``."""
 
     due_ms: int
@@ -30,12 +30,11 @@ class Skip:
     count: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of the due times up to now, and the next one after them."""
 
     fire: tuple[int, ...]
-    skip: tuple[Skip, ...]
+    skip: tuple[Skip, ...] = ()
     following_ms: int | None
 
 
@@ -55,12 +54,15 @@ def decide(
     older than *window* is ``misfire_late``. A schedule that says itself how late it may run (``@after``) is on time
     until then. The decision depends on nothing but the arguments: what one step leaves, the next decides alike.
     """
+    following = schedule.next_ms(due_ms)
+    if now_ms - due_ms <= ON_TIME_MS and (following is None or following > now_ms) and schedule.grace is None:
+        return Decision(fire=(due_ms,), following_ms=following)  # as nearly always
     span = (window if schedule.grace is None else schedule.grace) // _MILLISECOND
     on_time = ON_TIME_MS if schedule.grace is None else span
     if catch_up == "all" and limit is None:
         return _every(schedule, due_ms, now_ms, span)
     owed: list[int] = []
-    following: int | None = due_ms
+    following = due_ms
     while following is not None and following <= now_ms and len(owed) < LOOK_AHEAD:
         owed.append(following)
         following = schedule.next_ms(following)

@@ -66,14 +66,14 @@ def ms_of(score: float) -> int:
 @lru_cache(maxsize=1024)  # many due times fall together
 def redbeat_meta(due_ms: int | None) -> str:
     """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
-    at: Any = None
-    if due_ms is not None:
-        moment = from_ms(due_ms)
-        at = {
-            "__type__": "datetime", "year": moment.year, "month": moment.month, "day": moment.day, "hour": moment.hour,
-            "minute": moment.minute, "second": moment.second, "microsecond": moment.microsecond, "timezone": "UTC",
-        }  # fmt: skip
-    return json.dumps({"last_run_at": at})
+    if due_ms is None:
+        return '{"last_run_at": null}'
+    moment = from_ms(due_ms)
+    return (
+        f'{{"last_run_at": {{"__type__": "datetime", "year": {moment.year}, "month": {moment.month}, '
+        f'"day": {moment.day}, "hour": {moment.hour}, "minute": {moment.minute}, "second": {moment.second}, '
+        f'"microsecond": {moment.microsecond}, "timezone": "UTC"}}}}'
+    )
 
 
 def redbeat_definition(job: Job) -> str:

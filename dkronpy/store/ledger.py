@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.execution import Attempt, Execution, Run
+from dkronpy.execution import Attempt, Execution, Run, execution_id
 from dkronpy.store.connection import Store
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -114,8 +114,8 @@ class Ledger:
 
     def fire(self, firings: Sequence[Firing], *, epoch: int | None) -> tuple[int, list[int]]:
         """Write due times as runs. *epoch* is None for runs by hand. Codes are those of ``fire.lua``."""
-        items = [_pack(_firing(firing)) for firing in firings]
-        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, *items)
+        items = _pack([_firing(firing) for firing in firings])
+        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, items)
         return now, codes
 
     def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:
@@ -250,29 +250,34 @@ def _firing(firing: Firing) -> list[Any]:
 
 
 def _run_row(run: RunPlan, in_force: int) -> list[Any]:
-    revision = in_force if run.revision is None else run.revision
-    fields: list[Any] = [
-        "due_ms", str(run.due_ms), "trigger", run.trigger, "fired_by", run.fired_by, "revision", str(revision),
-        "message", run.message, "count", str(run.count), "until_ms", str(run.until_ms),
-        "executions", " ".join(e.id for e in run.executions),
-    ]  # fmt: skip
+    due = str(run.due_ms)
+    fields = ["due_ms", due, "fired_by", run.fired_by, "revision", str(run.revision or in_force)]
+    if run.trigger != "schedule":
+        fields += "trigger", run.trigger
+    if run.message:
+        fields += "message", run.message
+    if run.until_ms or run.count != 1:
+        fields += "count", str(run.count), "until_ms", str(run.until_ms)
     executions = [
-        [e.id, _execution_fields(run, e), str(e.look_ms), e.queue, e.message.decode()] for e in run.executions
+        [e.id, _execution_fields(run, e, due), str(e.look_ms), e.queue, e.message.decode()] for e in run.executions
     ]
-    return [run.id, str(run.due_ms), run.decision, run.reason, fields, executions]
+    return [run.id, due, run.decision, run.reason, fields, executions]
 
 
-def _execution_fields(run: RunPlan, plan: ExecutionPlan) -> list[str]:
+def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
     # where the message follows the commit it is number 1 as well, and may arrive before anybody else has a say
-    fields = [
-        "due_ms", str(run.due_ms), "trigger", run.trigger, "node", plan.node, "attempt", "0",
-        "delivery", "1" if plan.node else "0", "start_by_ms", str(plan.start_by_ms),
-        "max_attempts", str(plan.max_attempts), "mode", plan.mode,
-    ]  # fmt: skip
+    delivery = "1" if plan.node else "0"
+    fields = ["due_ms", due, "node", plan.node, "delivery", delivery, "start_by_ms", str(plan.start_by_ms)]
+    if run.trigger != "schedule":
+        fields += "trigger", run.trigger
+    if plan.max_attempts != 1:
+        fields += "max_attempts", str(plan.max_attempts)
+    if plan.mode != "at_most_once":
+        fields += "mode", plan.mode
     if plan.waiting:
-        fields += ["message", plan.waiting]
+        fields += "message", plan.waiting
     for name, value in run.extra.items():
-        fields += ["x." + name, value]
+        fields += "x." + name, value
     return fields
 
 
@@ -344,5 +349,5 @@ def _run(run_id: str, fields: Mapping[str, str]) -> Run:
         finished_ms=_number(fields, "finished_ms"),
         until_ms=_number(fields, "until_ms"),
         count=int(fields.get("count", 1)),
-        execution_ids=tuple(fields.get("executions", "").split()),
+        execution_ids=tuple([execution_id(run_id, index) for index in range(_number(fields, "size"))]),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.model.steps import Edit
 
 _NO_EPOCH = Edit("fire", "redis.call('HGET', P .. 'leader', 'epoch') ~= epoch", "false")
-_NO_COMPARE = Edit("fire", "if not score or tonumber(score) ~= tonumber(expected) then return 0 end", "")
+_NO_COMPARE = Edit("fire", "if stands[entry] ~= tonumber(expected) then return 0 end", "")
 
 CAUGHT: dict[str, tuple[Edit, ...]] = {
     "claim without looking at the state": (
@@ -23,16 +23,14 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "finish that retries what was cancelled or has no attempts left": (
-        Edit("finish", "and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1'", ""),
+        Edit("finish", "and tonumber(e[3]) < tonumber(e[4] or 1) and e[5] ~= '1'", ""),
         Edit("cancel", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
     ),
     "fire without epoch and without compare-and-set": (_NO_EPOCH, _NO_COMPARE),
     "fire under a definition that has changed": (
         Edit("fire", "if redis.call('HGET', entry, 'rev') ~= revision then", "if false then"),
     ),
-    "fire beside a run that is still active": (
-        Edit("fire", "redis.call('SCARD', P .. 'job:' .. job .. ':active') > 0", "false"),
-    ),
+    "fire beside a run that is still active": (Edit("fire", "redis.call('SCARD', active) > 0", "false"),),
     "fire that forgets the next due time": (Edit("fire", "if following == '' then", "if true then"),),
     "fire of a run that is there already": (
         Edit("fire", "if redis.call('EXISTS', key) == 1 then return false end", ""),

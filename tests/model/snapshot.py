@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dkronpy.execution import TERMINAL
+from dkronpy.execution import TERMINAL, execution_id
 from dkronpy.store.keys import BOUNDED, Keys
 from tests.model.steps import CLOCK
 
@@ -22,7 +22,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token')
   elseif key:sub(1, #P + 4) == P .. 'run:' then
     value = redis.call('HMGET', key, 'job', 'state', 'reason', 'trigger', 'decision', 'due_ms', 'until_ms', 'count',
-      'revision', 'open', 'executions')
+      'revision', 'open', 'size')
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -112,18 +112,19 @@ def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
     run, job, state, reason, node, token, attempt, mode, most, amended, last_state, last_node, last_token = v
     return ExecutionRow(
         id=name, ttl=ttl, run=_text(run), job=_text(job), state=_text(state), reason=_text(reason), node=_text(node),
-        token=_number(token), attempt=_number(attempt), mode=_text(mode), max_attempts=_number(most),
-        amended=amended == b"1", last_state=_text(last_state), last_node=_text(last_node),
-        last_token=_number(last_token),
+        token=_number(token), attempt=_number(attempt), mode=_text(mode) or "at_most_once",
+        max_attempts=_number(most) or 1, amended=amended == b"1", last_state=_text(last_state),
+        last_node=_text(last_node), last_token=_number(last_token),
     )  # fmt: skip
 
 
 def _run(name: str, ttl: int, v: Sequence[bytes | None]) -> RunRow:
-    job, state, reason, trigger, decision, due, until, count, revision, is_open, executions = v
+    job, state, reason, trigger, decision, due, until, count, revision, is_open, size = v
     return RunRow(
-        id=name, ttl=ttl, job=_text(job), state=_text(state), reason=_text(reason), trigger=_text(trigger),
-        decision=_text(decision), due_ms=_number(due), until_ms=_number(until), count=_number(count),
-        revision=_number(revision), open=_number(is_open), executions=tuple(_text(executions).split()),
+        id=name, ttl=ttl, job=_text(job), state=_text(state) or "running", reason=_text(reason),
+        trigger=_text(trigger) or "schedule", decision=_text(decision) or "fire", due_ms=_number(due),
+        until_ms=_number(until), count=_number(count) or 1, revision=_number(revision), open=_number(is_open),
+        executions=tuple(execution_id(name, index) for index in range(_number(size))),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ for i = 5, #ARGV do
   local word = e[1] or 'gone'
   if e[1] == 'queued' or e[1] == 'retry_wait' then
     local state, reason, message = 'skipped', 'cancelled', 'cancelled by ' .. who
-    if e[2] ~= '0' then
+    if tonumber(e[2] or 0) > 0 then
       local lost
       state, lost = last_outcome(key, e[2])
       -- what a node left behind may have done its work: that nobody tries again does not make it known

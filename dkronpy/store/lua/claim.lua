@@ -11,7 +11,7 @@ if not e[1] then return { 'gone', now } end
 if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end
 if e[3] ~= node then return { 'is for node ' .. (e[3] or ''), now } end
 if delivery > tonumber(e[2]) then return { 'was never sent', now } end
-local attempt = tonumber(e[4]) + 1
+local attempt = tonumber(e[4] or 0) + 1
 local start_by = tonumber(e[5])
 if attempt == 1 and start_by > 0 and now > start_by then
   close(id, 'skipped', 'not_started_in_deadline', 'node ' .. node .. ' took it up after the start deadline', now, ttl)

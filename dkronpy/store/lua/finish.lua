@@ -24,7 +24,7 @@ if e[1] == 'lost' then
   redis.call('HSET', key, 'amended', 1)
   return { 'amended', close(id, state, reason, message, now, ttl), now }
 end
-if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1' then
+if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4] or 1) and e[5] ~= '1' then
   redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message)
   redis.call('ZADD', P .. 'open', int(now + tonumber(pause)), id)
   event('retry', 'execution', id, 'run', e[6], 'job', e[7], 'node', e[8], 'attempt', e[3], 'reason', reason,

@@ -1,60 +1,94 @@
 -- Turn due times into runs: for each item the next due time, the runs, their executions and their messages, or nothing.
--- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, then one msgpack array an item:
---   {job, revision, expected score, next score, meta, forbid, runs, settled}
+-- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, the items as one msgpack array:
+--   item: {job, revision, expected score, next score, meta, forbid, runs, settled}
 --   run: {id, index score in ms, decision, reason, run fields, executions}
 --   execution: {id, fields, look again at ms, queue key, message}
 -- Scores are seconds as RedBeat keeps them, '' where there is none. Returns {now, code an item}:
---   1 done; 0 the due time is no longer what was read; -2 the definition changed; -1 the run exists already; -9 not the leader.
-local epoch, ttl, history = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+--   1 done; 0 the due time is no longer what was read; -2 the definition changed; -1 the run exists already;
+--   -3 a key of it is of another kind than ours; -9 not the leader.
+-- Fields that have their usual value are not written (docs/ledger.md lists them). What goes to a key that all items share
+-- is gathered and written once: most of what a call costs is the number of commands in it.
+local epoch, ttl, history, items = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), cmsgpack.unpack(ARGV[6])
 local now = now_ms()
+local at = int(now)
 local codes = {}
 if epoch ~= '' and redis.call('HGET', P .. 'leader', 'epoch') ~= epoch then
-  for i = 6, #ARGV do codes[#codes + 1] = -9 end
+  for i = 1, #items do codes[i] = -9 end
   return { now, codes }
 end
 
+local schedule = R .. ':schedule'
+local moves, leaves, recent, look = {}, {}, {}, {}  -- as arguments of ZADD, ZREM, ZADD and ZADD
+local queues, told = {}, { runs = {}, jobs = {}, executions = {} }
+
+-- Where the entries stand on the schedule, read in one go.
+local stands = {}
+local function read_scores()
+  local entries = {}
+  for _, item in ipairs(items) do
+    if item[3] ~= '' then entries[#entries + 1] = R .. item[1] end
+  end
+  for first = 1, #entries, CHUNK do
+    local last = math.min(first + CHUNK - 1, #entries)
+    for i, score in ipairs(redis.call('ZMSCORE', schedule, unpack(entries, first, last))) do
+      stands[entries[first + i - 1]] = tonumber(score or nil)
+    end
+  end
+end
+
+local function save_skipped(job, id, key, reason)
+  redis.call('HSET', key, 'decision', 'skip', 'n_skipped', 1)
+  count(job, key, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
+  settle_run(id, job, reason, redis.call('HGET', key, 'message') or '', now, ttl)
+end
+
 local function save_run(job, forbid, run)
-  local id, index, decision, reason, fields, executions = run[1], run[2], run[3], run[4], run[5], run[6]
+  local id, decision, executions = run[1], run[3], run[6]
   local key = P .. 'run:' .. id
   if redis.call('EXISTS', key) == 1 then return false end
-  if decision == 'fire' and forbid and redis.call('SCARD', P .. 'job:' .. job .. ':active') > 0 then
+  local active = P .. 'job:' .. job .. ':active'
+  local reason = run[4]
+  if decision == 'fire' and forbid and redis.call('SCARD', active) > 0 then
     decision, reason, executions = 'skip', 'overlap', {}
   end
-  redis.call('HSET', key, 'job', job, 'fired_ms', int(now), 'decision', decision, 'open', #executions, unpack(fields))
-  redis.call('ZADD', P .. 'runs', int(now), id)
-  redis.call('ZREMRANGEBYRANK', P .. 'runs', 0, -RUNS_KEPT - 1)
-  redis.call('ZADD', P .. 'job:' .. job .. ':runs', index, id)
+  redis.call('HSET', key, 'job', job, 'fired_ms', at, 'size', #executions, 'open', #executions, unpack(run[5]))
+  redis.call('ZADD', P .. 'job:' .. job .. ':runs', run[2], id)
   redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -history - 1)
+  recent[#recent + 1] = at
+  recent[#recent + 1] = id
   if #executions == 0 then
-    redis.call('HSET', key, 'n_skipped', 1, 'executions', '')
-    count(job, key, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
-    settle_run(id, job, reason, redis.call('HGET', key, 'message') or '', now, ttl)
+    save_skipped(job, id, key, reason)
     return true
   end
-  redis.call('HSET', key, 'state', 'running')
-  event('fired', 'run', id, 'job', job, 'executions', #executions, 'at', int(now))
   for _, e in ipairs(executions) do
-    redis.call('HSET', P .. 'exec:' .. e[1], 'run', id, 'job', job, 'state', 'queued', 'queued_ms', int(now), unpack(e[2]))
-    redis.call('ZADD', P .. 'open', e[3], e[1])
-    redis.call('SADD', P .. 'job:' .. job .. ':active', e[1])
-    if e[5] ~= '' then redis.call('LPUSH', e[4], e[5]) end
+    redis.call('HSET', P .. 'exec:' .. e[1], 'run', id, 'job', job, 'state', 'queued', 'queued_ms', at, unpack(e[2]))
+    redis.call('SADD', active, e[1])
+    look[#look + 1] = e[3]
+    look[#look + 1] = e[1]
+    if e[5] ~= '' then
+      local queue = queues[e[4]] or {}
+      queues[e[4]], queue[#queue + 1] = queue, e[5]
+    end
   end
+  local n = #told.runs + 1
+  told.runs[n], told.jobs[n], told.executions[n] = id, job, #executions
   return true
 end
 
 local function fire(item)
-  local job, revision, expected, following, meta = item[1], item[2], item[3], item[4], item[5]
-  local entry, schedule = R .. job, R .. ':schedule'
-  if redis.call('HGET', entry, 'rev') ~= revision then return -2 end
+  local job, expected, following = item[1], item[3], item[4]
+  local entry = R .. job
+  if redis.call('HGET', entry, 'rev') ~= item[2] then return -2 end
   if expected ~= '' then
-    local score = redis.call('ZSCORE', schedule, entry)
-    if not score or tonumber(score) ~= tonumber(expected) then return 0 end
+    if stands[entry] ~= tonumber(expected) then return 0 end
+    stands[entry] = tonumber(following)
     if following == '' then
-      redis.call('ZREM', schedule, entry)
+      leaves[#leaves + 1] = entry
     else
-      redis.call('ZADD', schedule, following, entry)
+      moves[#moves + 1] = following
+      moves[#moves + 1] = entry
     end
-    redis.call('HSET', entry, 'meta', meta)
+    redis.call('HSET', entry, 'meta', item[5])
     if item[8] then redis.call('HDEL', entry, 'owed') end
   end
   local code = 1
@@ -64,5 +98,23 @@ local function fire(item)
   return code
 end
 
-for i = 6, #ARGV do codes[#codes + 1] = fire(cmsgpack.unpack(ARGV[i])) end
+read_scores()
+for i, item in ipairs(items) do
+  local done, code = pcall(fire, item)
+  codes[i] = done and code or -3
+end
+write('ZREM', schedule, leaves)
+write('ZADD', schedule, moves)
+write('ZADD', P .. 'open', look)
+write('ZADD', P .. 'runs', recent)
+if #recent > 0 then redis.call('ZREMRANGEBYRANK', P .. 'runs', 0, -RUNS_KEPT - 1) end
+for queue, messages in pairs(queues) do
+  -- one that cannot be pushed is missed, and sent again
+  pcall(write, 'LPUSH', queue, messages)
+end
+for first = 1, #told.runs, RUNS_TOLD do
+  local last = math.min(first + RUNS_TOLD - 1, #told.runs)
+  event('fired', 'runs', table.concat(told.runs, '\n', first, last), 'jobs', table.concat(told.jobs, '\n', first, last),
+    'executions', table.concat(told.executions, '\n', first, last), 'at', at)
+end
 return { now, codes }

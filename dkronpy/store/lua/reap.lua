@@ -13,7 +13,7 @@ end
 
 -- Whether a queued execution is past its start deadline; then it ends as what it last was.
 local function expired(id, key, e)
-  local attempt, start_by = tonumber(e[3]), tonumber(e[7])
+  local attempt, start_by = tonumber(e[3] or 0), tonumber(e[7])
   if start_by == 0 or now <= start_by then return false end
   if attempt == 0 then
     local reason = e[4] == '' and 'no_live_node' or 'not_started_in_deadline'
@@ -30,7 +30,7 @@ local function lease_ran_out(id, key, e)
   local a = 'a' .. e[3] .. '.'
   local message = 'node ' .. e[4] .. ' stopped reporting'
   redis.call('HSET', key, a .. 'state', 'lost', a .. 'reason', 'lease_expired', a .. 'message', message, a .. 'finished_ms', int(now))
-  local left = tonumber(e[3]) < tonumber(e[9])
+  local left = tonumber(e[3]) < tonumber(e[9] or 1)
   if e[8] == 'at_least_once' and left and e[10] ~= '1' then
     queue_again(id, key)
     return false
@@ -57,7 +57,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
     closed = closed + 1
   else
     redis.call('ZADD', P .. 'open', int(now + (e[4] == '' and WITHOUT_NODE or pause)), id)
-    send[#send + 1] = { id, tonumber(e[2]), e[4], e[5], e[6], tonumber(e[3]) }
+    send[#send + 1] = { id, tonumber(e[2]), e[4], e[5], e[6], tonumber(e[3] or 0) }
   end
 end
 return { now, send, closed }

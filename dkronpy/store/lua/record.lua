@@ -3,6 +3,8 @@
 
 local P, R = ARGV[1], ARGV[2]
 local EVENTS_KEPT, RUNS_KEPT = 10000, 10000
+local RUNS_TOLD = 50  -- by one event
+local CHUNK = 2000    -- arguments of one command: Lua's stack has 8,000 places
 local LOST_TTL = 7 * 24 * 3600 * 1000
 
 local function now_ms()
@@ -15,6 +17,13 @@ local function int(n) return string.format('%d', n) end
 
 local function event(kind, ...)
   redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', kind, ...)
+end
+
+-- A command with any number of further arguments; an even number of them in each call.
+local function write(command, key, arguments)
+  for first = 1, #arguments, CHUNK do
+    redis.call(command, key, unpack(arguments, first, math.min(first + CHUNK - 1, #arguments)))
+  end
 end
 
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
@@ -50,10 +59,10 @@ end
 local function settle_run(run_id, job, reason, message, now, ttl)
   local key = P .. 'run:' .. run_id
   local state = run_state(key)
-  local record = redis.call('HMGET', key, 'n_lost', 'executions')
+  local record = redis.call('HMGET', key, 'n_lost', 'size')
   local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
-  for id in string.gmatch(record[2] or '', '%S+') do
-    local execution = P .. 'exec:' .. id
+  for n = 0, tonumber(record[2] or 0) - 1 do
+    local execution = P .. 'exec:' .. run_id .. '.' .. n
     redis.call('PEXPIRE', execution, kept)
     if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not
       local e = redis.call('HMGET', execution, 'reason', 'message')

@@ -95,3 +95,17 @@ def test_one_that_does_not_lead_writes_nothing(deployment: Deployment, reader: D
     fired = reader.fire(stale, deployment.store.now_ms(), [NODE])
     assert (fired.runs, fired.leading) == (0, False)
     assert deployment.ledger.recent_runs() == []
+
+
+def test_a_job_whose_keys_are_not_the_ledgers_is_set_aside(deployment: Deployment, reader: DueReader) -> None:
+    for name in ("job", "broken"):
+        deployment.jobs.save(Job(name=name, schedule="* * * * *", run=COMMAND))
+    deployment.store.client.set(deployment.store.keys.job_runs("broken"), "not a sorted set", ex=60)
+    due = make_due(deployment, "job", "broken")
+
+    fired = reader.fire(lead(deployment), deployment.store.now_ms(), [NODE])
+
+    assert (fired.read, fired.runs) == (2, 1)
+    assert list(Quarantine(deployment.store).all()) == ["redbeat:broken"]
+    assert deployment.store.client.zscore(deployment.store.keys.schedule, "redbeat:broken") is None
+    deployment.store.client.delete(deployment.store.keys.run(f"broken@{iso_ms(due)}"), deployment.store.keys.quarantine)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dkronpy.client import Client
+from dkronpy.settings import Settings
 from dkronpy.store.jobs import ms_of, score_of
+from dkronpy.store.ledger import Firing
 from tests.integration.store.plans import QUEUE, Desk, backup, scheduled_run, skipped_run
 
-DONE, STALE, CHANGED, EXISTS, NOT_LEADING = 1, 0, -2, -1, -9
+DONE, STALE, CHANGED, EXISTS, MALFORMED, NOT_LEADING = 1, 0, -2, -1, -3, -9
 
 
 def test_a_due_time_becomes_a_run_with_its_message_and_the_next_due_time(desk: Desk) -> None:
@@ -131,3 +134,51 @@ def test_scores_keep_milliseconds_there_and_back() -> None:
     moments = [0, 1, 999, 1_000, 1_772_442_000_251, 4_102_444_799_999]
 
     assert [ms_of(float(score_of(moment))) for moment in moments] == moments
+
+
+def test_one_call_fires_many_jobs_and_tells_of_each(desk: Desk) -> None:
+    client = Client(Settings(store_url=desk.store.url))
+    position = client.position()
+    firings = []
+    for number in range(120):
+        name = f"job-{number}"
+        revision = desk.jobs.save(backup(name=name)).revision
+        run = scheduled_run(desk.store, 60_000, "web1", "web2", job=name)
+        firings.append(Firing(job=name, revision=revision, runs=(run,)))
+
+    _, codes = desk.ledger.fire(firings, epoch=None)
+
+    told = [event.fields for event in client.changes(position, 1000) or () if event.kind == "fired"]
+    client.close()
+    assert codes == [DONE] * 120
+    assert [desk.store.client.llen(f"dkronpy.node.web{number}") for number in (1, 2)] == [120, 120]
+    assert [(fields["job"], fields["run"], fields["executions"]) for fields in told] == [
+        (firing.job, firing.runs[0].id, "2") for firing in firings
+    ]
+
+
+def test_a_key_of_another_kind_stops_only_the_job_that_it_belongs_to(desk: Desk) -> None:
+    moments = {}
+    for name in ("first", "broken", "last"):
+        desk.jobs.save(backup(name=name))
+        moments[name] = desk.store.now_ms() - 500
+        desk.store.client.zadd(desk.store.keys.schedule, {desk.store.keys.entry(name): score_of(moments[name])})
+    desk.store.client.set(desk.store.keys.job_active("broken"), "not a set", ex=60)
+    firings = [
+        Firing(
+            job=name, revision=1, runs=(scheduled_run(desk.store, due, "web1", job=name),),
+            expected=score_of(due), following=score_of(due + 3_600_000),
+        )
+        for name, due in moments.items()
+    ]  # fmt: skip
+
+    _, codes = desk.ledger.fire(firings, epoch=desk.lead())
+
+    assert codes == [DONE, MALFORMED, DONE]
+    assert desk.store.client.llen(QUEUE) == 2
+    assert desk.jobs.get("last").due_ms == moments["last"] + 3_600_000
+    desk.store.client.delete(desk.store.keys.run(firings[1].runs[0].id), *_executions(desk, firings[1]))
+
+
+def _executions(desk: Desk, firing: Firing) -> list[str]:
+    return [desk.store.keys.execution(execution.id) for run in firing.runs for execution in run.executions]
