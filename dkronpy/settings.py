@@ -141,13 +141,16 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     """
 
     flower_address: str = "127.0.0.1"
-    """The address that Flower listens on. Anything but loopback needs ``flower_basic_auth``."""
+    """The address that Flower listens on. Anything but loopback needs a token, or ``flower_basic_auth``."""
 
     flower_port: int = 5555
     """The port that Flower listens on."""
 
+    flower_url: str = ""
+    """Where people reach Flower, such as ``https://ops.example.org/flower``: runs then link to their tasks there."""
+
     flower_basic_auth: str = ""
-    """Who may log in to Flower: ``name:password``, several separated by commas."""
+    """Who may log in to Flower, in place of tokens: ``name:password``, several separated by commas."""
 
     @property
     def node(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from typing import Any
 
@@ -14,6 +12,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from dkronpy.api.access import ANYONE, Asked, Identity, decide
 from dkronpy.api.audit_log import Note
+from dkronpy.api.secrets_given import secret_of
 from dkronpy.api.services import IDENTITY, Services, note_of, services_of
 from dkronpy.api.tokens import digest
 from dkronpy.errors import DeniedError
@@ -78,18 +77,3 @@ def identify(services: Services, authorization: str, note: Note) -> Identity:
         note.who, note.token = token.name, token.id
         rules = services.policies.rules(token.policies)
     return Identity(id=token.id, name=token.name, role=token.role, jobs=token.jobs, rules=rules)
-
-
-def secret_of(authorization: str) -> str:
-    """The secret of an Authorization header: Bearer's token, or Basic's password; '' where there is none."""
-    scheme, _, rest = authorization.strip().partition(" ")
-    rest = rest.strip()
-    if scheme.lower() == "bearer":
-        return rest
-    if scheme.lower() == "basic":
-        try:
-            pair = base64.b64decode(rest, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            return rest
-        return pair.partition(":")[2]
-    return ""

@@ -38,6 +38,10 @@ class Quarantine:
         rows = self.store.client.hgetall(self.store.keys.quarantine)
         return {key.decode(): value.decode("utf-8", "replace") for key, value in rows.items()}
 
+    def __json__(self) -> str:
+        """How kombu writes it where a worker tells of its transport's options: `celery inspect stats`, and Flower."""
+        return "quarantine"
+
     def _keep(self, key: str, text: str) -> None:
         client, name = self.store.client, self.store.keys.quarantine
         if client.hlen(name) < KEPT or client.hexists(name, key):

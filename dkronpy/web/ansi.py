@@ -114,6 +114,11 @@ def _nearest(red: int, green: int, blue: int) -> str:
     return _COLOURS[(red > middle) + 2 * (green > middle) + 4 * (blue > middle)]
 
 
+def plain(text: str) -> str:
+    """A text without what is meant for terminals."""
+    return _BIDI.sub("\ufffd", _CONTROL.sub("", _ESCAPE.sub("", text)))
+
+
 def to_html(text: str) -> str:
     """The HTML of a whole text."""
     ansi = Ansi()

@@ -18,9 +18,9 @@ from litestar.response import Redirect
 
 from dkronpy.errors import ConflictError, DkronpyError, NotFoundError, StoreRefusedError, StoreUnavailableError
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.places import place
+from dkronpy.web.places import TOKEN_COOKIE, place
 from dkronpy.web.render import plain_page
-from dkronpy.web.site import TOKEN_COOKIE, csrf_of
+from dkronpy.web.site import csrf_of
 
 log = logging.getLogger(__name__)
 

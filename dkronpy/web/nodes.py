@@ -54,7 +54,8 @@ def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     jobs = [view for name, view in site.board.jobs().items() if viewer.sees(name) and view.job.on.matching([found])]
     return render(
         request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
-        more=len(jobs) - 60, timeline=timeline.by_node(here, [node], viewer.now_ms, "1h"),
+        more=len(jobs) - 60, flower=site.flower_worker(found),
+        timeline=timeline.by_node(here, [node], viewer.now_ms, "1h"),
     )  # fmt: skip
 
 

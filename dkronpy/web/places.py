@@ -5,6 +5,9 @@ from __future__ import annotations
 from urllib.parse import quote
 
 BASE = "/ui"
+FLOWER = "/flower"
+"""Below which `dkronpy flower` serves, unless told otherwise; who is signed in here is so there, on the same host."""
+TOKEN_COOKIE = "dkronpy_token"  # noqa: S105 - the name of a cookie
 _PLAIN = "@:.-_~"
 
 

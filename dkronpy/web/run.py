@@ -11,9 +11,10 @@ from markupsafe import Markup
 from dkronpy.client import RunView
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
-from dkronpy.web.ansi import to_html
+from dkronpy.web.ansi import plain, to_html
 from dkronpy.web.board import figures
 from dkronpy.web.door import AnyRequest
+from dkronpy.web.gantt import gantt
 from dkronpy.web.handlers import form, page, see_other
 from dkronpy.web.places import run_place
 from dkronpy.web.render import HEADERS, render
@@ -22,6 +23,8 @@ from dkronpy.why import why_run
 
 SHOWN = 64 * 1024
 """Bytes of output that a page begins with, its last ones; the file has them all."""
+_WRONG = frozenset({"failed", "partially_failed"})
+_LONGEST_LINE = 300
 _TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
 
 
@@ -45,6 +48,10 @@ def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
         pinned="attempt" in request.query_params,
         log=_log(site, execution, number),
         usual=figures(history),
+        gantt=gantt(view.executions, viewer.now_ms),
+        last_line=_last_line(site, execution, number) if view.run.state in _WRONG else "",
+        alike=_alike(view.run, history),
+        flower=site.flower_task(execution.id) if execution is not None else "",
         neighbours=_neighbours(view.run, history),
         exists=view.run.job in site.board.jobs(),
     )
@@ -80,6 +87,21 @@ def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]
         "cut": len(text) - len(kept),
         "live": live,
     }
+
+
+def _last_line(site: Site, execution: Execution | None, number: int) -> str:
+    """The last thing that an attempt printed, which often says what went wrong."""
+    if execution is None or not number:
+        return ""
+    lines = plain(site.client.output(execution, number).text()[-4_000:]).rstrip().splitlines()
+    return lines[-1].strip()[:_LONGEST_LINE] if lines else ""
+
+
+def _alike(run: Run, history: tuple[Run, ...]) -> int:
+    """How many other known runs of the job ended for the same reason, with the same words."""
+    if not run.reason:
+        return 0
+    return sum(one.id != run.id and (one.reason, one.message) == (run.reason, run.message) for one in history)
 
 
 def _neighbours(run: Run, history: tuple[Run, ...]) -> dict[str, str]:

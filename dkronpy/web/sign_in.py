@@ -10,9 +10,8 @@ from litestar.datastructures import Cookie
 
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import form, page, see_other, text_of
-from dkronpy.web.places import BASE, local_place, place
+from dkronpy.web.places import BASE, FLOWER, TOKEN_COOKIE, local_place, place
 from dkronpy.web.render import render_plain
-from dkronpy.web.site import TOKEN_COOKIE
 
 LONGEST = 500
 
@@ -30,7 +29,7 @@ def take_token(request: AnyRequest) -> Response[Any]:
     token = text_of(request, "token", LONGEST)
     answer = see_other(local_place(text_of(request, "next")))
     if token.isascii() and token.isprintable() and ";" not in token:
-        answer.cookies.append(token_cookie(request, token))
+        answer.cookies.extend(token_cookies(request, token))
     return answer
 
 
@@ -38,14 +37,17 @@ def take_token(request: AnyRequest) -> Response[Any]:
 def sign_out(request: AnyRequest) -> Response[Any]:
     """Forget the token."""
     answer = see_other(place("/sign-in"))
-    answer.cookies.append(token_cookie(request, "", age=0))
+    answer.cookies.extend(token_cookies(request, "", age=0))
     return answer
 
 
-def token_cookie(request: AnyRequest, token: str, age: int | None = None) -> Cookie:
-    """What the browser keeps of a token: until it is closed, or *age* seconds."""
+def token_cookies(request: AnyRequest, token: str, age: int | None = None) -> list[Cookie]:
+    """What the browser keeps of a token, for the pages and for Flower: until it is closed, or *age* seconds."""
     secure = request.url.scheme == "https"
-    return Cookie(TOKEN_COOKIE, path=BASE, value=token, httponly=True, samesite="strict", secure=secure, max_age=age)
+    return [
+        Cookie(TOKEN_COOKIE, path=path, value=token, httponly=True, samesite="strict", secure=secure, max_age=age)
+        for path in (BASE, FLOWER)
+    ]
 
 
 def with_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from dkronpy.client import Client
 from dkronpy.errors import NotFoundError, ScheduleError
+from dkronpy.node import Node
 from dkronpy.schedule.zones import check_zone
 from dkronpy.web.assets import Assets
 from dkronpy.web.board import Board
@@ -21,7 +23,6 @@ from dkronpy.web.registry import NoRegistry, Registry
 ZONE_COOKIE = "dkronpy_zone"
 THEME_COOKIE = "dkronpy_theme"
 CSRF_COOKIE = "dkronpy_csrf"
-TOKEN_COOKIE = "dkronpy_token"  # noqa: S105 - the name of a cookie
 THEMES = ("system", "light", "dark")
 SITE = "dkronpy.site"
 
@@ -40,6 +41,18 @@ class Site:
 
     def __post_init__(self) -> None:
         self.board, self.pulse = Board(self.client), Pulse(self.client)
+
+    def flower_task(self, execution: str) -> str:
+        """Where Flower shows an execution; '' where nobody said where Flower is."""
+        return self._flower("task", execution)
+
+    def flower_worker(self, node: Node) -> str:
+        """Where Flower shows the worker of a node."""
+        return self._flower("worker", f"{node.name}@{node.address}")
+
+    def _flower(self, kind: str, name: str) -> str:
+        where = self.client.deployment.settings.flower_url.rstrip("/")
+        return f"{where}/{kind}/{quote(name, safe='@:')}" if where else ""
 
 
 def site_of(request: AnyRequest) -> Site:

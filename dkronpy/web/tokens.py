@@ -12,7 +12,7 @@ from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.places import place
 from dkronpy.web.render import render
-from dkronpy.web.sign_in import token_cookie
+from dkronpy.web.sign_in import token_cookies
 from dkronpy.web.site import site_of, viewer_of
 
 LIFETIMES = (
@@ -61,7 +61,7 @@ def create(request: AnyRequest) -> Response[Any]:
     viewer.door.note(request, f"token {name}, role {role}")
     answer = _page(request, made=name, secret=secret)
     if first:  # whoever makes it would be locked out of the very next page
-        answer.cookies.append(token_cookie(request, secret))
+        answer.cookies.extend(token_cookies(request, secret))
     return answer
 
 

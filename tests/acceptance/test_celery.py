@@ -45,7 +45,7 @@ def test_flower_shows_jobs_with_their_outcome_and_nothing_secret(fleet: Fleet) -
         _, (bad,) = fleet.run_now("bad")
 
         def tasks() -> dict[str, dict[str, object]]:
-            answer = requests.get(f"http://127.0.0.1:{port}/api/tasks", auth=("ops", "letmein"), timeout=5)
+            answer = requests.get(f"http://127.0.0.1:{port}/flower/api/tasks", auth=("ops", "letmein"), timeout=5)
             seen: dict[str, dict[str, object]] = answer.json()
             states = {seen.get(execution.id, {}).get("state") for execution in (good, bad)}
             return seen if states <= {"SUCCESS", "FAILURE"} else {}
@@ -55,7 +55,7 @@ def test_flower_shows_jobs_with_their_outcome_and_nothing_secret(fleet: Fleet) -
         assert (seen[bad.id]["name"], seen[bad.id]["state"]) == ("job:bad", "FAILURE")
         assert seen[good.id]["args"] == f"(job=good node=n1 execution={good.id})"
         assert "hidden-thing" not in str(seen)
-        assert requests.get(f"http://127.0.0.1:{port}/api/tasks", timeout=5).status_code == 401
+        assert requests.get(f"http://127.0.0.1:{port}/flower/api/tasks", timeout=5).status_code == 401
 
 
 def test_flower_is_refused_to_the_world_without_a_login(tmp_path: Path, server: StoreServer) -> None:

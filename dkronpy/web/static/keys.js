@@ -16,7 +16,7 @@
   };
   const click = (selector) => { const found = document.querySelector(selector); if (found) found.click(); };
   const keys = {
-    "/": () => (document.getElementById("q") || document.getElementById("search")).focus(),
+    "/": () => (document.getElementById("find") || document.getElementById("q") || document.getElementById("search")).focus(),
     "?": () => (help.open ? help.close() : help.showModal()),
     j: () => step(1), k: () => step(-1),
     ".": () => step(1, (row) => row.querySelector(".badge.bad")),

@@ -12,6 +12,7 @@
         this.onTopics = ({ detail }) => { if (detail.includes(this.dataset.wait) || detail.includes("all")) this.reload(); };
         document.addEventListener("dk:topics", this.onTopics);
       }
+      if (remembered()) wrap(this, false);
       this.toEnd();
     }
     disconnectedCallback() {
@@ -41,6 +42,7 @@
       }
       // The server has escaped every character of it; see dkronpy.web.ansi.
       this.block.insertAdjacentHTML("beforeend", html);
+      document.dispatchEvent(new CustomEvent("dk:output"));
       this.lines += html.split("\n").length - 1;
       this.ended = html.endsWith("\n");
       if (!this.planned) { this.planned = true; requestAnimationFrame(() => { this.planned = false; this.toEnd(); }); }
@@ -70,14 +72,21 @@
       this.reloading = false;
     }
   }
+  const STRAIGHT = "dkronpy-log-straight";
+  const wrap = (log, on) => {
+    log.classList.toggle("straight", !on);
+    const button = document.getElementById("wrap");
+    if (button) button.setAttribute("aria-pressed", String(on));
+    try { localStorage.setItem(STRAIGHT, on ? "0" : "1"); } catch { /* not kept, then */ }
+  };
+  const remembered = () => { try { return localStorage.getItem(STRAIGHT) === "1"; } catch { return false; } };
   customElements.define("run-log", RunLog);
   document.addEventListener("click", (event) => {
     const log = document.getElementById("log");
     if (!log || !(event.target instanceof Element)) return;
     if (event.target.id === "follow") log.toggle();
     if (event.target.id === "wrap") {
-      const straight = log.classList.toggle("straight");
-      event.target.setAttribute("aria-pressed", String(!straight));
+      wrap(log, log.classList.contains("straight"));
     }
   });
 })();

@@ -29,8 +29,9 @@
       document.execCommand("copy");
       field.remove();
     }
+    const said = button.dataset.said || (button.dataset.said = button.textContent);
     button.textContent = "copied";
-    setTimeout(() => { button.textContent = "copy"; }, 1500);
+    setTimeout(() => { button.textContent = said; }, 1500);
   };
   // What is typed into a definition is checked by the server, which answers with the form: of that, "what it means" is shown.
   const definition = document.querySelector("form[data-check]");

@@ -95,7 +95,7 @@ def test_signing_out_and_revoking_end_it(guarded: Browser, services: Services) -
 
 def test_the_api_takes_no_cookie(guarded: Browser, services: Services) -> None:
     sign_in(guarded, services, "admin")
-    secret = guarded.client.cookies["dkronpy_token"]
+    secret = guarded.client.cookies.get("dkronpy_token", path="/ui")
     answer = guarded.client.get("/v1/jobs", headers={"cookie": f"dkronpy_token={secret}"})
     assert answer.status_code == 401
 
