@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def load(truth: Path, starts_at: datetime, expires_at: datetime, *, prefix: str 
         job("everywhere", "*/4 * * * * *", "ended ok", on=Target(), start_deadline=minute),
         job("nobody", "*/5 * * * * *", "ended ok", on=Target(tags={"x": "none"}, count=1), start_deadline=3 * _SECOND),
         Job(name=prefix + "follower", after=(prefix + "tick",), run=_shell(truth, "ended ok"), start_deadline=minute),
+    ]  # fmt: skip
+
+
+def plain_load(
+    truth: Path, starts_at: datetime, expires_at: datetime, periods: Mapping[str, int], lengths: Mapping[str, float]
+) -> list[Job]:
+    """Jobs that differ only in their period and in how long they take, in seconds; what they miss is made up for."""
+    return [
+        Job(
+            name=PREFIX + name, schedule=f"*/{period} * * * * *", run=_shell(truth, f"sleep {lengths[name]}; ended ok"),
+            starts_at=starts_at, expires_at=expires_at, catch_up="all", start_deadline=60 * _SECOND,
+        )
+        for name, period in periods.items()
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from dkronpy.clock import from_ms, to_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.verify.gather import gather, unsettled
 from dkronpy.verify.history import FaultNote, History
-from dkronpy.verify.load import PREFIX, load
+from dkronpy.verify.load import PREFIX, load, plain_load
 from dkronpy.verify.trial import processes_of
 from tests.acceptance.fleet import Fleet
 from tests.faults.proxy import Proxy
@@ -40,6 +40,7 @@ class World:
         self.beats: dict[int, Spawned] = {}
         self.agents: dict[str, Spawned] = {}
         self.names: list[str] = []
+        self.exits = 0
         self.start_ms = self.end_ms = 0
         self.notes: list[FaultNote] = []
         self._epochs: list[int] = []
@@ -67,12 +68,15 @@ class World:
         wait_until(lambda: self.fleet.alive() >= set(AGENTS), timeout=40, description="every agent is alive")
         self._watcher.start()
 
-    def begin(self, seconds: float) -> None:
-        """Save jobs that are due from the next moment on, for so many seconds."""
+    def begin(
+        self, seconds: float, periods: Mapping[str, int] | None = None, lengths: Mapping[str, float] | None = None
+    ) -> None:
+        """Save jobs that are due from the next moment on, for so many seconds: one of every policy, or plain ones."""
         now = self.now_ms()
         begin, end = from_ms(now // 1000 * 1000 + LEAD_MS), timedelta(seconds=int(seconds))
         self.start_ms, self.end_ms = now, now + int(seconds * 1000) + LEAD_MS + 1000
-        for job in load(self.truth, begin, begin + end):
+        plain = plain_load(self.truth, begin, begin + end, periods, lengths or {}) if periods else None
+        for job in plain or load(self.truth, begin, begin + end):
             self.fleet.save(job)
             self.names.append(job.name)
         assert self.now_ms() < to_ms(begin), "saving the jobs took too long: their first due times are over"
@@ -103,8 +107,13 @@ class World:
         return self.beats.get(pid) or next(iter(self.beats.values()))
 
     def note(self, what: str) -> None:
-        """Write down what is being done to the deployment."""
+        """Write down what was done to the deployment, and start again what did not survive it."""
         self.notes.append(FaultNote(at_ms=self._local_ms(), what=what))
+        processes = (*self.beats.values(), *self.agents.values())
+        self.exits += sum(process.process.poll() is not None for process in processes)
+        self.more_beats()
+        for name in AGENTS:
+            self.more_agents(name)
 
     def now_ms(self) -> int:
         """The store's time."""
