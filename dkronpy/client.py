@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
-from functools import cached_property
 from random import SystemRandom
 
 import msgspec
 
 from dkronpy.chain import Link
+from dkronpy.client_parts import ClientParts
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.config_check import full_check
 from dkronpy.deployment import Deployment
@@ -21,7 +21,6 @@ from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job import Job
 from dkronpy.job_json import JobState
 from dkronpy.node import Node
-from dkronpy.notices.record import Notices
 from dkronpy.rename import Renamed, rename_node
 from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
@@ -81,7 +80,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str]
 
 
-class Client:
+class Client(ClientParts):
     """Talks to a deployment's store directly. Every method raises StoreUnavailableError when the store is away."""
 
     def __init__(self, settings: Settings, *, who: str = "client") -> None:
@@ -89,11 +88,6 @@ class Client:
         self.who = who
         self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
         self._reruns = Reruns(self.deployment, self._planner)
-
-    @cached_property
-    def notices(self) -> Notices:
-        """Who is told of what, and how that went."""
-        return Notices(self.deployment)
 
     # jobs
 

@@ -14,6 +14,7 @@ from dkronpy.store.jobs import Jobs
 from dkronpy.store.keys import Keys
 from dkronpy.store.ledger import Ledger
 from dkronpy.store.nodes import Nodes
+from dkronpy.store.pauses import Pauses
 
 CONFIG_VARIABLE = "DKRONPY_CONFIG"
 
@@ -45,6 +46,11 @@ class Deployment:
     def nodes(self) -> Nodes:
         """The register of nodes on it."""
         return Nodes(self.store)
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        """What is paused, in it."""
+        return Pauses(self.store)
 
     @cached_property
     def results(self) -> ResultsBackend:

@@ -20,7 +20,7 @@ REASONS: dict[str, str] = {
     "misfire_collapsed": "several due times were missed and only the latest is made up",
     "no_live_node": "no live node matched the job's targets before the start deadline",
     "not_started_in_deadline": "no node started it before the start deadline",
-    "paused": "the job was paused",
+    "paused": "the job was paused or disabled",
     "parent_failed": "a parent did not end as required",
     "store_full": "the store was full",
     "cancelled": "somebody cancelled it",

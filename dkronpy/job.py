@@ -154,6 +154,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     deadline: timedelta | None = None
     """How long after its due time it should have succeeded; if not, people are told. None: nobody waits for it."""
 
+    pause_after: int | None = None
+    """After how many failures in a row it is paused, until somebody resumes it; None: never."""
+
     stale_after: timedelta | None = None
     """How long it may go without a success before people are told."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 200
 MOST_CAUGHT_UP = 100_000
+MOST_FAILURES = 100
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
@@ -183,6 +184,13 @@ def _mappings(job: Job) -> Iterator[Problem]:
         yield Problem("processors", processors, f"{processors!r} does not map names to tables of options")
 
 
+def _pause_after(job: Job) -> Iterator[Problem]:
+    most: Any = job.pause_after
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_FAILURES):
+        message = f"{most!r} is not a number of failures from 1 to {MOST_FAILURES}"
+        yield Problem("pause_after", most, message, "leave it out for a job that is never paused by itself")
+
+
 def _notify(job: Job) -> Iterator[Problem]:
     yield from rule_problems(job.notify)
 
@@ -197,5 +205,5 @@ def _is_text_map(value: Any) -> bool:
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
     _name, parents, _schedule, concurrency, _zone, _bounds, conditions, _choices, _durations, retry,
-    target, _texts, _mappings, _notify,
+    target, _texts, _mappings, _notify, _pause_after,
 )  # fmt: skip

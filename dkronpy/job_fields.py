@@ -43,6 +43,7 @@ class JobFields(TypedDict, total=False):
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None
     deadline: DurationLike | None
+    pause_after: int | None
     stale_after: DurationLike | None
     notify: str | Notify | Sequence[str | Notify] | None
     output_limit: int

@@ -121,6 +121,7 @@ def _target_fields(job: Job) -> dict[str, Any]:
 _PLAIN = (
     "when", "join", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery",
     "on_lease_loss", "output_limit", "gap", "overlap", "doc", "deadline", "stale_after",
+    "pause_after",
 )  # fmt: skip
 
 

@@ -104,6 +104,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         _TEXT,
     ),
     **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
+    "pause_after": _COUNT,
     **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
     **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
     **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),

@@ -58,7 +58,7 @@ class Follower:
         self._complained: set[str] = set()
         self._handlers: dict[str, Callable[[dict[str, str], Batch], None]] = {
             "run": self._run, "fired": self._fired, "started": self._execution_started,
-            "execution": self._execution_ended, "job": self._job, "paused": self._paused,
+            "execution": self._execution_ended, "job": self._job, "pause": self._paused,
         }  # fmt: skip
 
     def begin(self) -> None:

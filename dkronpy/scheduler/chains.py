@@ -11,10 +11,12 @@ from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.node import Node
+from dkronpy.pause import covering
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs, StoredJob
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
+from dkronpy.store.pauses import Pauses
 
 
 class Chains:
@@ -26,6 +28,7 @@ class Chains:
         self.jobs = jobs
         self.runs = ChainRuns(ledger, results)
         self.planner = planner
+        self.pauses = Pauses(store)
 
     def follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
         """Fire the jobs that come after an ended *run*; one that cannot come any more gets a record that says so."""
@@ -53,6 +56,11 @@ class Chains:
         if decision.what == "skip":
             return self.planner.skip(
                 child.job.name, run.due_ms, "parent_failed", trigger="chained", suffix=suffix, message=decision.message
+            )
+        pause = covering(self.pauses.all(), child.job, now_ms)
+        if pause is not None:
+            return self.planner.skip(
+                child.job.name, run.due_ms, "paused", trigger="chained", suffix=suffix, message=pause.sentence()
             )
         return self.planner.run(
             child.job, child.schedule(), run.due_ms, now_ms, live, trigger="chained", suffix=suffix

@@ -20,12 +20,14 @@ from dkronpy.errors import DkronpyError
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
 from dkronpy.node import Node
+from dkronpy.pause import Pause, covering
 from dkronpy.schedule import Schedule
 from dkronpy.scheduler.misfire import decide
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import ms_of, parsed, redbeat_meta, score_of
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
+from dkronpy.store.pauses import read_pauses
 from dkronpy.store.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,8 @@ class DueReader:
         self.batch = batch
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._committer = ThreadPoolExecutor(COMMITTERS, "commit")
+        self._paused: dict[bytes, bytes] = {}
+        self._pauses: list[Pause] = []
 
     def fire(self, epoch: int, now_ms: int, nodes: Sequence[Node]) -> Fired:
         """Fire a few batches of what is due at *now_ms*. redis-py's errors pass through."""
@@ -94,7 +98,10 @@ class DueReader:
         with client.pipeline(transaction=False) as pipe:
             pipe.zrange(keys.schedule, 0, now_ms / 1000, byscore=True, offset=0, num=most, withscores=True)
             pipe.zrange(keys.schedule, f"({now_ms / 1000}", "+inf", byscore=True, offset=0, num=1, withscores=True)
-            due, ahead = pipe.execute()
+            pipe.hgetall(keys.pauses)
+            due, ahead, paused = pipe.execute()
+        if paused != self._paused:
+            self._paused, self._pauses = paused, read_pauses(paused)
         plain = self._learn([entry for entry, _ in due])
         live = LiveNodes(nodes)
         commits: list[tuple[list[Firing], Future[tuple[int, list[int]]]]] = []
@@ -224,6 +231,10 @@ class DueReader:
         fired = []
         for due in decision.fire:
             owner = known.at(due)
+            pause = covering(self._pauses, owner.job, due) if self._pauses else None
+            if pause is not None:
+                fired.append(plan.skip(owner.job.name, due, "paused", message=pause.sentence()))
+                continue
             run = plan.run(owner.job, owner.schedule, due, now_ms, live, following_ms=following)
             fired.append(run if owner.revision == known.revision else structs.replace(run, revision=owner.revision))
         if not decision.skip:

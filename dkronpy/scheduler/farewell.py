@@ -13,6 +13,7 @@ from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.scheduler.chains import Chains
+from dkronpy.scheduler.self_pause import SelfPause
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Ledger
@@ -46,6 +47,7 @@ class Farewell:
         self.jobs = jobs
         self.results = results
         self.chains = chains
+        self.self_pause = SelfPause(store, ledger, jobs)
         self.retention = retention
         self.keep = keep
         self._forget_next_ms = 0
@@ -80,6 +82,7 @@ class Farewell:
         if client.hget(key, "settled") == run.state.encode():
             return
         self.chains.follow(run, now_ms, nodes)
+        self.self_pause.look(run, now_ms)
         if run.state == "success" and self._ephemeral(run):
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
             self.jobs.delete(run.job)

@@ -120,6 +120,11 @@ class Keys:
         return self.prefix + "quarantine"
 
     @property
+    def pauses(self) -> str:
+        """Hash: id → a pause, in force, ahead, or over for a few days; capped."""
+        return self.prefix + "pauses"
+
+    @property
     def notify(self) -> str:
         """What the notifier's keys begin with: its office, position, conditions, timers and outbox."""
         return self.prefix + "notify:"
@@ -143,14 +148,14 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
     By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
-    By the number of jobs, channels and open runs, and by trimming: what the notifier keeps.
+    By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
     and bindings. Records of open executions end with them.
     """
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine|paused)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine|paused|pauses)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         rf"{p}notify:.*",

@@ -10,6 +10,7 @@ import redis
 
 from dkronpy.notices.outbox import LostError
 from dkronpy.notify import Notify
+from dkronpy.pause import Pause
 from tests.executors.servers import HttpServer
 from tests.notices.conftest import MakeDesk
 from tests.notices.desk import Desk
@@ -242,6 +243,16 @@ def test_a_job_without_a_success_for_too_long_is_told(desk: Desk, server: HttpSe
     desk.told()
     desk.told()
     assert [post["subject"] for post in posts(server)] == ["backup is stale: it has not succeeded for 1ms"]
+
+
+def test_a_job_that_paused_itself_is_told_and_one_that_people_pause_is_not(desk: Desk, server: HttpServer) -> None:
+    desk.job()
+    desk.deployment.pauses.put(Pause(id="a", job="backup", by="ops"))
+    desk.deployment.pauses.put(Pause(id="b", job="backup", by="dkronpy"), run="backup@x", times=3)
+    desk.told()
+    (post,) = posts(server)
+    assert post["subject"] == "backup was paused after 3 failures in a row"
+    assert post["notices"][0]["command"] == "dkronpy resume backup"
 
 
 def test_a_run_that_takes_much_longer_than_usual_is_told_while_it_runs(desk: Desk, server: HttpServer) -> None:

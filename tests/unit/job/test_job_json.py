@@ -227,6 +227,7 @@ jobs = st.builds(
     on_lease_loss=st.sampled_from([None, "kill", "continue"]),
     deadline=st.none() | durations,
     stale_after=st.none() | durations,
+    pause_after=st.none() | st.integers(1, 100),
     notify=st.none() | st.lists(rules, max_size=2).map(tuple),
     output_limit=st.integers(0, 10**7),
     processors=st.dictionaries(names, st.dictionaries(texts, texts, max_size=2), max_size=2),

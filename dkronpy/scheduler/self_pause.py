@@ -1,0 +1,50 @@
+"""A job that fails too often in a row is paused, so that it stops doing harm until somebody has looked at it."""
+
+from __future__ import annotations
+
+import logging
+from itertools import takewhile
+from secrets import token_hex
+
+from dkronpy.execution import Run
+from dkronpy.pause import Pause
+from dkronpy.store.connection import Store
+from dkronpy.store.jobs import Jobs
+from dkronpy.store.ledger import Ledger
+from dkronpy.store.pauses import Pauses
+
+log = logging.getLogger(__name__)
+
+ITSELF = "dkronpy"
+"""By whom such a pause is made."""
+RECENT = 200
+"""How many runs are looked at; a job may not ask for more failures than 100."""
+FAILED = ("failed", "partially_failed", "lost")
+
+
+class SelfPause:
+    """Looks at each run that failed."""
+
+    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs) -> None:
+        self.ledger = ledger
+        self.jobs = jobs
+        self.pauses = Pauses(store)
+
+    def look(self, run: Run, now_ms: int) -> None:
+        """Pause the job of *run* if it has failed as often in a row as it may, since it was last resumed."""
+        if run.state not in FAILED:
+            return
+        most = next((found.job.pause_after for found in self.jobs.many([run.job])), None)
+        if most is None:
+            return
+        own = [one for one in self.pauses.all() if one.job == run.job and one.by == ITSELF]
+        if any(not one.over(now_ms) for one in own):
+            return
+        since = max((one.until_ms or 0 for one in own), default=0)
+        recent = [one for one in self.ledger.recent_runs(run.job, RECENT) if one.terminal and one.state != "skipped"]
+        failed = list(takewhile(lambda one: one.state != "success" and one.fired_ms >= since, recent))
+        if len(failed) >= most:
+            reason = f"{most} failures in a row"
+            log.warning("job %s is paused after %s", run.job, reason)
+            pause = Pause(id=token_hex(4), job=run.job, reason=reason, by=ITSELF, from_ms=now_ms)
+            self.pauses.put(pause, run=run.id, times=len(failed))

@@ -1,0 +1,58 @@
+"""The pauses in the store: one hash, that beat reads together with what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from dkronpy.errors import ConflictError
+from dkronpy.pause import Pause
+from dkronpy.store.connection import Store
+
+MOST = 1000
+KEPT_MS = 7 * 24 * 3600 * 1000
+"""How long a pause that has ended stays known: due times of its time may still wait for beat."""
+_decoder = msgspec.json.Decoder(Pause)
+
+
+class Pauses:
+    """Pauses in and out of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def all(self) -> list[Pause]:
+        """Every pause that is known, also those that have ended."""
+        return read_pauses(self.store.client.hgetall(self.store.keys.pauses))
+
+    def put(self, pause: Pause, *, run: str = "", times: int = 0) -> None:
+        """Write a pause, new or changed. *run* and *times* say of one that dkronpy made by itself what led to it.
+
+        Raises ConflictError where there are too many.
+        """
+        what = ["id", pause.id, "state", "resumed" if pause.resumed_by else "paused", "by", pause.by]
+        if pause.job:
+            what += ["job", pause.job]
+        if pause.tag:
+            what += ["tag", pause.tag]
+        if times:
+            what += ["run", run, "times", str(times)]
+        if not self.store.scripts.call("pause", pause.id, msgspec.json.encode(pause), MOST, *what):
+            raise ConflictError(f"there are {MOST} pauses already", hint="`dkronpy pauses` lists them")
+
+    def forget(self, now_ms: int) -> int:
+        """Drop those that ended long ago; how many."""
+        old = [one.id for one in self.all() if one.over(now_ms - KEPT_MS)]
+        return int(self.store.client.hdel(self.store.keys.pauses, *old)) if old else 0
+
+
+def read_pauses(rows: Mapping[bytes, bytes]) -> list[Pause]:
+    """The pauses of the hash; one that cannot be read pauses nothing."""
+    found = []
+    for row in rows.values():
+        try:
+            found.append(_decoder.decode(row))
+        except msgspec.DecodeError:
+            continue
+    return sorted(found, key=lambda pause: (pause.from_ms, pause.id))
