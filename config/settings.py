@@ -56,6 +56,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # history_limit = 100
 # retention = "30d"
 
+# How many former revisions of each definition are kept.
+# revision_limit = 20
+
 # --- How soon a failure is noticed -----------------------------------------------------------------------------------
 
 # How long a node may run an execution without renewing its claim, and how often it renews (at most a third of it).

@@ -10,38 +10,23 @@ from random import SystemRandom
 import msgspec
 
 from dkronpy.chain import Link
-from dkronpy.client_parts import ClientParts
+from dkronpy.client_jobs import JobsClient, JobView
 from dkronpy.clock import from_ms, to_ms
-from dkronpy.config_check import full_check
-from dkronpy.deployment import Deployment
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import LiveNodes, Planner
-from dkronpy.errors import ConflictError, InvalidError, NotFoundError, StoreRefusedError
+from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
-from dkronpy.job import Job
-from dkronpy.job_json import JobState
 from dkronpy.node import Node
 from dkronpy.rename import Renamed, rename_node
 from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
-from dkronpy.store.jobs import Saved, StoredJob
 from dkronpy.store.ledger import Firing
 from dkronpy.store.output import follow_output, read_output
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.why import why_nothing, why_run
 
-
-class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """A job with where it stands and what happened to it so far."""
-
-    stored: StoredJob
-    state: JobState
-
-    @property
-    def job(self) -> Job:
-        """The definition."""
-        return self.stored.job
+__all__ = ["Client", "Event", "JobView", "Leader", "RunView", "Status"]
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,56 +65,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str]
 
 
-class Client(ClientParts):
+class Client(JobsClient):
     """Talks to a deployment's store directly. Every method raises StoreUnavailableError when the store is away."""
 
     def __init__(self, settings: Settings, *, who: str = "client") -> None:
-        self.deployment = Deployment(settings)
-        self.who = who
+        super().__init__(settings, who=who)
         self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
         self._reruns = Reruns(self.deployment, self._planner)
-
-    # jobs
-
-    def jobs(self) -> list[JobView]:
-        """Every job, by name."""
-        with self.deployment.store.errors():
-            names = self.deployment.jobs.names()
-        return self.some_jobs(names)
-
-    def some_jobs(self, names: Sequence[str]) -> list[JobView]:
-        """Those of the named jobs that exist."""
-        with self.deployment.store.errors():
-            stored = self.deployment.jobs.many(names)
-            states = self.deployment.jobs.states([one.job.name for one in stored])
-        return [JobView(stored=one, state=states[one.job.name]) for one in stored]
-
-    def job(self, name: str) -> JobView:
-        """One job. Raises NotFoundError."""
-        with self.deployment.store.errors():
-            stored = self.deployment.jobs.get(name)
-            return JobView(stored=stored, state=self.deployment.jobs.states([name])[name])
-
-    def save_job(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
-        """Check a definition and store it. Raises InvalidError with every problem, ConflictError when it is stale."""
-        problems = full_check(job)
-        if problems:
-            raise InvalidError(job.name, problems)
-        with self.deployment.store.errors():
-            return self.deployment.jobs.save(job, source=source, revision=revision)
-
-    def delete_job(self, name: str) -> None:
-        """Delete a job; its open runs go on, its history stays for as long as it is kept. Raises NotFoundError."""
-        with self.deployment.store.errors():
-            if not self.deployment.jobs.delete(name):
-                raise NotFoundError(f"there is no job named {name!r}")
-
-    def toggle_job(self, name: str) -> Job:
-        """Disable an enabled job, or the reverse; returns what it is now."""
-        view = self.job(name)
-        job = msgspec.structs.replace(view.job, enabled=not view.job.enabled)
-        self.save_job(job, source=view.stored.source, revision=view.stored.revision)
-        return job
 
     # runs
 

@@ -40,7 +40,7 @@ class Deployment:
     @cached_property
     def jobs(self) -> Jobs:
         """The job store on it."""
-        return Jobs(self.store)
+        return Jobs(self.store, revisions=self.settings.revision_limit)
 
     @cached_property
     def nodes(self) -> Nodes:

@@ -105,6 +105,9 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     history_limit: int = 100
     """How many finished runs are kept for each job."""
 
+    revision_limit: int = 20
+    """How many former revisions of each definition are kept, as long as the job lives."""
+
     retention: timedelta = timedelta(days=30)
     """How long finished runs are kept, within ``history_limit``."""
 

@@ -60,7 +60,9 @@ def _save(request: AnyRequest, body: bytes, name: str) -> Answer:
         refuse_bad(job)
         refuse_family(services, job)
         with services.store.errors():
-            saved = services.client.deployment.jobs.save(job, source="api", revision=wanted_revision(request))
+            saved = services.client.deployment.jobs.save(
+                job, source="api", revision=wanted_revision(request), who=identity_of(request).name
+            )
             carry_state(services.store, job.name, sent)
     except RefusedError as error:
         return text_answer(str(error), error.status)

@@ -72,7 +72,7 @@ def delete_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     if view.state.dependent_jobs:
         return message_answer(request, f"{HAS_CHILDREN}: {', '.join(view.state.dependent_jobs)}", 404)
     require_revision(request, view)
-    client.delete_job(job)
+    client.delete_job(job, by=identity_of(request).name)
     note_of(request).detail = f"deleted revision {view.stored.revision}"
     return json_answer(request, encode_job(view.job, view.state))
 
@@ -93,20 +93,20 @@ def toggle_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     """Disable an enabled job, or the reverse."""
     services = services_of(request)
     try:
-        enabled = toggle(services, job)
+        enabled = toggle(services, job, identity_of(request).name, request.query_params.get("why", ""))
     except ConflictError as error:
         return message_answer(request, str(error), 422)
     note_of(request).detail = "enabled" if enabled else "disabled"
     return job_answer(request, services.client.job(job), location(request))
 
 
-def toggle(services: Services, name: str) -> bool:
+def toggle(services: Services, name: str, who: str, why: str = "") -> bool:
     """Flip ``enabled`` of what is stored, whatever else is in it. Raises NotFoundError, ConflictError."""
     jobs = services.client.deployment.jobs
     with services.store.errors():
         stored = jobs.get(name)
         job = msgspec.structs.replace(stored.job, enabled=not stored.job.enabled)
-        jobs.save(job, source=stored.source, revision=stored.revision)
+        jobs.save(job, source=stored.source, revision=stored.revision, who=who, why=why)
     return job.enabled
 
 

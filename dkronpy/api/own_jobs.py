@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,7 +21,8 @@ from dkronpy.config_check import full_check
 from dkronpy.errors import ConflictError, InvalidError
 from dkronpy.job_json import decode_job
 from dkronpy.schedule.zones import check_zone
-from dkronpy.wire.jobs import JobList, Times, Verdict, Why, job_out
+from dkronpy.store.jobs import Change
+from dkronpy.wire.jobs import JobList, RevisionList, Times, Verdict, Why, job_out, revision_out
 from dkronpy.wire.runs import RunOut, view_out
 
 _MOST = 500
@@ -61,6 +62,12 @@ def put_own(
     job: FromPath[str],
     body: RawBody,
     source: Annotated[str, QueryParameter(max_length=200, description="What keeps it, such as a file.")] = "api",
+    why: Annotated[str, QueryParameter(max_length=500, description="The reason, for the history.")] = "",
+    owns: Annotated[bool, QueryParameter(description="Whether it belongs to the source from now on.")] = False,
+    wish: Annotated[
+        Literal["enabled", "disabled"] | None,
+        QueryParameter(description="What the source would have it be, where it lets an operator's switch stand."),
+    ] = None,
 ) -> Answer:
     """Create a job (201) or replace it (200). With ``If-Match`` only that revision, with ``If-None-Match: *`` none."""
     client = services_of(request).client
@@ -71,7 +78,11 @@ def put_own(
         raise ApiError(422, f"name: the body says {definition.name!r}, the path {job!r}")
     revision = 0 if request.headers.get("if-none-match") == "*" else wanted_revision(request)
     try:
-        saved = client.save_job(msgspec.structs.replace(definition, name=job), source=source, revision=revision)
+        named = msgspec.structs.replace(definition, name=job)
+        wanted = None if wish is None else msgspec.structs.replace(named, enabled=wish == "enabled")
+        who = identity_of(request).name
+        change = Change(job=named, source=source, revision=revision, who=who, why=why, owns=owns, wish=wanted)
+        saved = client.change_job(change)
     except ConflictError as error:
         raise ApiError(412, str(error), hint=error.hint) from None
     note_of(request).detail = f"{saved.what}, revision {saved.revision}"
@@ -82,15 +93,25 @@ def put_own(
 
 
 @route("DELETE", "/api/v1/jobs/{job:str}", action="edit", status=204, tags=["jobs"])
-def delete_own(request: AnyRequest, job: FromPath[str]) -> None:
+def delete_own(
+    request: AnyRequest,
+    job: FromPath[str],
+    why: Annotated[str, QueryParameter(max_length=500, description="The reason, for the history.")] = "",
+) -> None:
     """Delete a job that none follows."""
     client = services_of(request).client
     view = client.job(job)
     require_revision(request, view)
     if view.state.dependent_jobs:
         raise ConflictError(f"{', '.join(view.state.dependent_jobs)} follow {job}", hint="delete them first")
-    client.delete_job(job)
+    client.delete_job(job, by=identity_of(request).name, why=why)
     note_of(request).detail = f"deleted revision {view.stored.revision}"
+
+
+@route("GET", "/api/v1/jobs/{job:str}/revisions", action="read", tags=["jobs"])
+def revisions(request: AnyRequest, job: FromPath[str]) -> RevisionList:
+    """What a job was, the newest first, with who made each revision, when and why; a deleted job's for a while."""
+    return RevisionList(items=[revision_out(one) for one in services_of(request).client.job_history(job)])
 
 
 @route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
@@ -141,4 +162,4 @@ def validate(body: RawBody) -> Verdict:
     return Verdict(valid=not errors, errors=errors)
 
 
-ROUTES = [list_own, show_own, put_own, delete_own, run_own, next_times, why, validate]
+ROUTES = [list_own, show_own, put_own, delete_own, revisions, run_own, next_times, why, validate]

@@ -46,7 +46,7 @@ def _restore(request: AnyRequest, data: bytes) -> Answer:
     except RefusedError as error:
         return message_answer(request, str(error), error.status)
     states = {job.name: state for job, state in found}
-    told = list(_save(services, ordered, states))
+    told = list(_save(services, ordered, states, identity.name))
     note_of(request).detail = f"{sum(line.startswith('success') for line in told)} of {len(ordered)} jobs restored"
     return json_answer(request, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
 
@@ -87,7 +87,7 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return list(done.values())
 
 
-def _save(services: Services, jobs: list[Job], states: dict[str, JobState]) -> Iterable[str]:
+def _save(services: Services, jobs: list[Job], states: dict[str, JobState], who: str) -> Iterable[str]:
     failed: set[str] = set()
     for job in jobs:
         if failed.intersection(job.after):  # as in Dkron: neither tried nor told
@@ -95,7 +95,7 @@ def _save(services: Services, jobs: list[Job], states: dict[str, JobState]) -> I
             continue
         try:
             with services.store.errors():
-                services.client.deployment.jobs.save(job, source="restore")
+                services.client.deployment.jobs.save(job, source="restore", who=who)
                 carry_state(services.store, job.name, states[job.name])
         except DkronpyError:
             failed.add(job.name)

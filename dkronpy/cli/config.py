@@ -1,25 +1,20 @@
-"""`dkronpy validate`, `dkronpy apply` and `dkronpy config`: the configuration, checked, saved and explained."""
+"""`dkronpy validate` and `dkronpy config`: the configuration, checked and explained."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dkronpy.cli.acl import acl
+from dkronpy.cli.configuration import counted, load, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
 
 if TYPE_CHECKING:
-    from dkronpy.client import Client
     from dkronpy.config import LoadedConfig
-    from dkronpy.job import Job
 
-APPLY_COLUMNS = (Column(name="job"), Column(name="what"), Column(name="origin"), Column(name="revision", wide=True))
 SETTING_COLUMNS = (
     Column(name="setting"),
     Column(name="value"),
@@ -48,51 +43,16 @@ def validate(session: Session, path: str | None, form: str) -> int:
     Needs no store and no network. Exit status 3 when there is a problem.
     """
     place = session.require_config(path)
-    loaded, took_ms = _load(place)
+    loaded, took_ms = load(place)
     if form == "json":
         write_json({"jobs": [job.name for job in loaded.jobs], "problems": _problems(loaded)})
     else:
         write("".join(f"{problem}\n" for problem in loaded.problems))
     if loaded.problems:
-        say(f"{_count(len(loaded.problems), 'problem')} in {place} ({took_ms:.0f} ms)")
+        say(f"{counted(len(loaded.problems), 'problem')} in {place} ({took_ms:.0f} ms)")
         return 3
     if form != "json":
         write(f"{summary(loaded)} ({took_ms:.0f} ms)\n")
-    return 0
-
-
-@command(
-    name="apply",
-    short_help="Save the jobs of a configuration.",
-    example="""
-    dkronpy apply
-    dkronpy apply config/ --dry-run
-    dkronpy apply -o json
-    """,
-)
-@click.argument("path", required=False)
-@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-@data_options()
-@pass_session
-def apply(session: Session, path: str | None, dry_run: bool, printer: Printer) -> int:
-    """Save every job of a configuration. One problem anywhere, and nothing is saved.
-
-    Jobs that are stored and not in the configuration stay as they are.
-    """
-    place = session.require_config(path)
-    loaded, took_ms = _load(place)
-    if loaded.problems:
-        for problem in loaded.problems:
-            say(str(problem))
-        say(f"error: {_count(len(loaded.problems), 'problem')} in {place}; nothing was saved")
-        return 3
-    client = session.client
-    rows = _apply(client, loaded, source_name(place), dry_run=dry_run)
-    printer.rows(APPLY_COLUMNS, rows)
-    if printer.for_people:
-        counts = {what: sum(row["what"] == what for row in rows) for what in ("created", "changed", "unchanged")}
-        said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no jobs"
-        say(f"{summary(loaded)} ({took_ms:.0f} ms): {said}{' (dry run: nothing was saved)' if dry_run else ''}")
     return 0
 
 
@@ -139,19 +99,6 @@ config.add_command(show)
 config.add_command(acl)
 
 
-def source_name(place: str) -> str:
-    """Who owns the jobs of a configuration: the name of its folder, or of the file or module."""
-    path = Path(place)
-    if path.is_file() and path.parent.resolve().name:
-        return path.parent.resolve().name
-    return path.resolve().name if path.exists() else place
-
-
-def summary(loaded: LoadedConfig) -> str:
-    """``11 jobs in 1 file``."""
-    return f"{_count(len(loaded.jobs), 'job')} in {_count(len(loaded.files), 'file')}"
-
-
 def shown_value(name: str, value: Any) -> str:
     """A setting's value as text, without what is secret in it."""
     from datetime import timedelta
@@ -187,49 +134,6 @@ def mask_url(url: str) -> str:
     return urlunsplit(parts)
 
 
-def _load(place: str) -> tuple[LoadedConfig, float]:
-    """A configuration and how many milliseconds loading took."""
-    from dkronpy.config import load_jobs
-
-    began = time.perf_counter()
-    loaded = load_jobs(place)
-    return loaded, (time.perf_counter() - began) * 1000
-
-
-def _apply(client: Client, loaded: LoadedConfig, source: str, *, dry_run: bool) -> list[dict[str, Any]]:
-    stored = {view.job.name: view.stored for view in client.jobs()}
-    rows = []
-    for job in _parents_first(loaded.jobs):
-        old = stored.get(job.name)
-        if old is not None and old.source not in ("", source):
-            say(f"{job.name} was saved by {old.source!r} before; it now belongs to {source!r}")
-        if dry_run:
-            what, revision = _would(job, old.job if old else None), old.revision if old else 0
-        else:
-            saved = client.save_job(job, source=source)
-            what, revision = saved.what, saved.revision
-        rows.append({"job": job.name, "what": what, "origin": loaded.origins.get(job.name, ""), "revision": revision})
-    return rows
-
-
-def _would(job: Job, old: Job | None) -> str:
-    from dkronpy.job_json import encode_definition
-
-    if old is None:
-        return "created"
-    return "unchanged" if encode_definition(job) == encode_definition(old) else "changed"
-
-
-def _parents_first(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs in an order in which each comes after those that it follows; there are no circles in a checked config."""
-    waiting = {job.name: job for job in jobs}
-    ordered: list[Job] = []
-    while waiting:
-        ready = [job for job in waiting.values() if not any(parent in waiting for parent in job.after)]
-        ordered += [waiting.pop(job.name) for job in ready or list(waiting.values())]
-    return ordered
-
-
 def _problems(loaded: LoadedConfig) -> list[dict[str, Any]]:
     return [
         {
@@ -243,7 +147,3 @@ def _problems(loaded: LoadedConfig) -> list[dict[str, Any]]:
         }
         for problem in loaded.problems
     ]
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

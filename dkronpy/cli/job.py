@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.failure import say
+from dkronpy.cli.job_revisions import diff, history, rollback
 from dkronpy.cli.names import complete_job
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
@@ -38,7 +39,7 @@ COLUMNS = (
 
 @group()
 def job() -> None:
-    """List, show, delete, toggle jobs."""
+    """List, show, delete, toggle jobs, and look at what they were."""
 
 
 @command(
@@ -105,25 +106,27 @@ def show(session: Session, name: str, printer: Printer) -> None:
 )
 @click.argument("name", shell_complete=complete_job)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the history.")
 @pass_session
-def delete(session: Session, name: str, yes: bool) -> None:
+def delete(session: Session, name: str, yes: bool, why: str) -> None:
     """Delete a job; its open runs go on, and its history stays for as long as it is kept."""
     session.client.job(name)
     confirm(f"delete job {name}?", yes=yes)
-    session.client.delete_job(name)
+    session.client.delete_job(name, why=why)
     write(f"{name} deleted\n")
 
 
 @command(name="toggle", short_help="Disable an enabled job, or the reverse.", example="dkronpy job toggle backup")
 @click.argument("name", shell_complete=complete_job)
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the history.")
 @pass_session
-def toggle(session: Session, name: str) -> None:
+def toggle(session: Session, name: str, why: str) -> None:
     """Disable an enabled job, or enable a disabled one."""
-    after = session.client.toggle_job(name)
+    after = session.client.toggle_job(name, why=why)
     write(f"{name} {'enabled' if after.enabled else 'disabled'}\n")
 
 
-for verb in (list_command, show, delete, toggle):
+for verb in (list_command, show, delete, toggle, history, diff, rollback):
     job.add_command(verb)
 
 

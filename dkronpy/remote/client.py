@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from dkronpy.client import Client as StoreClient
 from dkronpy.client import Event, JobView, RunView, Status
 from dkronpy.clock import from_ms, iso_ms, to_ms
-from dkronpy.errors import ConfigError
+from dkronpy.errors import ConfigError, ConflictError
 from dkronpy.execution import Execution, Output, Run
 from dkronpy.job import Job
 from dkronpy.job_json import decode_job, encode_job
@@ -18,9 +18,10 @@ from dkronpy.node import Node
 from dkronpy.remote.connection import Connection, segment
 from dkronpy.remote.stream import pieces, sent_events
 from dkronpy.rename import Renamed
-from dkronpy.store.jobs import Saved
+from dkronpy.store.jobs import Change, Saved, StoredJob
+from dkronpy.store.revisions import Revision
 from dkronpy.wire.deployment import EventList, NodeList, Quarantined, StatusOut, event_in, node_in, status_in
-from dkronpy.wire.jobs import STORED, JobList, Times, Why, job_in
+from dkronpy.wire.jobs import STORED, JobList, RevisionList, Times, Why, job_in, revision_in
 from dkronpy.wire.runs import (
     Cancelled,
     ExecutionList,
@@ -77,19 +78,45 @@ class Client(StoreClient):
     def job(self, name: str) -> JobView:
         return job_in(self.connection.get(dict[str, Any], f"/api/v1/jobs/{segment(name)}"))
 
-    def save_job(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
+    def stored_jobs(self) -> list[StoredJob]:
+        return [view.stored for view in self.jobs()]
+
+    def save_job(
+        self, job: Job, *, source: str = "api", revision: int | None = None, by: str = "", why: str = ""
+    ) -> Saved:
+        return self.change_job(Change(job=job, source=source, revision=revision, why=why))
+
+    def change_jobs(self, changes: Sequence[Change]) -> list[Saved]:
+        return [self._changed(change) for change in changes]
+
+    def _changed(self, change: Change) -> Saved:
+        try:
+            return self.change_job(change)
+        except ConflictError:
+            return Saved(what="conflict", revision=0)
+
+    def change_job(self, change: Change) -> Saved:
+        revision = change.revision
         headers = {} if revision is None else {"If-Match": f'"{revision}"'} if revision else {"If-None-Match": "*"}
+        query = {"source": change.source, "why": change.why, "owns": "true" if change.owns else None}
+        if change.wish is not None:
+            query["wish"] = "enabled" if change.wish.enabled else "disabled"
         answer = self.connection.call(
-            "PUT", f"/api/v1/jobs/{segment(job.name)}", query={"source": source}, body=encode_job(job), headers=headers
+            "PUT", f"/api/v1/jobs/{segment(change.job.name)}", query=query, body=encode_job(change.job), headers=headers
         )
         stored = self.connection.decode(dict[str, Any], answer)[STORED]
         return Saved(what=stored["what"], revision=stored["revision"])
 
-    def delete_job(self, name: str) -> None:
-        self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}")
+    def delete_job(self, name: str, *, revision: int | None = None, by: str = "", why: str = "") -> None:
+        headers = {} if revision is None else {"If-Match": f'"{revision}"'}
+        self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}", query={"why": why}, headers=headers)
 
-    def toggle_job(self, name: str) -> Job:
-        answer = self.connection.call("POST", f"/v1/jobs/{segment(name)}/toggle")
+    def job_history(self, name: str) -> list[Revision]:
+        page = self.connection.get(RevisionList, f"/api/v1/jobs/{segment(name)}/revisions")
+        return [revision_in(row) for row in page.items]
+
+    def toggle_job(self, name: str, *, by: str = "", why: str = "") -> Job:
+        answer = self.connection.call("POST", f"/v1/jobs/{segment(name)}/toggle", query={"why": why})
         return decode_job(answer.content)[0]
 
     # runs

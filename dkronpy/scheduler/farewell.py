@@ -85,7 +85,7 @@ class Farewell:
         self.self_pause.look(run, now_ms)
         if run.state == "success" and self._ephemeral(run):
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
-            self.jobs.delete(run.job)
+            self.jobs.delete(run.job, who="beat", why="it is ephemeral and has succeeded")
         client.hset(key, "settled", run.state)
 
     def _ephemeral(self, run: Run) -> bool:

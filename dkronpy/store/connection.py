@@ -92,12 +92,12 @@ class Scripts:
             if path.name.endswith(".lua") and path.name != "record.lua"
         }
 
-    def call(self, step: str, *args: Any) -> Any:
-        """Run one step with its own arguments.
+    def call(self, step: str, *args: Any, client: Any = None) -> Any:
+        """Run one step with its own arguments; in a pipeline where *client* is one.
 
         It names one key, which does not exist: a Cluster refuses a step on a server that does not hold its slot.
         """
-        return self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args))
+        return self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=client)
 
 
 class Store:

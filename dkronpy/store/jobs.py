@@ -17,11 +17,18 @@ from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
 from dkronpy.store.connection import Store
+from dkronpy.store.revisions import Revision, read_revisions
 
 log = logging.getLogger(__name__)
 
+_FIELDS = ("job", "rev", "anchor", "source", "saved_ms", "who", "why", "applied", "wish")
+
 CARRIER_TASK = "dkronpy.run"
 REVISION_TTL_SECONDS = 7 * 24 * 3600
+DELETED_TTL_SECONDS = 30 * 24 * 3600
+"""How long the history of a deleted job is remembered, so that it can be brought back."""
+LONGEST_NOTE = 500
+"""How many characters of the reason of a change are kept."""
 ATTEMPTS = 10
 """How often a save is tried on a fresh reading when others save the same job at the same moment."""
 
@@ -35,6 +42,12 @@ class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int | None = None
     source: str = ""
     saved_ms: int = 0
+    who: str = ""
+    why: str = ""
+    applied: int = 0
+    """The revision that its source last made; another one in force was made by somebody else."""
+    wish: Job | None = None
+    """What its source wants, where that is not what it made: it let an operator's change stand."""
 
     def schedule(self) -> Schedule:
         """The parsed schedule, with the phase that this job has had since it was first saved."""
@@ -42,10 +55,32 @@ class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """What a save did: ``created``, ``changed`` or ``unchanged``, and the revision that is in force now."""
+    """What a save did: ``created``, ``changed`` or ``unchanged``, and the revision that is in force now.
+
+    Of a change among many also ``conflict``, since somebody else was faster, and ``cycle``, since the jobs of *ring*
+    would wait for one another: then nothing was written.
+    """
 
     what: str
     revision: int
+    ring: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition to store: for whom, by whom and why.
+
+    *source* owns a job that is new. With *owns* it owns it in any case, and this is what it wants it to be.
+    *revision* is the one that it rests on (0: there is none); None for whatever is in force. *wish* is what the source
+    would have *job* be if it did not let an operator's change stand.
+    """
+
+    job: Job
+    source: str = "api"
+    revision: int | None = None
+    who: str = ""
+    why: str = ""
+    owns: bool = False
+    wish: Job | None = None
 
 
 def parsed(job: Job, anchor_ms: int) -> Schedule:
@@ -89,8 +124,9 @@ def redbeat_definition(job: Job) -> str:
 class Jobs:
     """Definitions in and out of the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, revisions: int = 20) -> None:
         self.store = store
+        self.revisions = revisions
 
     def get(self, name: str) -> StoredJob:
         """One job. Raises NotFoundError."""
@@ -111,7 +147,7 @@ class Jobs:
         keys = self.store.keys
         with self.store.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hmget(keys.entry(name), "job", "rev", "anchor", "source", "saved_ms")
+                pipe.hmget(keys.entry(name), *_FIELDS)
                 pipe.zscore(keys.schedule, keys.entry(name))
             rows = pipe.execute()
         found = [_stored(*known) for known in zip(names, rows[::2], rows[1::2], strict=True)]
@@ -133,63 +169,94 @@ class Jobs:
         rows_by_name = zip(names, rows[::3], rows[1::3], rows[2::3], strict=True)
         return {name: _state(row, score, children) for name, row, score, children in rows_by_name}
 
-    def save(self, job: Job, *, source: str = "api", revision: int | None = None) -> Saved:
+    def save(
+        self, job: Job, *, source: str = "api", revision: int | None = None, who: str = "", why: str = ""
+    ) -> Saved:
         """Store a definition that was checked before. Raises ConflictError when *revision* is not the one in force,
         InvalidError when the job would wait for itself through others.
 
         A due time that has passed and is not yet dispatched stays owed, under the new definition.
         """
-        for _ in range(ATTEMPTS):
-            saved, in_force = self._save(job, source, revision)
-            if saved is not None:
-                return saved
-            if revision is not None:
-                break
-        raise ConflictError(
-            f"job {job.name!r} is at revision {in_force}"
-            + ("" if revision is None else f", not {revision}")
-            + ": somebody changed it meanwhile",
-            hint="read it again, then save",
-        )
+        return self.change(Change(job=job, source=source, revision=revision, who=who, why=why))
 
-    def _save(self, job: Job, source: str, revision: int | None) -> tuple[Saved | None, int]:
-        """One try, on what is read here; None, and the revision in force, where somebody else was faster."""
+    def change(self, change: Change) -> Saved:
+        """Store one change. Raises what ``save`` does."""
+        for _ in range(ATTEMPTS):
+            (saved,) = self.change_many([change])
+            if saved.what == "cycle":
+                message = f"the jobs would wait for one another: {saved.ring}"
+                raise InvalidError(change.job.name, [Problem("after", change.job.after, message)])
+            if saved.what != "conflict":
+                return saved
+            if change.revision is not None:
+                break
+        raise _conflict(change.job.name, saved.revision, change.revision)
+
+    def change_many(self, changes: Sequence[Change]) -> list[Saved]:
+        """Store many changes of different jobs, parents first; each atomic by itself, one try on what is read here."""
         keys, client = self.store.keys, self.store.client
         now_ms = self.store.now_ms()
-        read_revision, body, old_anchor = client.hmget(keys.entry(job.name), "rev", "job", "anchor")
-        old = _readable(body)
-        anchor_ms = int(old_anchor) if old_anchor else now_ms // 1000 * 1000
+        with client.pipeline(transaction=False) as pipe:
+            for change in changes:
+                pipe.hmget(keys.entry(change.job.name), "rev", "job", "anchor")
+            read = pipe.execute()
+        with client.pipeline(transaction=False) as pipe:
+            for change, row in zip(changes, read, strict=True):
+                self._send(pipe, change, row, now_ms)
+            answers = pipe.execute()
+        return [
+            Saved(what=what.decode(), revision=revision, ring=ring[0].decode() if ring else "")
+            for what, revision, _, *ring in answers
+        ]
+
+    def _send(self, pipe: Any, change: Change, row: Sequence[bytes | None], now_ms: int) -> None:
+        """Put the step for one change on its way, computed from what was read of its entry."""
+        job = change.job
+        old = _readable(row[1])
+        anchor_ms = int(row[2]) if row[2] else now_ms // 1000 * 1000
         rescheduled = old is None or _timing(old) != _timing(job)
         due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled)
-        what, in_force, _, *path = self.store.scripts.call(
+        self.store.scripts.call(
             "save",
             job.name,
             redbeat_definition(job),
             encode_definition(job),
             score_of(due_ms),
             redbeat_meta(None),
-            source,
-            int(read_revision or 0) if revision is None else revision,
+            change.source,
+            int(row[0] or 0) if change.revision is None else change.revision,
             REVISION_TTL_SECONDS,
             "1" if rescheduled else "0",
             anchor_ms,
             " ".join(job.after),
             " ".join(old.after) if old else "",
+            change.who,
+            change.why[:LONGEST_NOTE],
+            "1" if change.owns else "0",
+            self.revisions,
+            "" if change.wish is None else encode_definition(change.wish),
+            client=pipe,
         )
-        if what == b"conflict":
-            return None, in_force
-        if what == b"cycle":
-            ring = path[0].decode()
-            problem = Problem("after", job.after, f"the jobs would wait for one another: {ring}")
-            raise InvalidError(job.name, [problem])
-        return Saved(what=what.decode(), revision=in_force), in_force
 
-    def delete(self, name: str) -> bool:
-        """Delete a definition; open runs of it go on. Returns whether there was one."""
+    def delete(self, name: str, *, revision: int | None = None, who: str = "", why: str = "") -> bool:
+        """Delete a definition; open runs of it go on. Returns whether there was one.
+
+        Raises ConflictError when *revision* is given and is not the one in force.
+        """
         for stored in self.many([name]):
             for parent in stored.job.after:
                 self.store.client.srem(self.store.keys.children(parent), name)
-        return bool(self.store.scripts.call("delete", name, REVISION_TTL_SECONDS))
+        what, in_force = self.store.scripts.call(
+            "delete", name, REVISION_TTL_SECONDS, "" if revision is None else revision, who, why[:LONGEST_NOTE],
+            self.revisions, DELETED_TTL_SECONDS,
+        )  # fmt: skip
+        if what == b"conflict":
+            raise _conflict(name, in_force, revision)
+        return bool(what == b"deleted")
+
+    def history(self, name: str) -> list[Revision]:
+        """The revisions of a job that are known, the newest first; for a while also of one that was deleted."""
+        return read_revisions(self.store, name)
 
     def _next_due(self, job: Job, schedule: Schedule, now_ms: int, *, first: bool) -> int | None:
         """The due time that it is owed next; *first* under a schedule that is new."""
@@ -202,6 +269,15 @@ class Jobs:
 
     def _fired(self, name: str, due_ms: int) -> bool:
         return bool(self.store.client.exists(self.store.keys.run(run_id(name, due_ms))))
+
+
+def _conflict(name: str, in_force: int, wanted: int | None) -> ConflictError:
+    return ConflictError(
+        f"job {name!r} is at revision {in_force}"
+        + ("" if wanted is None else f", not {wanted}")
+        + ": somebody changed it meanwhile",
+        hint="read it again, then save",
+    )
 
 
 def _timing(job: Job) -> tuple[Any, ...]:
@@ -218,7 +294,7 @@ def _readable(body: bytes | None) -> Job | None:
 
 
 def _stored(name: str, row: Sequence[bytes | None], score: float | None) -> StoredJob | None:
-    body, rev, anchor, source, saved = row
+    body, rev, anchor, source, saved, who, why, applied, wish = row
     job = _readable(body)
     if job is None:
         if body is not None:
@@ -231,6 +307,10 @@ def _stored(name: str, row: Sequence[bytes | None], score: float | None) -> Stor
         due_ms=None if score is None else ms_of(score),
         source=(source or b"").decode(),
         saved_ms=int(saved or 0),
+        who=(who or b"").decode("utf-8", "replace"),
+        why=(why or b"").decode("utf-8", "replace"),
+        applied=int(applied or 0),
+        wish=_readable(wish or None),
     )
 
 

@@ -26,7 +26,11 @@ class Keys:
         return self.redbeat + ":schedule"
 
     def entry(self, job: str) -> str:
-        """Hash: RedBeat's ``definition`` and ``meta``; ours ``job``, ``rev``, ``anchor``, ``saved_ms``, ``source``."""
+        """Hash: RedBeat's ``definition`` and ``meta``; ours ``job``, ``rev``, ``anchor``, ``saved_ms``, ``source``...
+
+        The rest: ``who`` and ``why`` of the revision in force, ``applied``, the one that its source last made,
+        and ``wish``, what the source wants where it let an operator's change stand.
+        """
         return self.redbeat + job
 
     def job_of(self, entry_key: str) -> str:
@@ -45,6 +49,10 @@ class Keys:
     def job_runs(self, job: str) -> str:
         """Sorted set: run id → due time in ms; trimmed to the history limit."""
         return f"{self.prefix}job:{job}:runs"
+
+    def job_history(self, job: str) -> str:
+        """List: former revisions of a job as msgpack, the newest first; trimmed, and expiring once it is deleted."""
+        return f"{self.prefix}job:{job}:history"
 
     def job_active(self, job: str) -> str:
         """Set: executions of a job that are not settled."""

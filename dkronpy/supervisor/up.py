@@ -16,6 +16,7 @@ from dkronpy.client import Client
 from dkronpy.clock import Clock
 from dkronpy.errors import ConfigError, DkronpyError, StoreUnavailableError
 from dkronpy.execution import Execution
+from dkronpy.fleet.apply import Fleet
 from dkronpy.job import Job
 from dkronpy.settings import Settings, Sources
 from dkronpy.store.connection import check_durability
@@ -155,14 +156,17 @@ class Up:
 
     def _save_jobs(self, client: Client) -> None:
         """Put the jobs of the configuration into the store, before beat can look at an old definition."""
-        source = Path(self.request.config).resolve().name
-        did = {"created": 0, "changed": 0, "unchanged": 0}
-        for job in self.request.jobs:
-            did[client.save_job(job, source=source).what] += 1
+        fleet = Fleet(client, Path(self.request.config).resolve().name)
+        plan = fleet.plan(list(self.request.jobs), client.stored_jobs())
+        done = fleet.apply(plan)
+        did = {"created": len(done.created), "changed": len(done.changed), "unchanged": len(plan.those("unchanged"))}
         told = ", ".join(f"{count} {what}" for what, count in did.items() if count) or "none"
         self._console.say(f"jobs of {self.request.config}: {told}")
-        names = {job.name for job in self.request.jobs}
-        left = [view.job.name for view in client.jobs() if view.stored.source == source and view.job.name not in names]
+        for row in plan.those("foreign"):
+            self._console.say(f"{row.name} is another job, of {row.owner!r}, and stays as it is")
+        for name in done.refused:
+            self._console.say(f"{name} was changed by somebody in this very moment, and stays as they left it")
+        left = [row.name for row in plan.those("removed")]
         if left:
             delete = f"{self.request.program} job delete {left[0]}"
             self._console.say(f"still in the store, no longer in {self.request.config}: {', '.join(left)} (`{delete}`)")

@@ -64,7 +64,7 @@ def make_examples(request: AnyRequest) -> Response[Any]:
     known = site.board.jobs()
     for job in examples():
         if job.name not in known:
-            site.client.save_job(job)
+            site.client.save_job(job, by=viewer_of(request).who, why="an example")
     return see_other(place("/?done=saved"))
 
 
@@ -81,7 +81,7 @@ def read_crontab(request: AnyRequest) -> Response[Any]:
     if denied:
         raise PageError(403, f"you may not save {', '.join(denied[:5])}")
     for job in good:
-        site.client.save_job(job, revision=0)
+        site.client.save_job(job, revision=0, by=viewer.who, why="out of a crontab")
     return see_other(place("/jobs?done=saved"))
 
 

@@ -53,7 +53,7 @@ def toggle(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     site, wanted = site_of(request), text_of(request, "to")
     enabled = site.client.job(job).job.enabled
     if wanted not in {"on", "off"} or enabled != (wanted == "on"):
-        enabled = site.client.toggle_job(job).enabled
+        enabled = site.client.toggle_job(job, by=viewer_of(request).who).enabled
     said = f"done={'enabled' if enabled else 'disabled'}"
     back = local_place(text_of(request, "back") or job_place(job))
     return see_other(f"{back}{'&' if '?' in back else '?'}{said}")
@@ -64,7 +64,7 @@ def remove(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Delete it; whoever means it types its name."""
     if text_of(request, "name") != job:
         raise PageError(400, f"type {job} to delete it", hint="nothing was deleted")
-    delete(site_of(request), job)
+    delete(site_of(request), job, viewer_of(request).who)
     return see_other(place("/jobs?done=deleted"))
 
 

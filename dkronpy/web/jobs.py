@@ -132,9 +132,9 @@ def _act(site: Site, viewer: Viewer, what: str, names: list[str]) -> tuple[list[
             if what == "run":
                 site.client.run_job(name, by=viewer.who)
             elif what == "delete":
-                delete(site, name)
+                delete(site, name, viewer.who)
             elif site.client.job(name).job.enabled != (what == "enable"):
-                site.client.toggle_job(name)
+                site.client.toggle_job(name, by=viewer.who)
         except DkronpyError as error:
             failures.append(f"{name}: {error}")
         else:
@@ -142,14 +142,14 @@ def _act(site: Site, viewer: Viewer, what: str, names: list[str]) -> tuple[list[
     return done, failures
 
 
-def delete(site: Site, name: str) -> None:
+def delete(site: Site, name: str, who: str) -> None:
     """Delete a job that nothing follows and no configuration would bring back. Raises PageError."""
     view = site.client.job(name)
     if view.state.dependent_jobs:
         raise PageError(409, f"{', '.join(view.state.dependent_jobs)} follow {name}", hint="delete them first")
     if is_managed(view):
         raise PageError(409, f"{name} comes from {view.stored.source}", hint="take it out there, and apply")
-    site.client.delete_job(name)
+    site.client.delete_job(name, by=who)
 
 
 ROUTES = [jobs, bulk]

@@ -11,6 +11,7 @@ from dkronpy.client import JobView
 from dkronpy.clock import iso_ms
 from dkronpy.job_json import decode_job, encode_job
 from dkronpy.store.jobs import StoredJob
+from dkronpy.store.revisions import Revision
 from dkronpy.wire.runs import time_in, time_out
 
 STORED = "stored"
@@ -20,7 +21,9 @@ STORED = "stored"
 class StoredOut(msgspec.Struct, kw_only=True):
     """Where a definition stands. ``anchor`` is the phase of ``@every``; ``due`` the next due time, null for none.
 
-    ``what`` is the answer to a save: ``created``, ``changed`` or ``unchanged``.
+    ``who`` and ``why`` belong to the revision in force; ``applied`` is the one that its source last made, and ``wish``
+    what the source wants where that is not quite the definition. ``what`` is the answer to a save: ``created``,
+    ``changed`` or ``unchanged``.
     """
 
     revision: int
@@ -29,6 +32,26 @@ class StoredOut(msgspec.Struct, kw_only=True):
     anchor: str
     due: str | None
     what: str | None = None
+    who: str = ""
+    why: str = ""
+    applied: int = 0
+    wish: dict[str, Any] | None = None
+
+
+class RevisionOut(msgspec.Struct, kw_only=True):
+    """One revision of a job; ``job`` is null for its deletion, which has the number of the last revision."""
+
+    revision: int
+    at: str
+    who: str
+    why: str
+    job: dict[str, Any] | None
+
+
+class RevisionList(msgspec.Struct, kw_only=True):
+    """The revisions of a job that are known, the newest first."""
+
+    items: list[RevisionOut]
 
 
 class JobList(msgspec.Struct, kw_only=True):
@@ -68,6 +91,8 @@ def job_out(view: JobView, *, what: str | None = None) -> dict[str, Any]:
     place = StoredOut(
         revision=stored.revision, source=stored.source, saved_at=time_out(stored.saved_ms),
         anchor=iso_ms(stored.anchor_ms), due=None if stored.due_ms is None else iso_ms(stored.due_ms), what=what,
+        who=stored.who, why=stored.why, applied=stored.applied,
+        wish=None if stored.wish is None else encode_job(stored.wish),
     )  # fmt: skip
     return {**encode_job(view.job, view.state), STORED: place}
 
@@ -79,5 +104,23 @@ def job_in(row: Mapping[str, Any]) -> JobView:
     stored = StoredJob(
         job=job, revision=place.revision, source=place.source, saved_ms=time_in(place.saved_at),
         anchor_ms=time_in(place.anchor), due_ms=None if place.due is None else time_in(place.due),
+        who=place.who, why=place.why, applied=place.applied,
+        wish=None if place.wish is None else decode_job(place.wish)[0],
     )  # fmt: skip
     return JobView(stored=stored, state=state)
+
+
+def revision_out(revision: Revision) -> RevisionOut:
+    """A revision as JSON."""
+    return RevisionOut(
+        revision=revision.number, at=iso_ms(revision.at_ms), who=revision.who, why=revision.why,
+        job=None if revision.job is None else encode_job(revision.job),
+    )  # fmt: skip
+
+
+def revision_in(row: RevisionOut) -> Revision:
+    """The revision that its JSON stands for."""
+    return Revision(
+        number=row.revision, at_ms=time_in(row.at), who=row.who, why=row.why,
+        job=None if row.job is None else decode_job(row.job)[0],
+    )  # fmt: skip

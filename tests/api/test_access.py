@@ -252,7 +252,10 @@ def test_changes_and_denials_are_in_the_audit_log_and_secrets_nowhere(empty: Sit
 
 def contents(store: Any, key: bytes) -> Any:
     kind = store.type(key).decode()
-    readers = {"hash": store.hgetall, "string": store.get, "stream": store.xrange, "set": store.smembers}
+    readers = {
+        "hash": store.hgetall, "string": store.get, "stream": store.xrange, "set": store.smembers,
+        "list": lambda name: store.lrange(name, 0, -1),
+    }  # fmt: skip
     return readers[kind](key) if kind in readers else store.zrange(key, 0, -1)
 
 

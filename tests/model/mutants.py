@@ -73,6 +73,13 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "runs of a deleted job that count for its successor": (
         Edit("record", "tonumber(redis.call('HGET', run_key, 'revision') or 0) >= tonumber(since)", "true"),
     ),
+    "save that forgets what was in force": (
+        Edit("save", "redis.call('LPUSH', history,", "local _ = (history and function(...) end)("),
+    ),
+    "save that lets the history grow": (Edit("save", "redis.call('LTRIM', history, 0, kept - 1)", ""),),
+    "delete that forgets the history": (
+        Edit("delete", "redis.call('LPUSH', history,", "local _ = (history and function(...) end)("),
+    ),
     "delete that forgets the revision": (
         Edit("delete", "redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))", ""),
     ),

@@ -24,6 +24,7 @@ START_MS = to_ms(from_ms(1_772_442_000_250))
 NODES = ("n1", "n2", "n3")
 Ending = Literal["dead", "crash", "silent", "orderly"]
 PATIENCE_MS = 10 * 60_000
+REVISIONS = 3
 ROUNDS = 30
 """So many looks with so much patience between them settle everything: deadlines and retry windows end in an hour."""
 
@@ -46,13 +47,14 @@ class World:
         self.now = self.seen = START_MS
         store.set_clock(self.now)
         self.ledger = Ledger(store)
-        self.jobs = Jobs(store)
+        self.jobs = Jobs(store, revisions=REVISIONS)
         self.agents = Agents(self.ledger)
         self.beats = (Beat("beat-a", store), Beat("beat-b", store))
         self.down: set[str] = set()
         self.mail: list[Message] = []
         self.calendars: dict[str, Calendar] = {}
         self.stored: dict[str, Job] = {}
+        self.history: dict[str, list[tuple[int, Job | None]]] = {}
         self.since: dict[str, int] = {}
         self.last_epoch = 0
         self._bodies: dict[tuple[str, int], Job] = {}
@@ -85,6 +87,8 @@ class World:
             assert before == job, f"{job.name} was changed and nobody noticed"
             return
         assert (saved.what == "created") == (before is None), f"{job.name}: {saved.what}"
+        self.history.setdefault(job.name, []).insert(0, (saved.revision, job))
+        self._check_history(job.name, 1 + REVISIONS)
         assert (job.name, saved.revision) not in self._bodies, f"revision {saved.revision} of {job.name} is used twice"
         if before is None:
             self.since[job.name] = saved.revision
@@ -102,10 +106,17 @@ class World:
         if self.stored.pop(name, None) is None:
             return
         del self.since[name]
+        self.history[name].insert(0, (self.history[name][0][0], None))
+        self._check_history(name, REVISIONS)
         calendar = self.calendars[name]
         calendar.end(self.now, self.seen)
         if owed is not None:
             calendar.excuse(owed, self.now)
+
+    def _check_history(self, name: str, most: int) -> None:
+        """The newest *most* revisions are remembered: the one in force, and those before it."""
+        known = [(revision.number, revision.job) for revision in self.jobs.history(name)]
+        assert known == self.history[name][:most], f"the history of {name} is {[number for number, _ in known]}"
 
     def _owed(self, name: str) -> int | None:
         score = self.store.client.zscore(self.store.keys.schedule, self.store.keys.entry(name))

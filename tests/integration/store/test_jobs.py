@@ -9,7 +9,7 @@ import pytest
 from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.job import Job
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import Jobs, Saved
+from dkronpy.store.jobs import Change, Jobs, Saved
 from dkronpy.store.quarantine import Quarantine
 from tests.integration.store.plans import Desk, backup, skipped_run
 
@@ -203,3 +203,77 @@ def test_followers_are_listed_with_their_parents(desk: Desk) -> None:
 
     desk.jobs.save(backup(name="report"))
     assert desk.jobs.states(["backup"])["backup"].dependent_jobs == ()
+
+
+def test_the_history_says_who_changed_what_when_and_why(desk: Desk) -> None:
+    desk.jobs.save(backup(), who="ann", why="the first")
+    desk.jobs.save(backup(owner="ann"), who="bob")
+    desk.jobs.save(backup(owner="ann"), who="nobody, since nothing changed")
+
+    history = desk.jobs.history("backup")
+
+    assert [(one.number, one.who, one.why) for one in history] == [(2, "bob", ""), (1, "ann", "the first")]
+    assert [one.job for one in history] == [backup(owner="ann"), backup()]
+    assert history[0].at_ms >= history[1].at_ms > desk.store.now_ms() - 60_000
+
+
+def test_the_history_is_bounded_and_outlives_the_job_for_a_while(desk: Desk) -> None:
+    jobs = Jobs(desk.store, revisions=3)
+    for number in range(6):
+        jobs.save(backup(owner=str(number)))
+    assert [one.number for one in jobs.history("backup")] == [6, 5, 4, 3]
+
+    jobs.delete("backup", who="ann", why="no longer needed")
+
+    deleted, last, *_ = jobs.history("backup")
+    assert (deleted.job, deleted.number, deleted.who, deleted.why) == (None, 6, "ann", "no longer needed")
+    assert last.job == backup(owner="5")
+    assert desk.store.client.ttl(desk.store.keys.job_history("backup")) > 29 * 24 * 3600
+
+    jobs.save(backup())
+    assert desk.store.client.ttl(desk.store.keys.job_history("backup")) == -1, "it belongs to a living job again"
+    assert [one.number for one in jobs.history("backup")] == [7, 6, 6, 5]
+
+
+def test_a_former_revision_that_cannot_be_read_hides_no_other(desk: Desk) -> None:
+    for owner in ("ann", "bob", "eve"):
+        desk.jobs.save(backup(owner=owner))
+    desk.store.client.lset(desk.store.keys.job_history("backup"), 0, b"\xc1 no msgpack")
+
+    assert [one.number for one in desk.jobs.history("backup")] == [3, 1]
+
+
+def test_a_job_belongs_to_whoever_made_it_until_it_is_taken_over(desk: Desk) -> None:
+    desk.jobs.save(backup(), source="config")
+    desk.jobs.save(backup(owner="ann"), source="api")
+    stored = desk.jobs.get("backup")
+    assert (stored.source, stored.applied) == ("config", 0)
+
+    desk.jobs.change(Change(job=backup(owner="ann"), source="other", owns=True))
+
+    stored = desk.jobs.get("backup")
+    assert (stored.source, stored.applied, stored.revision) == ("other", 2, 2)
+
+
+def test_many_changes_are_each_made_or_refused(desk: Desk) -> None:
+    desk.jobs.save(backup(name="old"))
+    changes = [
+        Change(job=backup(name="new"), revision=0, source="config", owns=True),
+        Change(job=backup(name="old", owner="ann"), revision=7),
+        Change(job=Job(name="follower", run=backup().run, after=("new",))),
+    ]
+
+    assert [(saved.what, saved.revision) for saved in desk.jobs.change_many(changes)] == [
+        ("created", 1), ("conflict", 1), ("created", 1),
+    ]  # fmt: skip
+    assert desk.jobs.get("old").job.owner == ""
+    assert desk.jobs.states(["new"])["new"].dependent_jobs == ("follower",)
+
+
+def test_a_delete_on_an_old_reading_is_refused(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    desk.jobs.save(backup(owner="ann"))
+
+    with pytest.raises(ConflictError, match="'backup' is at revision 2, not 1"):
+        desk.jobs.delete("backup", revision=1)
+    assert desk.jobs.delete("backup", revision=2)

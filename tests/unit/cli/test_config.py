@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dkronpy.cli.config import source_name
+from dkronpy.cli.configuration import source_name
 from tests.unit.cli.conftest import Invoke
 
 GOOD = """

@@ -8,6 +8,7 @@ import pytest
 
 from dkronpy.client import Client
 from dkronpy.errors import NotFoundError
+from dkronpy.job import Job, Run
 from tests.unit.web.conftest import Browser, Door, save, visible
 
 CRONTAB = """\
@@ -49,9 +50,8 @@ def test_deleting_needs_the_name(browser: Browser, client: Client) -> None:
 
 
 def test_a_job_of_a_configuration_is_neither_deleted_nor_edited_here(browser: Browser, client: Client) -> None:
-    save(client, "ours")
-    client.save_job(client.job("ours").job, source="config")
-    client.save_job(client.job("ours").job.but(doc="x"), source="config")
+    run = Run("shell", {"command": "true"})
+    client.save_job(Job(name="ours", schedule="@manually", run=run), source="config")
     page = browser.get("/jobs/ours")
     assert "/delete" not in page
     assert "/edit" not in page

@@ -1,0 +1,48 @@
+"""A configuration as the command line loads it, and who owns its jobs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dkronpy.cli.failure import say
+
+if TYPE_CHECKING:
+    from dkronpy.config import LoadedConfig
+
+
+def load(place: str) -> tuple[LoadedConfig, float]:
+    """A configuration and how many milliseconds loading took."""
+    from dkronpy.config import load_jobs
+
+    began = time.perf_counter()
+    loaded = load_jobs(place)
+    return loaded, (time.perf_counter() - began) * 1000
+
+
+def refuse_problems(loaded: LoadedConfig, place: str, consequence: str) -> bool:
+    """Say every problem, and what follows from there being any; whether there is one."""
+    for problem in loaded.problems:
+        say(str(problem))
+    if loaded.problems:
+        say(f"error: {counted(len(loaded.problems), 'problem')} in {place}; {consequence}")
+    return bool(loaded.problems)
+
+
+def source_name(place: str) -> str:
+    """Who owns the jobs of a configuration: the name of its folder, or of the file or module."""
+    path = Path(place)
+    if path.is_file() and path.parent.resolve().name:
+        return path.parent.resolve().name
+    return path.resolve().name if path.exists() else place
+
+
+def summary(loaded: LoadedConfig) -> str:
+    """``11 jobs in 1 file``."""
+    return f"{counted(len(loaded.jobs), 'job')} in {counted(len(loaded.files), 'file')}"
+
+
+def counted(number: int, word: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

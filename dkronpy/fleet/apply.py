@@ -1,0 +1,130 @@
+"""Does what a plan says: each job at once or not at all, nothing over what somebody changed since it was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+import msgspec
+
+from dkronpy.client_jobs import JobsClient
+from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.fleet.plan import FleetPlan, JobPlan, drifted, make_plan
+from dkronpy.job import Job
+from dkronpy.store.jobs import Change, StoredJob
+
+BATCH = 500
+MASS = 5
+"""From so many deletions on, more than half of a source's jobs are too many to be meant by accident."""
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What applying did. ``refused`` names the jobs that somebody changed since they were planned; nothing of theirs
+    was written.
+    """
+
+    created: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+class Fleet:
+    """The jobs of one source on one deployment."""
+
+    def __init__(self, client: JobsClient, source: str) -> None:
+        self.client = client
+        self.source = source
+
+    def plan(
+        self,
+        jobs: list[Job],
+        stored: list[StoredJob],
+        origins: dict[str, str] | None = None,
+        *,
+        reset_drift: bool = False,
+        take_over: bool = False,
+    ) -> FleetPlan:
+        """What applying *jobs*, checked before, would change; see ``make_plan``."""
+        histories = {name: self.client.job_history(name) for name in drifted(stored, self.source)}
+        return make_plan(
+            self.source,
+            jobs,
+            stored,
+            origins=origins,
+            histories=histories,
+            reset_drift=reset_drift,
+            take_over=take_over,
+        )
+
+    def apply(
+        self,
+        plan: FleetPlan,
+        *,
+        prune: bool = False,
+        why: str = "",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Applied:
+        """Write what the plan says, parents first; what it removes only with *prune*, followers first.
+
+        Whoever is killed in the middle leaves of each job the old or the new, and a plan says what is left to do.
+        *progress* is told how many of how many are done.
+        """
+        writes = plan.those("added", "changed")
+        gone = plan.those("removed") if prune else []
+        total, done = len(writes) + len(gone), 0
+        told = progress or (lambda _done, _total: None)
+        outcome: dict[str, list[str]] = {
+            "created": [],
+            "changed": [],
+            "unchanged": [],
+            "conflict": [],
+            "cycle": [],
+            "removed": [],
+        }
+        rows = iter(writes)
+        told(0, total)
+        while batch := list(islice(rows, BATCH)):
+            saved = self.client.change_jobs([self._change(row, why) for row in batch])
+            for row, one in zip(batch, saved, strict=True):
+                outcome[one.what].append(row.name)
+            done += len(batch)
+            told(done, total)
+        for row in gone:
+            outcome[self._remove(row, why)].append(row.name)
+            done += 1
+            told(done, total)
+        return Applied(
+            created=tuple(outcome["created"]),
+            changed=(*outcome["changed"], *outcome["unchanged"]),
+            removed=tuple(outcome["removed"]),
+            refused=(*outcome["conflict"], *outcome["cycle"]),
+        )
+
+    def _change(self, row: JobPlan, why: str) -> Change:
+        assert row.new is not None, f"{row.name} is to be removed"  # noqa: S101 - the plan's own rows
+        return Change(
+            job=row.new,
+            source=self.source,
+            revision=row.revision,
+            who=self.client.who,
+            why=why,
+            owns=True,
+            wish=row.wish,
+        )
+
+    def _remove(self, row: JobPlan, why: str) -> str:
+        try:
+            self.client.delete_job(row.name, revision=row.revision, why=why)
+        except ConflictError:
+            return "conflict"
+        except NotFoundError:  # somebody else deleted it meanwhile
+            return "removed"
+        return "removed"
+
+
+def is_mass(plan: FleetPlan) -> bool:
+    """Whether it removes so much of its source's jobs that it looks like an accident."""
+    gone = len(plan.those("removed"))
+    owned = sum(row.old is not None and row.old.source == plan.source for row in plan.jobs)
+    return gone >= MASS and gone * 2 > owned
