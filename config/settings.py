@@ -91,6 +91,20 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # http_hosts = ""
 # http_origins = ""
 
+# The address that people reach the HTTP server under: "https://jobs.example.org". Empty: as they ask.
+# http_url = ""
+
+# Signing in with an OpenID Connect provider, and the role of each group: {"ops": "admin", "*": "viewer"}.
+# oidc_issuer = ""
+# oidc_client_id = ""
+# oidc_client_secret = ""
+# oidc_claim = "groups"
+# oidc_roles = {}
+# oidc_session = "8h"
+
+# Where traces are sent, OTLP over HTTP: "http://127.0.0.1:4318".
+# otel_endpoint = ""
+
 # Flower. Anything but loopback needs a login: "name:password".
 # flower_address = "127.0.0.1"
 # flower_port = 5555

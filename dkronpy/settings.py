@@ -143,6 +143,32 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     several separated by commas.
     """
 
+    http_url: str = ""
+    """The address that people reach the HTTP server under, such as ``https://jobs.example.org``. Empty: as they ask."""
+
+    oidc_issuer: str = ""
+    """The OpenID Connect provider that people sign in with, such as ``https://login.example.org``."""
+
+    oidc_client_id: str = ""
+    """What the provider calls this deployment."""
+
+    oidc_client_secret: str = ""
+    """The secret that it is known to the provider by; empty for a public client."""
+
+    oidc_claim: str = "groups"
+    """The claim that says which groups somebody is in."""
+
+    oidc_roles: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each
+    """The role of each group, ``*`` for everybody: ``{"ops": "admin", "*": "viewer"}``, or ``ops=admin,*=viewer`` as
+    text.
+    """
+
+    oidc_session: timedelta = timedelta(hours=8)
+    """How long somebody stays signed in."""
+
+    otel_endpoint: str = ""
+    """Where beat and agents send traces, OTLP over HTTP: ``http://127.0.0.1:4318``. Empty: nowhere."""
+
     flower_address: str = "127.0.0.1"
     """The address that Flower listens on. Anything but loopback needs a token, or ``flower_basic_auth``."""
 

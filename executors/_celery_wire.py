@@ -87,6 +87,7 @@ class Wire:
             argsrepr="(...)", kwargsrepr="{...}",
         )  # fmt: skip
         headers = {"idempotency-key": context.execution_id, "dkronpy-fencing-token": str(context.token)}
+        headers |= context.trace
         settings: dict[str, Any] = {"retry": False, "headers": headers, "serializer": "json"}
         if options.priority is not None:
             settings["priority"] = options.priority

@@ -98,7 +98,7 @@ def encoded(key: str, content: str) -> str | bytes:
 def identity(context: ExecutionContext) -> dict[str, str]:
     """What tells a server a repetition, and a late one: ASCII, so other letters of a job's name are percent-encoded."""
     key = quote(context.execution_id, safe="!#$&'()*+,/:;=?@[]~ ")
-    return {"idempotency-key": key, "dkronpy-fencing-token": str(context.token)}
+    return {"idempotency-key": key, "dkronpy-fencing-token": str(context.token), **context.trace}
 
 
 def read_statuses(value: Any) -> str:

@@ -138,6 +138,7 @@ def _request(options: Http, context: ExecutionContext) -> requests.PreparedReque
         "Accept-Encoding": "gzip, deflate",
         "Idempotency-Key": quote(context.execution_id, safe=":@.-_"),  # a header is ASCII; a job's name need not be
         "Dkronpy-Fencing-Token": str(context.token),
+        **context.trace,
     }
     given = {name.lower() for name in options.headers}
     headers = {name: value for name, value in headers.items() if name.lower() not in given}

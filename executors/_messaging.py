@@ -49,8 +49,8 @@ def payload(text: Text, base64: bytes) -> bytes:
 
 
 def marks(context: ExecutionContext, given: Iterable[str]) -> dict[str, str]:
-    """The headers by which a consumer tells a repetition and a late one, but those that were *given* already."""
-    ours = {EXECUTION: context.execution_id, TOKEN: str(context.token)}
+    """What tells a consumer a repetition, a late one, and the trace, but those headers that were *given* already."""
+    ours = {EXECUTION: context.execution_id, TOKEN: str(context.token), **context.trace}
     taken = {name.lower() for name in given}
     return {name: value for name, value in ours.items() if name not in taken}
 

@@ -91,7 +91,7 @@ async def _perform(client: Client, options: Nats, context: ExecutionContext) -> 
 
 def _headers(options: Nats, context: ExecutionContext) -> dict[str, str]:
     given = {name.lower() for name in options.headers}
-    ours = {_ID: context.execution_id, TOKEN: str(context.token)}
+    ours = {_ID: context.execution_id, TOKEN: str(context.token), **context.trace}
     headers = {name: value for name, value in ours.items() if name.lower() not in given}
     return headers | {name: str(value) for name, value in options.headers.items()}
 

@@ -105,6 +105,7 @@ def _channel(options: PubSub, address: str, plain: bool, watch: Watch) -> grpc.C
 
 def _message(options: PubSub, context: ExecutionContext) -> Any:
     attributes = {"idempotency-key": context.execution_id, "dkronpy-fencing-token": str(context.token)}
+    attributes |= context.trace
     attributes |= {name: str(value) for name, value in options.attributes.items()}
     return PubsubMessage(
         data=options.data or str(options.text).encode(),

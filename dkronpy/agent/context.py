@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,11 +43,13 @@ class AttemptContext:
         launcher: Launcher,
         timeout: timedelta | None,
         grace: timedelta,
+        trace: Mapping[str, str] | None = None,
     ) -> None:
         self.execution_id, self.run_id = identity.execution_id, identity.run_id
         self.job, self.node, self.due = identity.job, identity.node, identity.due
         self.attempt, self.token = identity.attempt, identity.token
         self.timeout = timeout
+        self.trace: Mapping[str, str] = dict(trace or {})
         self.log = logging.getLogger(f"dkronpy.job.{identity.job}")
         self.cancelled = threading.Event()
         self.reason = ""
@@ -123,6 +125,7 @@ class AttemptContext:
             "DKRONPY_ATTEMPT": str(identity.attempt),
             "DKRONPY_FENCING_TOKEN": str(identity.token),
             "DKRONPY_DUE": identity.due.isoformat(),
+            **{name.upper(): value for name, value in self.trace.items()},
         }
 
     def _facts(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
+from dkronpy.execution import Attempt
 from dkronpy.job import Job
 from dkronpy.masking import Masker
 from dkronpy.plugins.executor import Executor, ExecutorError, Outcome
@@ -35,6 +36,8 @@ from dkronpy.settings import Settings
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Claim, Ledger
 from dkronpy.store.output import OutputWriter
+from dkronpy.trace import traceparent
+from dkronpy.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class Runner:
         self._secrets = SecretResolver.of(settings)
         self._parents = Parents(ledger, reporter.results)
         reporter.processing = Processing(self._secrets)
+        self.tracer: Tracer | None = None
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}
         self._lock = threading.Lock()
@@ -132,7 +136,17 @@ class Runner:
             self.reporter.report(report)
         finally:
             self.leases.remove(execution.id)
+        if self.tracer is not None:
+            self._trace(self.tracer, claim, report, time.monotonic() - began)
         return Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message)
+
+    def _trace(self, tracer: Tracer, claim: Claim, report: Report, seconds: float) -> None:
+        attempt = Attempt(
+            number=claim.attempt, node=self.node, token=claim.token, started_ms=claim.now_ms,
+            finished_ms=claim.now_ms + round(seconds * 1000), state="success" if report.success else "failed",
+            reason=report.reason, message=report.message,
+        )  # fmt: skip
+        tracer.attempt(claim.execution, attempt)
 
     def _context(self, claim: Claim, job: Job, output: AttemptOutput) -> AttemptContext:
         execution = claim.execution
@@ -145,9 +159,13 @@ class Runner:
             attempt=claim.attempt,
             token=claim.token,
         )
+        trace = {}
+        if self.tracer is not None:
+            trace["traceparent"] = traceparent(execution.run_id, execution.id, claim.attempt, claim.token)
         return AttemptContext(
-            identity, output=output, launcher=self.launcher, timeout=job.timeout, grace=self.settings.kill_grace
-        )
+            identity, output=output, launcher=self.launcher, timeout=job.timeout, grace=self.settings.kill_grace,
+            trace=trace,
+        )  # fmt: skip
 
     def _execute(self, job: Job, options: Options, context: AttemptContext) -> Outcome:
         try:

@@ -34,6 +34,7 @@ from dkronpy.node import Node
 from dkronpy.plugins.registry import executor_names
 from dkronpy.store.nodes import ALIVE_MS
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.tracer import open_tracer
 from dkronpy.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Agent:
         """Register, work until told to stop, sign off. Returns the exit status."""
         self.launcher.start()  # before there are threads
         signal.signal(signal.SIGTERM, _leave)  # until the worker has its own way to stop
+        self.runner.tracer = open_tracer(self.settings, "agent")  # it has a thread of its own
         self._await_store()
         self._register()
         parts = (self.pump, self.leases, self.reporter, self.heartbeat, self.control)
@@ -164,6 +166,8 @@ class Agent:
         self.leases.stop()
         self.pump.stop()
         self.runner.close()
+        if self.runner.tracer is not None:
+            self.runner.tracer.close()
         self.launcher.stop(timedelta(seconds=1))
         self.heartbeat.stop()
 

@@ -24,6 +24,7 @@ from dkronpy.api import (
     health,
     job_saves,
     jobs,
+    login,
     members,
     metrics,
     nodes,
@@ -43,7 +44,7 @@ from dkronpy.version import VERSION
 
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
-    nodes, events,
+    nodes, events, login,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those

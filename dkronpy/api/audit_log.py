@@ -42,6 +42,7 @@ class Note:
     job: str = ""
     detail: str = ""
     limited: bool = False
+    signed_in: bool = False
     matched: bool = False
 
 

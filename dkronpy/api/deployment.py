@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.audit_log import Entry
+from dkronpy.api.description import describe
 from dkronpy.api.handlers import route
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import services_of
@@ -46,7 +47,11 @@ def list_audit(
 @route("GET", "/api/v1/openapi.json", action="read", include_in_schema=False)
 def show_openapi(request: AnyRequest) -> dict[str, Any]:
     """This API, described in OpenAPI 3.1."""
-    return request.app.openapi_schema.to_schema()
+    state: Any = request.app.state
+    if "description" not in state:
+        state["description"] = describe(request.app)
+    found: dict[str, Any] = state["description"]
+    return found
 
 
 @route("GET", "/api/v1/quarantine", action="read", whole=True, tags=["deployment"])

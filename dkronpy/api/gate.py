@@ -119,7 +119,8 @@ class Gate:
 
     async def _record(self, scope: HTTPScope, note: Note, status: int, why: str) -> None:
         denied = status in {401, 403} or bool(why)
-        changed = status < 400 and note.action not in {"", "read"} and scope["method"] not in _SAFE
+        writes = note.action not in {"", "read"} and scope["method"] not in _SAFE
+        changed = status < 400 and (writes or note.signed_in)
         if note.limited or not (denied or changed):
             return
         note.detail = note.detail or why

@@ -58,7 +58,7 @@ def identify(services: Services, authorization: str, note: Note) -> Identity:
     """Who asks. Blocks: it asks the store."""
     secret = secret_of(authorization)
     with services.store.errors():
-        if not services.exposed and not services.tokens.any():
+        if not services.asks():
             note.who = ANYONE.name
             return ANYONE
         if not secret:
@@ -69,6 +69,10 @@ def identify(services: Services, authorization: str, note: Note) -> Identity:
             note.limited = True
             headers = {"Retry-After": str(math.ceil(wait))}
             raise TooManyRequestsException("too many failures from this address", headers=headers)
+        person = services.sessions.find(secret)
+        if person is not None:
+            note.who, note.token = person.name, person.id
+            return person
         token = services.tokens.find(secret)
         if token is None:
             services.limit.failed(note.address)

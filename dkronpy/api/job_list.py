@@ -27,7 +27,7 @@ def _moment(value: str | None) -> tuple[bool, str]:
     return (unset, "" if unset else str(value).rstrip("Z"))
 
 
-_SORTS: Mapping[str, _SortKey] = {
+SORTS: Mapping[str, _SortKey] = {
     "id": lambda view: _text(view.job.name),
     "name": lambda view: _text(view.job.name),
     "displayname": lambda view: _text(view.job.display_name),
@@ -56,8 +56,8 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     def read(cls, parameters: Mapping[str, str]) -> JobQuery:
         """From the query string. Raises ApiError for a field that jobs are not sorted by."""
         sort = parameters.get("_sort") or "name"
-        if sort not in _SORTS:
-            raise ApiError(400, f"_sort: jobs are not sorted by {sort!r}; accepted: {', '.join(_SORTS)}")
+        if sort not in SORTS:
+            raise ApiError(400, f"_sort: jobs are not sorted by {sort!r}; accepted: {', '.join(SORTS)}")
         found = ((_METADATA.fullmatch(key), value) for key, value in parameters.items())
         return cls(
             metadata={match[1]: value for match, value in found if match},
@@ -102,5 +102,5 @@ def find_jobs(views: list[JobView], identity: Identity, query: JobQuery) -> tupl
     found = [view for view in views if identity.sees(view.job.name)] if identity.jobs else list(views)
     if query.selective:
         found = [view for view in found if query.matches(view)]
-    found.sort(key=_SORTS[query.sort], reverse=query.descending)
+    found.sort(key=SORTS[query.sort], reverse=query.descending)
     return query.page(found), len(found)

@@ -42,6 +42,14 @@ class ApiKeys:
         """String with expiry: the run that an idempotency key stands for."""
         return f"{self.prefix}access:repeat:{digest}"
 
+    def session(self, digest: str) -> str:
+        """String with expiry: somebody who signed in."""
+        return f"{self.prefix}access:session:{digest}"
+
+    def login(self, digest: str) -> str:
+        """String with expiry: a login that is under way."""
+        return f"{self.prefix}access:login:{digest}"
+
     @property
     def paused(self) -> str:
         """String: who paused submissions; there only while they are paused."""

@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, to_ms
@@ -54,7 +55,7 @@ def list_runs(
     if after is not None:
         places = [place for place, run in enumerate(found) if run.id == after]
         if not places:
-            raise NotFoundError(f"after: run {after!r} is not among the last {most}")
+            raise ApiError(422, f"after: run {after!r} is not among the last {most}")
         found = found[places[0] + 1 :]
     page = found[:limit]
     return RunList(items=[run_out(run) for run in page], after=page[-1].id if len(found) > limit else None)

@@ -13,7 +13,9 @@ from dkronpy.api.access import Identity
 from dkronpy.api.audit_log import AuditLog, Note
 from dkronpy.api.catalogue import Catalogue
 from dkronpy.api.policies import Policies
+from dkronpy.api.provider import Provider, open_provider
 from dkronpy.api.rate import FailureLimit
+from dkronpy.api.sessions import Sessions
 from dkronpy.api.tokens import Tokens
 from dkronpy.client import Client
 from dkronpy.clock import Clock, SystemClock
@@ -39,12 +41,20 @@ class Services:
     policies: Policies = field(init=False)
     audit: AuditLog = field(init=False)
     limit: FailureLimit = field(init=False)
+    sessions: Sessions = field(init=False)
+    provider: Provider | None = field(init=False)
     catalogue: Catalogue = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens, self.policies = Tokens(self.store), Policies(self.store)
         self.audit, self.limit = AuditLog(self.store), FailureLimit(self.clock)
+        self.sessions = Sessions(self.store)
+        self.provider = open_provider(self.client.deployment.settings)
         self.catalogue = Catalogue(self.client, self.clock)
+
+    def asks(self) -> bool:
+        """Whether somebody has to say who they are. redis-py's errors pass through."""
+        return self.exposed or self.provider is not None or self.tokens.any()
 
     @property
     def store(self) -> Store:

@@ -22,7 +22,7 @@ SETTING_COLUMNS = (
     Column(name="environment", wide=True),
 )
 MASK = "***"
-_SECRET = ("password", "secret_key", "token", "basic_auth")
+_SECRET = ("password", "secret_key", "client_secret", "token", "basic_auth")
 
 
 @command(

@@ -23,6 +23,9 @@ _METHODS = {"read": "GET", "operate": "POST", "edit": "POST", "administer": "DEL
 class GuardedDoor:
     """Answers the pages' questions from what the guard has found out."""
 
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
     def who(self, request: Request[Any, Any, Any]) -> str:
         """The name of the token; '' where the server asks for none."""
         identity: Identity | None = request.scope.get(IDENTITY)  # type: ignore[assignment]
@@ -40,6 +43,15 @@ class GuardedDoor:
     def note(self, request: Request[Any, Any, Any], detail: str) -> None:
         """For the audit log."""
         note_of(request).detail = detail
+
+    def provider(self) -> str:
+        """The provider's host, as people know it."""
+        return "" if self._services.provider is None else self._services.provider.name
+
+    def leave(self, token: str) -> None:
+        """End a session; a token of `dkronpy token` stays what it is."""
+        with self._services.store.errors():
+            self._services.sessions.end(token)
 
 
 class ServerRegistry:
@@ -79,4 +91,4 @@ class ServerRegistry:
 
 def pages_of(services: Services) -> list[Any]:
     """The routes of the pages of one server."""
-    return list(web_routes(services.client, GuardedDoor(), ServerRegistry(services)))
+    return list(web_routes(services.client, GuardedDoor(services), ServerRegistry(services)))

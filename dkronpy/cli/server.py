@@ -134,7 +134,7 @@ def _check_access(services: Services, settings: Settings, log: Any, stopping: th
     while not stopping.is_set():
         try:
             with services.store.errors():
-                guarded = services.tokens.any()
+                guarded = services.provider is not None or services.tokens.any()
         except StoreUnavailableError as error:
             if not said:
                 log.error("%s; waiting for it", error)

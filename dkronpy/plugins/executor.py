@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -101,6 +101,8 @@ class ExecutionContext(Protocol):
     log: logging.Logger
     cancelled: threading.Event
     timeout: timedelta | None
+    trace: Mapping[str, str]
+    """Headers for whatever is called, so that it joins the trace of this run; empty where nobody traces."""
 
     def write(self, data: bytes) -> None:
         """Append to the output of the attempt; it is streamed, capped and masked."""

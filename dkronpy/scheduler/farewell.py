@@ -18,6 +18,7 @@ from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Ledger
 from dkronpy.store.output import read_output
+from dkronpy.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Farewell:
         *,
         retention: timedelta,
         keep: int,
+        tracer: Tracer | None = None,
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -50,6 +52,7 @@ class Farewell:
         self.self_pause = SelfPause(store, ledger, jobs)
         self.retention = retention
         self.keep = keep
+        self.tracer = tracer
         self._forget_next_ms = 0
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
@@ -87,6 +90,8 @@ class Farewell:
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
             self.jobs.delete(run.job, who="beat", why="it is ephemeral and has succeeded")
         client.hset(key, "settled", run.state)
+        if self.tracer is not None:
+            self.tracer.run(run, self.ledger.executions(run.execution_ids))
 
     def _ephemeral(self, run: Run) -> bool:
         """Whether the job goes with its first success; as in Dkron one that others follow stays."""

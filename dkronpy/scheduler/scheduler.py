@@ -38,6 +38,7 @@ from dkronpy.scheduler.sweep import Sweep
 from dkronpy.scheduler.wakeup import WakeUp
 from dkronpy.store.connection import connect
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.tracer import open_tracer
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +87,11 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
         )
         self.reader = DueReader(store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch)
+        self.tracer = open_tracer(settings, "beat")
         chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
         farewell = Farewell(
             store, ledger, deployment.jobs, deployment.results, chains,
-            retention=settings.retention, keep=settings.history_limit,
+            retention=settings.retention, keep=settings.history_limit, tracer=self.tracer,
         )  # fmt: skip
         self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))
         self.wake_up = WakeUp(store)
@@ -184,6 +186,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             log.warning("could not give up the lead: %s; it ends by itself", error)
         self.notifier.stop()
         self.wake_up.close()
+        if self.tracer is not None:
+            self.tracer.close()
         CeleryScheduler.close(self)
 
     @property

@@ -45,11 +45,13 @@ class ExecutorHarness:
         launcher: Launcher | None = None,
         attempt: int = 1,
         token: int = 1,
+        trace: Mapping[str, str] | None = None,
     ) -> None:
         self.due = datetime(2026, 11, 23, 2, 30, tzinfo=timezone.utc)
         self.job, self.node = job, node
         self._name()
         self.attempt, self.token, self.timeout = attempt, token, timeout
+        self.trace: Mapping[str, str] = dict(trace or {})
         self.log = logging.getLogger(f"dkronpy.testing.{job}")
         self.cancelled = threading.Event()
         self.output_size = 0

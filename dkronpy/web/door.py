@@ -28,6 +28,14 @@ class Door(Protocol):
         """Say in the audit log what a form did, beyond its path."""
         ...
 
+    def provider(self) -> str:
+        """Whom people may sign in with instead of a token; '' for nobody."""
+        ...
+
+    def leave(self, token: str) -> None:
+        """End the session of this token, where it is one's."""
+        ...
+
 
 class OpenDoor:
     """Everybody may do everything: for a server that asks for no token."""
@@ -46,3 +54,10 @@ class OpenDoor:
 
     def note(self, request: AnyRequest, detail: str) -> None:
         """Nobody keeps a log."""
+
+    def provider(self) -> str:
+        """Nobody signs in."""
+        return ""
+
+    def leave(self, token: str) -> None:
+        """There are no sessions."""

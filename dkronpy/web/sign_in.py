@@ -12,6 +12,7 @@ from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import form, page, see_other, text_of
 from dkronpy.web.places import BASE, FLOWER, TOKEN_COOKIE, local_place, place
 from dkronpy.web.render import render_plain
+from dkronpy.web.site import site_of
 
 LONGEST = 500
 
@@ -20,7 +21,8 @@ LONGEST = 500
 def sign_in(request: AnyRequest) -> Response[Any]:
     """The form for the token."""
     back = local_place(request.query_params.get("next", ""))
-    return render_plain(request, "sign_in.html", back=back, stale="stale" in request.query_params)
+    provider = site_of(request).door.provider()
+    return render_plain(request, "sign_in.html", back=back, stale="stale" in request.query_params, provider=provider)
 
 
 @form("/sign-in", action="", public=True)
@@ -35,7 +37,10 @@ def take_token(request: AnyRequest) -> Response[Any]:
 
 @form("/sign-out", action="", public=True)
 def sign_out(request: AnyRequest) -> Response[Any]:
-    """Forget the token."""
+    """Forget the token, and end the session of one that a provider vouched for."""
+    token = str(request.cookies.get(TOKEN_COOKIE, ""))
+    if token:
+        site_of(request).door.leave(token[:LONGEST])
     answer = see_other(place("/sign-in"))
     answer.cookies.extend(token_cookies(request, "", age=0))
     return answer

@@ -25,6 +25,8 @@ PUBLIC = "nobody viewer operator editor admin"
 TABLE = {
     "GET /": PUBLIC,
     "GET /health": PUBLIC,
+    "GET /oidc/login": PUBLIC,
+    "GET /oidc/callback": "",
     "GET /metrics": READ,
     "GET /debug/vars": READ,
     "GET /v1": READ,

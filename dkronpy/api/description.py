@@ -1,0 +1,180 @@
+"""The description of the API: what the framework knows of the routes, and what it cannot know of bodies and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+
+from dkronpy.api import shapes
+from dkronpy.api.job_list import SORTS
+
+_JSON, _PROBLEM, _TEXT = "application/json", "application/problem+json", "text/plain"
+_JOB = "/v1/jobs/{job}"
+_POLICY = "/v1/acl/policies/{name}"
+
+BODIES: Mapping[tuple[str, str], tuple[Any, str]] = {
+    ("post", "/v1/jobs"): (shapes.JobBody, _JSON),
+    ("patch", "/v1/jobs"): (shapes.JobBody, _JSON),
+    ("put", _JOB): (shapes.JobBody, _JSON),
+    ("post", "/v1/restore"): (shapes.File, "multipart/form-data"),
+    ("post", _POLICY): (shapes.PolicyBody, _JSON),
+    ("put", f"/api{_JOB}"): (shapes.JobBody, _JSON),
+    ("post", "/api/v1/validate"): (shapes.JobBody, _JSON),
+}
+"""What a route takes, where it reads the body itself."""
+
+ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("get", "/v1"): shapes.Summary,
+    ("get", "/v1/jobs"): list[shapes.Job],
+    ("post", "/v1/jobs"): shapes.Job,
+    ("patch", "/v1/jobs"): shapes.Job,
+    ("get", _JOB): shapes.Job,
+    ("put", _JOB): shapes.Job,
+    ("delete", _JOB): shapes.Job,
+    ("post", _JOB): shapes.Job,
+    ("post", f"{_JOB}/run"): shapes.Job,
+    ("post", f"{_JOB}/toggle"): shapes.Job,
+    ("get", f"{_JOB}/executions"): list[shapes.Record],
+    ("delete", f"{_JOB}/executions"): shapes.Job,
+    ("get", f"{_JOB}/executions/{{execution_id}}"): shapes.Record,
+    ("get", "/v1/busy"): list[shapes.Record],
+    ("get", "/v1/members"): list[shapes.Member],
+    ("get", "/v1/leader"): shapes.Member,
+    ("get", "/v1/isleader"): str,
+    ("post", "/v1/leave"): dict[str, list[dict[str, Any]]],
+    ("get", "/v1/pause"): shapes.Paused,
+    ("post", "/v1/pause"): shapes.Paused,
+    ("post", "/v1/unpause"): shapes.Paused,
+    ("get", "/v1/stats"): shapes.Stats,
+    ("post", "/v1/restore"): str,
+    ("get", "/v1/acl/policies"): list[shapes.Policy],
+    ("get", _POLICY): shapes.Policy,
+    ("post", _POLICY): shapes.Policy,
+    ("delete", _POLICY): shapes.Policy,
+    ("get", "/health"): shapes.Health,
+    ("get", "/debug/vars"): shapes.Variables,
+    ("get", f"/api{_JOB}"): shapes.Job,
+    ("put", f"/api{_JOB}"): shapes.Job,
+}
+"""What a route that writes its answer itself says when all is well."""
+
+TEXTS: Mapping[str, str] = {
+    "/metrics": _TEXT,
+    "/api/v1/executions/{execution}/output": _TEXT,
+    "/api/v1/executions/{execution}/follow": "text/event-stream",
+}
+"""What answers with something else than JSON."""
+_PRETTY = ("pretty", "Any value indents the answer.")
+_ORDER = ("_order", "`ASC` or `DESC`.")
+QUERIES: Mapping[tuple[str, str], Sequence[tuple[str, str]]] = {
+    ("get", "/v1/jobs"): (
+        ("metadata[key]", "Only jobs with this value below the key; repeatable."),
+        ("q", "Part of the name or of the display name."),
+        ("status", "`success`, `failed`, `partially_failed`, or `untriggered`."),
+        ("disabled", "`true` or `false`."),
+        ("_sort", f"One of {', '.join(SORTS)}."),
+        _ORDER,
+        ("_start", "The first of the page, from 0."),
+        ("_end", "The one behind the last of the page."),
+        _PRETTY,
+    ),
+    ("get", _JOB): (_PRETTY,),
+    ("post", "/v1/jobs"): (("runoncreate", "Any value starts it at once."),),
+    ("put", _JOB): (("runoncreate", "Any value starts it at once."),),
+    ("get", f"{_JOB}/executions"): (
+        ("_sort", "`id`, `started_at`, `finished_at` or `attempt`."),
+        _ORDER,
+        ("output_size_limit", "The last so many bytes of each output."),
+    ),
+    ("get", "/v1/stats"): (("days", "How many days, 30 unless said, 365 at most."),),
+}
+"""Query parameters that a route reads itself; all of them may be left out."""
+HEADERS: Mapping[tuple[str, str], Sequence[tuple[str, str]]] = {
+    **{
+        (method, f"{before}{_JOB}"): (("If-Match", "The ETag of the revision to replace."),)
+        for method in ("put", "delete")
+        for before in ("", "/api")
+    },
+    ("post", "/v1/jobs"): (("If-Match", "The ETag of the revision to replace."),),
+    ("get", f"/api{_JOB}"): (("If-None-Match", "An ETag; 304 where it still holds."),),
+    **{
+        ("post", path): (("Idempotency-Key", "Requests with the same key, within a day, start one run."),)
+        for path in (_JOB, f"{_JOB}/run", f"/api{_JOB}/run")
+    },
+}
+"""Headers that a route heeds; all of them may be left out."""
+MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("get", "/v1/leader"): {"500": None},
+    ("get", "/v1/isleader"): {"404": str},
+    ("get", "/health"): {"503": shapes.Health},
+    ("put", f"/api{_JOB}"): {"201": shapes.Job},
+    ("get", f"/api{_JOB}"): {"304": None},
+    ("get", "/"): {"303": None, "404": None},
+}
+"""Further answers of a route."""
+_OUR_ERRORS = {
+    "400": "The request cannot be read", "401": "A token is needed", "403": "This token may not do that",
+    "413": "The body is too large", "422": "What was sent cannot be used", "429": "Too many failures from this address",
+    "503": "The store is away, or submissions are paused",
+}  # fmt: skip
+_NAMED = {"404": "There is no such thing"}
+_WRITING = {"409": "Somebody else changed it meanwhile, or it is in use", "412": "It is at another revision"}
+
+
+def describe(app: Litestar) -> dict[str, Any]:
+    """The whole description, OpenAPI 3.1."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    kinds = [*ANSWERS.values(), *(kind for kind, _ in BODIES.values()), shapes.Message, shapes.ProblemDocument]
+    _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+    document["components"]["schemas"]["JobBody"]["examples"] = [shapes.EXAMPLE]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if "responses" in operation:
+                _complete(path, method, operation)
+    return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    key, responses = (method, path), operation["responses"]
+    if key in BODIES:
+        kind, media = BODIES[key]
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": _schema(kind)}}}
+    good = next((status for status in responses if status.startswith("2")), "200")
+    for status in [one for one in responses if one != good]:
+        del responses[status]
+    if key in ANSWERS:
+        responses[good]["content"] = {_JSON: {"schema": _schema(ANSWERS[key])}}
+    elif path in TEXTS:
+        responses[good]["content"] = {TEXTS[path]: {"schema": {"type": "string"}}}
+    for place, named in (("query", QUERIES), ("header", HEADERS)):
+        for name, text in named.get(key, ()):
+            one = {"name": name, "in": place, "required": False, "description": text, "schema": {"type": "string"}}
+            operation.setdefault("parameters", []).append(one)
+    ours = path.startswith("/api/")
+    for status, text in _errors(path, method).items():
+        responses[status] = {"description": text, "content": _error(ours)}
+    for status, kind in MORE.get(key, {}).items():
+        content = {} if kind is None else {"content": {_JSON: {"schema": _schema(kind)}}}
+        responses[status] = {"description": "The other answer of this route", **content}
+
+
+def _errors(path: str, method: str) -> dict[str, str]:
+    if path in {"/", "/health"}:
+        return {"400": _OUR_ERRORS["400"]}
+    writing = {} if method == "get" else _WRITING
+    return _OUR_ERRORS | writing | (_NAMED if "{" in path or method != "get" else {})
+
+
+def _error(ours: bool) -> dict[str, Any]:
+    if ours:
+        return {_PROBLEM: {"schema": _schema(shapes.ProblemDocument)}, _TEXT: {"schema": {"type": "string"}}}
+    return {_JSON: {"schema": _schema(shapes.Message)}, _TEXT: {"schema": {"type": "string"}}}
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
+    return schema

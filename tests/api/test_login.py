@@ -1,0 +1,148 @@
+"""People sign in with a provider: a real one in a process of its own, and a browser's way there and back."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from dkronpy.api.login import local
+from dkronpy.api.services import Services
+from dkronpy.errors import ConfigError
+from tests.api.site import Api, Site, site_on
+from tests.support import StoreServer, wait_until
+
+
+class Browser(requests.Session):
+    """Keeps cookies, follows redirects, and fills in the provider's form."""
+
+    def sign_in(self, api: Api, who: str) -> requests.Response:
+        """From our login page to the answer of our callback."""
+        form = self.get(f"{api.url}/oidc/login?next=/ui/jobs", timeout=20)
+        return self.post(form.url, data={"sub": who, "action": "authorize"}, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a provider that knows Ann of ops, Bob of dev, and Eve of nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    log = tmp_path_factory.mktemp("provider") / "log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=sink)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(url), timeout=40, description="the provider answers")
+        for who, groups in (("ann", ["ops", "dev"]), ("bob", "dev"), ("eve", [])):
+            claims = {"email": f"{who}@example.org", "groups": groups}
+            assert requests.put(f"{url}/users/{who}", json=claims, timeout=10).status_code < 300
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/.well-known/openid-configuration", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def site(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Api]]:
+    """A server that sends people to the provider."""
+    settings = {
+        "DKRONPY_OIDC_ISSUER": provider,
+        "DKRONPY_OIDC_CLIENT_ID": "dkronpy",
+        "DKRONPY_OIDC_CLIENT_SECRET": "between-us",
+        "DKRONPY_OIDC_ROLES": "ops=admin,dev=operator",
+    }
+    with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("login"), settings) as found:
+        _, api = found.serve()
+        yield found, api
+
+
+def test_who_signs_in_has_the_highest_role_of_their_groups_until_they_leave(site: tuple[Site, Api]) -> None:
+    found, api = site
+    assert api.get("/v1/jobs").status_code == 401
+    ann = Browser()
+    assert "Sign in with 127.0.0.1" in ann.get(f"{api.url}/ui/", timeout=20).text
+    signed = ann.sign_in(api, "ann")
+    assert (signed.status_code, 'url=/ui/jobs"' in signed.text) == (200, True), signed.text
+    cookie = next(one for one in ann.cookies if one.name == "dkronpy_token")
+    assert (cookie.path, cookie.has_nonstandard_attr("HttpOnly"), cookie.get_nonstandard_attr("SameSite")) == (
+        "/ui/", True, "strict",
+    )  # fmt: skip
+    page = ann.get(f"{api.url}/ui/jobs", timeout=20)
+    assert (page.status_code, "ann@example.org" in page.text) == (200, True)
+    secret = str(cookie.value)
+    assert Api(api.url, secret).get("/api/v1/audit").json()["items"][0]["detail"] == "signed in as admin"
+    bob = Browser()
+    bob.sign_in(api, "bob")
+    session = Api(api.url, str(bob.cookies.get("dkronpy_token")))
+    assert (session.get("/v1/jobs").status_code, session.get("/api/v1/audit").status_code) == (200, 403)
+    csrf = re.search(r'name="csrf" value="([^"]+)"', ann.get(f"{api.url}/ui/settings", timeout=20).text)
+    assert csrf is not None
+    ann.post(f"{api.url}/ui/sign-out", data={"csrf": csrf[1]}, timeout=20)
+    assert Api(api.url, secret).get("/v1/jobs").status_code == 401
+    keys = list(found.client.deployment.store.client.scan_iter("dkronpy:access:session:*"))
+    assert len(keys) == 1
+    assert 0 < found.client.deployment.store.client.ttl(keys[0]) <= 8 * 3600
+    assert secret.encode() not in keys[0]
+
+
+def test_who_has_no_role_gets_in_nowhere_and_is_in_the_audit_log(site: tuple[Site, Api]) -> None:
+    found, api = site
+    refused = Browser().sign_in(api, "eve")
+    assert (refused.status_code, "has no role here" in refused.text) == (403, True)
+    assert "dkronpy_token" not in refused.headers.get("Set-Cookie", "")
+    denied = Services(found.client).audit.entries(outcome="denied", limit=1)[0]
+    assert (denied.who, denied.path) == ("eve@example.org", "/oidc/callback")
+
+
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(site: tuple[Site, Api]) -> None:
+    _, api = site
+    ann, eve = Browser(), Browser()
+    start = ann.get(f"{api.url}/oidc/login", allow_redirects=False, timeout=20)
+    asked = parse_qs(urlsplit(start.headers["Location"]).query)
+    assert (asked["code_challenge_method"], "nonce" in asked) == (["S256"], True)
+    back = f"{api.url}/oidc/callback?code=x&state={asked['state'][0]}"
+    assert eve.get(back, timeout=20).status_code == 403  # another browser: the state is not in its cookie
+    assert ann.get(back, timeout=20).status_code == 403  # a code that the provider did not give
+    assert ann.get(back, timeout=20).status_code == 403  # and a state is taken once
+    assert ann.get(f"{api.url}/oidc/callback", timeout=20).status_code == 403
+
+
+def test_a_server_without_a_provider_has_no_login(empty: Site) -> None:
+    _, api = empty.serve()
+    assert api.get("/oidc/login").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "//evil.example.org", "https://evil.example.org", "/ui/\\evil", "/v1/jobs"])
+def test_the_way_back_leads_to_our_pages_only(path: str) -> None:
+    assert local(path) == "/ui/"
+
+
+def test_settings_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    from dkronpy.api.provider import open_provider
+    from dkronpy.settings import Settings
+
+    issuer = {"oidc_issuer": "https://login.example.org"}
+    for given, wrong in (
+        (issuer, "oidc_client_id"),
+        ({**issuer, "oidc_client_id": "x"}, "oidc_roles"),
+        ({**issuer, "oidc_client_id": "x", "oidc_roles": {"ops": "boss"}}, "there is no role 'boss'"),
+    ):
+        with pytest.raises(ConfigError, match=wrong):
+            open_provider(Settings(**given))  # type: ignore[arg-type]
+    assert open_provider(Settings()) is None
