@@ -26,7 +26,7 @@ TABLE = {
     "GET /": PUBLIC,
     "GET /health": PUBLIC,
     "GET /oidc/login": PUBLIC,
-    "GET /oidc/callback": "",
+    "GET /oidc/callback": PUBLIC,
     "GET /metrics": READ,
     "GET /debug/vars": READ,
     "GET /v1": READ,
