@@ -39,6 +39,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int = 0
     seen_ms: int = 0
     alive: bool = True
+    leases_renewed: int = 0
+    leases_missed: int = 0
+    """How often its agent renewed its leases since it started, and how often it could not."""
+    connections: dict[str, int] = {}
+    """How many connections each executor keeps between attempts."""
     drained: bool = False
     """Whether somebody has told it to take nothing new; what it has, it finishes."""
 

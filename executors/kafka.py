@@ -149,6 +149,10 @@ class KafkaExecutor(Executor[Kafka]):
         """Close the kept producers."""
         self._producers.close()
 
+    def kept(self) -> int:
+        """How many of them there are now."""
+        return len(self._producers)
+
     def execute(self, options: Kafka, context: ExecutionContext) -> Outcome:
         """Send the message; all in-sync replicas have it when this is a success."""
         return self._producers.send(options, context)

@@ -107,6 +107,10 @@ class NatsExecutor(Executor[Nats]):
         """Close the kept connections."""
         self._sessions.close()
 
+    def kept(self) -> int:
+        """How many of them there are now."""
+        return len(self._sessions)
+
     def execute(self, options: Nats, context: ExecutionContext) -> Outcome:
         """Send the message; the answer to a request is the output."""
         return self._sessions.send(options, context)

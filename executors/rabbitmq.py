@@ -154,6 +154,10 @@ class RabbitMQExecutor(Executor[RabbitMQ]):
         """Close the kept connections."""
         self._sessions.close()
 
+    def kept(self) -> int:
+        """How many of them there are now."""
+        return len(self._sessions)
+
     def execute(self, options: RabbitMQ, context: ExecutionContext) -> Outcome:
         """Send the message; a queue has it when this is a success."""
         return self._sessions.send(options, context)

@@ -42,6 +42,7 @@ class Leases:
         self._stopped = threading.Event()
         self._next = 0.0
         self._away = False
+        self.renewed = self.missed = 0
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
 
     @property
@@ -107,7 +108,9 @@ class Leases:
             if not self._away:
                 log.warning("leases cannot be renewed: %s; trying again every second", error)
             self._away, self._next = True, asked + 1.0
+            self.missed += 1
             return
+        self.renewed += bool(held)
         if self._away:
             log.warning("leases are renewed again")
         self._away, self._next = False, asked + self.renew_seconds

@@ -98,6 +98,11 @@ class Runner:
             return Ran(state="ignored", reason=claim)
         return self._attempt(claim)
 
+    def connections(self) -> dict[str, int]:
+        """How many connections each executor keeps, where it keeps any."""
+        kept = {name: executor.kept() for name, executor in list(self._executors.items())}
+        return {name: count for name, count in kept.items() if count}
+
     def close(self) -> None:
         """Let the executors' connections go."""
         for executor in self._executors.values():

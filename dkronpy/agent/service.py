@@ -91,6 +91,9 @@ class Agent:
             executors=executor_names(),
             instance=self.instance,
             started_ms=self.started_ms,
+            leases_renewed=self.leases.renewed,
+            leases_missed=self.leases.missed,
+            connections=self.runner.connections(),
         )
 
     def run(self) -> int:

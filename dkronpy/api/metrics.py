@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Any
 
 from litestar import Response
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
@@ -13,16 +12,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from dkronpy.api.answers import Answer, AnyRequest
 from dkronpy.api.handlers import route
 from dkronpy.api.keys import keys_of
+from dkronpy.api.node_metrics import node_metrics
 from dkronpy.api.services import Services
 from dkronpy.api.tally import BOUNDS, LAG, MOST_JOBS, OTHER, TOOK
 from dkronpy.api.traffic import Traffic
-from dkronpy.client import Status
 from dkronpy.errors import DkronpyError
-from dkronpy.settings_values import is_redis
-from dkronpy.store.connection import Store, connect
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-MOST_NODES = 500
 _OUTCOMES = ("success", "failed", "skipped", "lost")
 
 
@@ -79,33 +75,14 @@ class Exporter:
             ("dkronpy_paused", "Whether submissions are paused.", paused),
         ):
             yield GaugeMetricFamily(name, text, value=value)
-        yield from self._nodes(status)
+        yield GaugeMetricFamily("dkronpy_store_ping_seconds", "How long the store takes to answer.", value=self._ping())
+        yield from node_metrics(self._services, status)
 
-    def _nodes(self, status: Status) -> Iterator[Metric]:
-        nodes = status.nodes[:MOST_NODES]
-        up = GaugeMetricFamily("dkronpy_node_up", "Whether the node reports.", labels=["node"])
-        capacity = GaugeMetricFamily("dkronpy_node_capacity", "Executions at a time.", labels=["node"])
-        running = GaugeMetricFamily("dkronpy_node_running", "Executions that run.", labels=["node"])
-        depth = GaugeMetricFamily("dkronpy_queue_depth", "Messages that wait for the node.", labels=["node"])
-        for node, waiting in zip(nodes, self._waiting([node.name for node in nodes]), strict=True):
-            up.add_metric([node.name], int(node.alive))
-            capacity.add_metric([node.name], node.capacity)
-            running.add_metric([node.name], node.running if node.alive else 0)
-            if waiting is not None:
-                depth.add_metric([node.name], waiting)
-        yield from (up, capacity, running, depth)
-
-    def _waiting(self, nodes: list[str]) -> list[int | None]:
-        """The length of each node's queue, where the broker is Redis."""
-        settings = self._services.client.deployment.settings
-        store = self._services.store
-        with store.errors():
-            if not settings.broker_url or settings.broker_url == store.url:
-                return _lengths(store, store.client, nodes)
-        if not is_redis(settings.broker_url):
-            return [None] * len(nodes)
-        with store.errors(), connect(settings.broker_url, key=store.keys.queue("")) as broker:
-            return _lengths(store, broker, nodes)
+    def _ping(self) -> float:
+        began = self._services.clock.monotonic()
+        with self._services.store.errors():
+            self._services.store.client.ping()
+        return self._services.clock.monotonic() - began
 
     def _jobs(self) -> Iterator[Metric]:
         store = self._services.store
@@ -145,13 +122,6 @@ class Exporter:
             bounds = [*(repr(bound) for bound in BOUNDS), "+Inf"]
             family.add_metric([job], list(zip(bounds, filled, strict=True)), sum_value=counts.get("sum", 0.0))
         return family
-
-
-def _lengths(store: Store, client: Any, nodes: list[str]) -> list[int | None]:
-    with client.pipeline(transaction=False) as pipe:
-        for node in nodes:
-            pipe.llen(store.keys.queue(node))
-        return list(pipe.execute())
 
 
 @route("GET", "/metrics", action="read", whole=True)

@@ -148,6 +148,10 @@ class Executor(Generic[OptionsT]):
     def close(self) -> None:
         """Let go of what is kept between attempts."""
 
+    def kept(self) -> int:
+        """How many connections are kept between attempts at this moment, for the metrics."""
+        return 0
+
 
 class RunContext(msgspec.Struct, kw_only=True):
     """What a Python callable gets when its first parameter is annotated with this type."""
