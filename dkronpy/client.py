@@ -45,7 +45,10 @@ class Leader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment at a glance. ``late_ms`` is how long the oldest owed due time waits for beat (0: none)."""
+    """A deployment at a glance. ``late_ms`` is how long the oldest owed due time waits for beat (0: none).
+
+    ``leader`` leads shard 0 and does the upkeep; ``leaders`` are those of all shards, in order.
+    """
 
     now_ms: int
     store: str
@@ -55,6 +58,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_executions: int
     late_ms: int
     quarantined: int
+    leaders: tuple[Leader | None, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,18 +252,21 @@ class Client(JobsClient):
         store, keys = self.deployment.store, self.deployment.store.keys
         with store.errors():
             nodes = self.deployment.nodes.all()
+            shards = range(store.read_shards())
             with store.client.pipeline(transaction=False) as pipe:
-                pipe.hgetall(keys.leader)
                 pipe.scard(keys.jobs)
                 pipe.zcard(keys.open)
-                pipe.zrange(keys.schedule, 0, 0, withscores=True)
                 pipe.hlen(keys.quarantine)
-                leader, jobs, waiting, first, quarantined = pipe.execute()
+                for shard in shards:
+                    pipe.hgetall(keys.leader_of(shard))
+                    pipe.zrange(keys.schedule_of(shard), 0, 0, withscores=True)
+                jobs, waiting, quarantined, *rows = pipe.execute()
             now_ms = store.now_ms()
-        late = max(0, now_ms - round(first[0][1] * 1000)) if first else 0
+        leaders = tuple(_leader(row) for row in rows[::2])
+        late = max((now_ms - round(first[0][1] * 1000) for first in rows[1::2] if first), default=0)
         return Status(
-            now_ms=now_ms, store=store.where, leader=_leader(leader), nodes=tuple(nodes), jobs=jobs,
-            open_executions=waiting, late_ms=late, quarantined=quarantined,
+            now_ms=now_ms, store=store.where, leader=leaders[0], leaders=leaders, nodes=tuple(nodes), jobs=jobs,
+            open_executions=waiting, late_ms=max(0, late), quarantined=quarantined,
         )  # fmt: skip
 
     def quarantined(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from dkronpy.settings_values import BadValueError, is_redis, read_value
 
 ENV_PREFIX = "DKRONPY_"
 FILE_NAME = "settings.py"
+MOST_SHARDS = 64
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -98,6 +99,9 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
 
     tick: timedelta = timedelta(seconds=1)
     """The longest that beat sleeps between two looks at the schedule."""
+
+    shards: int = 1
+    """Into how many sorted sets the due times are spread; beats share them. Alike for every beat."""
 
     batch: int = 200
     """How many due jobs beat commits in one step."""
@@ -322,6 +326,8 @@ def _converted(given: Mapping[str, tuple[Any, Source]], problems: list[Problem])
 def _contradictions(settings: Settings) -> list[Problem]:
     """Values that are good by themselves and not together."""
     problems = []
+    if not 1 <= settings.shards <= MOST_SHARDS:
+        problems.append(Problem("shards", settings.shards, f"accepted: 1 to {MOST_SHARDS}"))
     for name, limit, factor in (("lease_renew", "lease", 3), ("tick", "leader_ttl", 2)):
         value, most = getattr(settings, name), getattr(settings, limit) / factor
         if value > most:

@@ -56,6 +56,9 @@ def status(session: Session, printer: Printer) -> None:
         if found.leader is not None:
             since = relative(found.leader.since_ms - found.now_ms) if found.leader.since_ms else "?"
             row["leader"] = f"{found.leader.holder}, since {since} (epoch {found.leader.epoch})"
+            if len(found.leaders) > 1:
+                leading = sum(leader is not None for leader in found.leaders)
+                row["leader"] += f"; {leading} of {len(found.leaders)} shards are led"
         late = found.late_ms > LATE_MS
         row["lag"] = f"a due time has been waiting for {span(found.late_ms)}" if late else "none"
         row["nodes"] = f"{len(alive)} alive" + (f" ({', '.join(alive)})" if alive else "")

@@ -92,13 +92,14 @@ class DueReader:
         self._paused: dict[bytes, bytes] = {}
         self._pauses: list[Pause] = []
 
-    def fire(self, epoch: int, now_ms: int, nodes: Sequence[Node]) -> Fired:
-        """Fire a few batches of what is due at *now_ms*. redis-py's errors pass through."""
-        keys, client, most = self.store.keys, self.store.client, READ_AHEAD * self.batch
+    def fire(self, epoch: int, now_ms: int, nodes: Sequence[Node], shard: int = 0) -> Fired:
+        """Fire a few batches of what is due at *now_ms* in a shard. redis-py's errors pass through."""
+        client, most = self.store.client, READ_AHEAD * self.batch
+        schedule = self.store.keys.schedule_of(shard)
         with client.pipeline(transaction=False) as pipe:
-            pipe.zrange(keys.schedule, 0, now_ms / 1000, byscore=True, offset=0, num=most, withscores=True)
-            pipe.zrange(keys.schedule, f"({now_ms / 1000}", "+inf", byscore=True, offset=0, num=1, withscores=True)
-            pipe.hgetall(keys.pauses)
+            pipe.zrange(schedule, 0, now_ms / 1000, byscore=True, offset=0, num=most, withscores=True)
+            pipe.zrange(schedule, f"({now_ms / 1000}", "+inf", byscore=True, offset=0, num=1, withscores=True)
+            pipe.hgetall(self.store.keys.pauses)
             due, ahead, paused = pipe.execute()
         if paused != self._paused:
             self._paused, self._pauses = paused, read_pauses(paused)
@@ -108,7 +109,7 @@ class DueReader:
         for start in range(0, len(due), self.batch):
             firings = self._firings(due[start : start + self.batch], now_ms, live)
             if firings:
-                commits.append((firings, self._committer.submit(self.ledger.fire, firings, epoch=epoch)))
+                commits.append((firings, self._committer.submit(self.ledger.fire, firings, epoch=epoch, shard=shard)))
         codes = [code for firings, commit in commits for code in self._settle(firings, commit)]
         return Fired(
             read=len(due),

@@ -27,11 +27,13 @@ STEADY_SECONDS = 10.0
 class Leadership:
     """One beat's part in the protocol."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, *, holder: str, ttl_ms: int) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, *, holder: str, ttl_ms: int, shard: int = 0) -> None:
         self.ledger = ledger
         self.clock = clock
         self.holder = holder
         self.ttl_ms = ttl_ms
+        self.shard = shard
+        self._where = f" shard {shard}" if shard else ""
         self.epoch: int | None = None
         self._asked: tuple[int, float] | None = None
         self._held_since: float | None = None
@@ -39,12 +41,14 @@ class Leadership:
     def ask(self) -> Lead:
         """Take or keep the lead; says in the log when it changes hands."""
         before = self.clock.monotonic()
-        lead = self.ledger.lead(self.holder, self.ttl_ms)
+        lead = self.ledger.lead(self.holder, self.ttl_ms, shard=self.shard)
         self._watch(lead.now_ms, before, self.clock.monotonic())
         if lead.leading and self.epoch != lead.epoch:
-            log.info("leading, epoch %d", lead.epoch)
+            log.info("leading%s, epoch %d", self._where, lead.epoch)
         elif not lead.leading and self.epoch is not None:
-            log.warning("no longer leading: %s leads with epoch %d; standing by", lead.holder, lead.epoch)
+            log.warning(
+                "no longer leading%s: %s leads with epoch %d; standing by", self._where, lead.holder, lead.epoch
+            )
         self.epoch = lead.epoch if lead.leading else None
         return lead
 
@@ -55,7 +59,7 @@ class Leadership:
     def release(self) -> None:
         """Give the lead up, so that another beat takes it within a second."""
         if self.epoch is not None:
-            self.ledger.lead(self.holder, self.ttl_ms, release=True)
+            self.ledger.lead(self.holder, self.ttl_ms, release=True, shard=self.shard)
             self.epoch = None
 
     @property

@@ -33,7 +33,7 @@ from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
-from dkronpy.scheduler.leader import Leadership
+from dkronpy.scheduler.shards import Shards
 from dkronpy.scheduler.sweep import Sweep
 from dkronpy.scheduler.wakeup import WakeUp
 from dkronpy.store.connection import connect
@@ -83,9 +83,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         self.sends_later = isinstance(courier, BrokerCourier)
         enclosing = NoCourier() if self.sends_later else courier
         planner = Planner(enclosing, rng, fired_by=self.holder)
-        self.leadership = Leadership(
-            ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000)
-        )
+        self.shards = Shards(
+            ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000),
+            wanted=settings.shards,
+        )  # fmt: skip
         self.reader = DueReader(store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch)
         self.tracer = open_tracer(settings, "beat")
         chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
@@ -117,24 +118,30 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         return 0.0
 
     def _round(self) -> float:
-        lead = self.leadership.ask()
-        if not lead.leading:
-            return float(min(self.max_interval, max(0.05, lead.ttl_ms / 1000)))
+        led = self.shards.ask()
+        if not led.leads:
+            return float(min(self.max_interval, max(0.05, led.wait_ms / 1000)))
         if not self._installed:
             super().setup_schedule()
             self._installed = True
         self._refresh_nodes()
-        if not self.leadership.steady:
+        if not self.shards.steady:
             return float(self.max_interval)
-        fired = self.reader.fire(lead.epoch, lead.now_ms, self._nodes)
-        self._send_plain(fired.plain)
-        if not fired.leading:
+        fired = [
+            self.reader.fire(lead.epoch, lead.now_ms, self._nodes, shard) for shard, lead in sorted(led.leads.items())
+        ]
+        self._send_plain(tuple(key for part in fired for key in part.plain))
+        if not all(part.leading for part in fired):
             return 0.0
-        if (fired.runs and self.sends_later) or (not fired.again and self._sweep_due()):
-            if self.sweeper.run(lead.epoch, self._nodes):
+        again = any(part.again for part in fired)
+        upkeep = led.leads.get(0)
+        runs = any(part.runs for part in fired)
+        if upkeep is not None and ((runs and self.sends_later) or (not again and self._sweep_due())):
+            if self.sweeper.run(upkeep.epoch, self._nodes):
                 return 0.0
             self._swept = self.clock.monotonic()
-        return 0.0 if fired.again else self._pause(fired.next_ms)
+        ahead = [part.next_ms for part in fired if part.next_ms is not None]
+        return 0.0 if again else self._pause(min(ahead, default=None))
 
     def _refresh_nodes(self) -> None:
         now = self.clock.monotonic()
@@ -162,7 +169,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
 
     def _outage(self, error: Exception) -> float:
         """Say once what is wrong, stand by, and ask again at a growing pace."""
-        self.leadership.forget()
+        self.shards.forget()
         self.wake_up.reset()
         # An outage shows itself in many words, one after the other: refused, closed, timed out, loading.
         complaint = "away" if isinstance(error, AWAY) else str(error)
@@ -181,7 +188,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
     def close(self) -> None:
         """Give up the lead and let the connections go."""
         try:
-            self.leadership.release()
+            self.shards.release()
         except OUTAGES as error:
             log.warning("could not give up the lead: %s; it ends by itself", error)
         self.notifier.stop()

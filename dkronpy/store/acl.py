@@ -32,7 +32,7 @@ _AGENT_WRITES = (
     "nodes",
     "quarantine",
 )
-_AGENT_READS = ("def:*", "node:*", "jobs", "paused")
+_AGENT_READS = ("def:*", "node:*", "jobs", "shards", "paused")
 _BESIDE = "[^-a-zA-Z0-9._]"
 """A character that no node's name has: kombu puts two before the digit of a queue with a priority."""
 

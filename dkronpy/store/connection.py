@@ -108,6 +108,8 @@ class Store:
         self.keys = keys or Keys()
         self.client = connect(url, key=self.keys.prefix, timeout=timeout)
         self.scripts = Scripts(self.client, self.keys)
+        self.shards = 1
+        """How many shards of due times there are, as far as is known here; ``read_shards`` asks."""
 
     @property
     def where(self) -> str:
@@ -124,6 +126,16 @@ class Store:
         """The store's own time, which decides."""
         seconds, micros = self.client.time()
         return int(seconds) * 1000 + int(micros) // 1000
+
+    def read_shards(self) -> int:
+        """How many shards of due times there are."""
+        self.shards = int(self.client.get(self.keys.shards) or 1)
+        return self.shards
+
+    def set_shards(self, shards: int) -> None:
+        """Have so many from now on; jobs that stand elsewhere are to be moved (``Ledger.move``)."""
+        self.client.set(self.keys.shards, shards)
+        self.shards = shards
 
     def errors(self) -> Any:
         """Context manager: StoreUnavailableError instead of redis-py's errors."""

@@ -17,6 +17,7 @@ from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
 from dkronpy.store.connection import Store
+from dkronpy.store.keys import name_hash, shard_of
 from dkronpy.store.revisions import Revision, read_revisions
 
 log = logging.getLogger(__name__)
@@ -140,15 +141,15 @@ class Jobs:
         return sorted(name.decode() for name in self.store.client.smembers(self.store.keys.jobs))
 
     def many(self, names: Sequence[str]) -> list[StoredJob]:
-        """Those of the named jobs that exist and can be read, in the same order; one round trip.
+        """Those of the named jobs that exist and can be read, in the same order.
 
         One malformed entry hides no other job: it is left out, and beat sets it aside.
         """
-        keys = self.store.keys
+        keys, shards = self.store.keys, self.store.read_shards()
         with self.store.client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hmget(keys.entry(name), *_FIELDS)
-                pipe.zscore(keys.schedule, keys.entry(name))
+                pipe.zscore(keys.schedule_of(shard_of(name, shards)), keys.entry(name))
             rows = pipe.execute()
         found = [_stored(*known) for known in zip(names, rows[::2], rows[1::2], strict=True)]
         return [stored for stored in found if stored is not None]
@@ -159,11 +160,11 @@ class Jobs:
 
     def states(self, names: Sequence[str]) -> dict[str, JobState]:
         """Counters, last outcomes, status, next due time and followers of jobs."""
-        keys = self.store.keys
+        keys, shards = self.store.keys, self.store.read_shards()
         with self.store.client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hgetall(keys.job_state(name))
-                pipe.zscore(keys.schedule, keys.entry(name))
+                pipe.zscore(keys.schedule_of(shard_of(name, shards)), keys.entry(name))
                 pipe.smembers(keys.children(name))
             rows = pipe.execute()
         rows_by_name = zip(names, rows[::3], rows[1::3], rows[2::3], strict=True)
@@ -235,6 +236,7 @@ class Jobs:
             "1" if change.owns else "0",
             self.revisions,
             "" if change.wish is None else encode_definition(change.wish),
+            name_hash(job.name),
             client=pipe,
         )
 
@@ -248,7 +250,7 @@ class Jobs:
                 self.store.client.srem(self.store.keys.children(parent), name)
         what, in_force = self.store.scripts.call(
             "delete", name, REVISION_TTL_SECONDS, "" if revision is None else revision, who, why[:LONGEST_NOTE],
-            self.revisions, DELETED_TTL_SECONDS,
+            self.revisions, DELETED_TTL_SECONDS, name_hash(name),
         )  # fmt: skip
         if what == b"conflict":
             raise _conflict(name, in_force, revision)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 from dkronpy.node import queue_name
+
+
+def name_hash(job: str) -> int:
+    """What decides on the shard of a job."""
+    return zlib.crc32(job.encode())
+
+
+def shard_of(job: str, shards: int) -> int:
+    """The shard that a job belongs to."""
+    return name_hash(job) % shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +35,10 @@ class Keys:
     def schedule(self) -> str:
         """Sorted set: entry key → next due time in seconds (RedBeat's)."""
         return self.redbeat + ":schedule"
+
+    def schedule_of(self, shard: int) -> str:
+        """The sorted set of one shard; the first is RedBeat's."""
+        return f"{self.schedule}:{shard}" if shard else self.schedule
 
     def entry(self, job: str) -> str:
         """Hash: RedBeat's ``definition`` and ``meta``; ours ``job``, ``rev``, ``anchor``, ``saved_ms``, ``source``...
@@ -108,6 +123,20 @@ class Keys:
         """Hash with expiry: who leads, since when, with which epoch."""
         return self.prefix + "leader"
 
+    def leader_of(self, shard: int) -> str:
+        """The same for one shard; the first is ``leader``."""
+        return f"{self.leader}:{shard}" if shard else self.leader
+
+    @property
+    def beats(self) -> str:
+        """Sorted set with expiry: each beat that is there → when it last said so, in ms."""
+        return self.prefix + "beats"
+
+    @property
+    def shards(self) -> str:
+        """String: how many shards of due times there are; 1 where it is missing."""
+        return self.prefix + "shards"
+
     @property
     def epoch(self) -> str:
         """Counter: the last epoch of leadership."""
@@ -155,7 +184,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     """The families that may live without an expiry, because something else bounds them.
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
-    By their own content, since an empty one vanishes: active, open, done. One each: token, epoch.
+    By their own content, since an empty one vanishes: active, open, done. One each: token, epoch, shards.
     By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
     and bindings. Records of open executions end with them.
@@ -163,7 +192,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|nodes|quarantine|paused|pauses)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|shards|nodes|quarantine|paused|pauses)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         rf"{p}notify:.*",

@@ -9,6 +9,7 @@ import msgspec
 
 from dkronpy.execution import Attempt, Execution, Run, execution_id
 from dkronpy.store.connection import Store
+from dkronpy.store.keys import name_hash
 
 _pack = msgspec.msgpack.Encoder().encode
 # cmsgpack, inside Redis, predates msgpack's type for bytes: everything travels as text
@@ -107,15 +108,28 @@ class Ledger:
         self.history = history
         self.record_ttl_ms = record_ttl_ms
 
-    def lead(self, holder: str, ttl_ms: int, *, release: bool = False) -> Lead:
-        """Take or keep the leadership, or give it up."""
-        leading, epoch, now, who, ttl = self._call("lead", holder, ttl_ms, "release" if release else "take")
+    def lead(self, holder: str, ttl_ms: int, *, release: bool = False, shard: int = 0) -> Lead:
+        """Take or keep the leadership of a shard, or give it up."""
+        leading, epoch, now, who, ttl = self._call("lead", holder, ttl_ms, "release" if release else "take", shard)
         return Lead(leading=bool(leading), epoch=epoch, now_ms=now, holder=who.decode(), ttl_ms=ttl)
 
-    def fire(self, firings: Sequence[Firing], *, epoch: int | None) -> tuple[int, list[int]]:
-        """Write due times as runs. *epoch* is None for runs by hand. Codes are those of ``fire.lua``."""
+    def attend(self, holder: str, ttl_ms: int) -> tuple[int, list[str]]:
+        """Say that a beat is there: how many shards there are, and which beats."""
+        _, self.store.shards, beats = self._call("attend", holder, ttl_ms, "stay")
+        return self.store.shards, [name.decode() for name in beats]
+
+    def leave(self, holder: str) -> None:
+        """Say that a beat is there no longer."""
+        self._call("attend", holder, 0, "leave")
+
+    def move(self, shard: int, jobs: Sequence[str]) -> int:
+        """Move jobs out of a shard to where they belong; how many were not there yet."""
+        return int(self._call("move", shard, *(part for job in jobs for part in (job, name_hash(job))))[1])
+
+    def fire(self, firings: Sequence[Firing], *, epoch: int | None, shard: int = 0) -> tuple[int, list[int]]:
+        """Write due times of one shard as runs. *epoch* is None for runs by hand. Codes are those of ``fire.lua``."""
         items = _pack([_firing(firing) for firing in firings])
-        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, items)
+        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, items, shard)
         return now, codes
 
     def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:

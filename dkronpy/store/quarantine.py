@@ -23,7 +23,8 @@ class Quarantine:
         """Take an entry off the schedule. Saving it anew puts it back."""
         log.error("entry %s cannot be read and is set aside: %s: %s", key, type(error).__name__, error)
         self._keep(key, f"{type(error).__name__}: {error}")
-        self.store.client.zrem(self.store.keys.schedule, key)
+        for shard in range(self.store.read_shards()):
+            self.store.client.zrem(self.store.keys.schedule_of(shard), key)
 
     def message(self, queue: str, raw: bytes, error: str) -> None:
         """Keep a message that no agent could read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dkronpy.client import Client, Status
@@ -35,6 +36,17 @@ def _leader(status: Status) -> Finding:
     if status.leader is None:
         return fail("leader", "no beat leads, nothing is fired", "start one: dkronpy up, or dkronpy beat")
     seconds = max(0, status.now_ms - status.leader.since_ms) // 1000
+    alone = [str(shard) for shard, leader in enumerate(status.leaders) if leader is None]
+    if alone:
+        return fail(
+            "leader",
+            f"nobody leads shard {', '.join(alone)} of {len(status.leaders)}: its jobs are not fired",
+            "wait 5 s and look again; if it stays, look at the logs of the beats",
+        )
+    if len(status.leaders) > 1:
+        beats = Counter(leader.holder for leader in status.leaders if leader is not None)
+        shared = ", ".join(f"{holder} leads {count}" for holder, count in sorted(beats.items()))
+        return ok("leader", f"{len(status.leaders)} shards: {shared}")
     return ok("leader", f"{status.leader.holder}, for {seconds:,} s, epoch {status.leader.epoch}")
 
 

@@ -38,9 +38,9 @@ class HoldingLedger(Ledger):
         self.fires: list[tuple[Sequence[Firing], int | None]] = []
         self.resends: list[list[tuple[str, int, str, str, bytes, int]]] = []
 
-    def fire(self, firings: Sequence[Firing], *, epoch: int | None) -> tuple[int, list[int]]:
+    def fire(self, firings: Sequence[Firing], *, epoch: int | None, shard: int = 0) -> tuple[int, list[int]]:
         if not self.holding:
-            return super().fire(firings, epoch=epoch)
+            return super().fire(firings, epoch=epoch, shard=shard)
         self.fires.append((firings, epoch))
         return self.store.now_ms(), [0] * len(firings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.model.steps import Edit
 
-_NO_EPOCH = Edit("fire", "redis.call('HGET', P .. 'leader', 'epoch') ~= epoch", "false")
+_NO_EPOCH = Edit("fire", "redis.call('HGET', leader, 'epoch') ~= epoch", "false")
 _NO_COMPARE = Edit("fire", "if stands[entry] ~= tonumber(expected) then return 0 end", "")
 
 CAUGHT: dict[str, tuple[Edit, ...]] = {

@@ -2,7 +2,7 @@
 -- The hash of the job without a name keeps the highest revision that was ever deleted: see save.lua.
 -- Its history stays for a while, with the deletion on top, so that it can be brought back.
 -- ARGV: job, ttl of old revisions in s, revision that was read or '', who, why, how many former revisions are kept,
---   ttl of the history in s.
+--   ttl of the history in s, the hash of its name.
 -- Returns {'deleted', revision}, {'absent', 0}, or {'conflict', revision in force}.
 local job, ttl, expected, who, why, kept, history_ttl = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local entry, history = R .. job, P .. 'job:' .. job .. ':history'
@@ -17,7 +17,7 @@ redis.call('LTRIM', history, 0, kept - 1)
 redis.call('EXPIRE', history, history_ttl)
 local highest = tonumber(redis.call('HGET', P .. 'job:', 'revision') or 0)
 redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))
-redis.call('ZREM', R .. ':schedule', entry)
+redis.call('ZREM', schedule_of(ARGV[10]), entry)
 redis.call('DEL', entry, P .. 'job:' .. job, P .. 'job:' .. job .. ':runs')
 redis.call('SREM', P .. 'jobs', job)
 event('job', 'job', job, 'revision', old[1], 'state', 'deleted', 'at', int(now))

@@ -1,5 +1,5 @@
 -- Turn due times into runs: for each item the next due time, the runs, their executions and their messages, or nothing.
--- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, the items as one msgpack array:
+-- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, the items as one msgpack array, their shard:
 --   item: {job, revision, expected score, next score, meta, forbid, runs, settled}
 --   run: {id, index score in ms, decision, reason, run fields, executions}
 --   execution: {id, fields, look again at ms, queue key, message}
@@ -9,15 +9,17 @@
 -- Fields that have their usual value are not written (docs/ledger.md lists them). What goes to a key that all items share
 -- is gathered and written once: most of what a call costs is the number of commands in it.
 local epoch, ttl, history, items = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), cmsgpack.unpack(ARGV[6])
+local shard = tonumber(ARGV[7])
+local leader = P .. 'leader' .. (shard > 0 and ':' .. int(shard) or '')
 local now = now_ms()
 local at = int(now)
 local codes = {}
-if epoch ~= '' and redis.call('HGET', P .. 'leader', 'epoch') ~= epoch then
+if epoch ~= '' and redis.call('HGET', leader, 'epoch') ~= epoch then
   for i = 1, #items do codes[i] = -9 end
   return { now, codes }
 end
 
-local schedule = R .. ':schedule'
+local schedule = schedule_in(shard)
 local moves, leaves, recent, look = {}, {}, {}, {}  -- as arguments of ZADD, ZREM, ZADD and ZADD
 local queues, told = {}, { runs = {}, jobs = {}, executions = {} }
 

@@ -1,7 +1,8 @@
 -- Take, keep or give up the leadership. A new holder gets a new epoch, and epochs only rise.
--- ARGV: holder, ttl in ms, 'take' | 'release'. Returns {leading, epoch, now, holder, ttl left}.
+-- ARGV: holder, ttl in ms, 'take' | 'release', shard. Returns {leading, epoch, now, holder, ttl left}.
 local holder, ttl, wish = ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local key = P .. 'leader'
+local shard = tonumber(ARGV[6])
+local key = P .. 'leader' .. (shard > 0 and ':' .. int(shard) or '')
 local now = now_ms()
 local current = redis.call('HMGET', key, 'holder', 'epoch')
 
@@ -19,7 +20,7 @@ local epoch = current[2]
 if not current[1] then
   epoch = redis.call('INCR', P .. 'epoch')
   redis.call('HSET', key, 'holder', holder, 'epoch', epoch, 'since_ms', int(now))
-  event('leader', 'holder', holder, 'epoch', epoch, 'at', int(now))
+  event('leader', 'holder', holder, 'epoch', epoch, 'shard', int(shard), 'at', int(now))
 end
 redis.call('PEXPIRE', key, ttl)
 return { 1, tonumber(epoch), now, holder, ttl }

@@ -26,6 +26,15 @@ local function write(command, key, arguments)
   end
 end
 
+-- How many shards of due times there are.
+local function shards() return tonumber(redis.call('GET', P .. 'shards') or 1) end
+
+-- The sorted set of a shard: RedBeat's own for the first.
+local function schedule_in(shard) return R .. ':schedule' .. (shard > 0 and ':' .. int(shard) or '') end
+
+-- The one in which a job's next due time stands, by the hash of its name.
+local function schedule_of(hash) return schedule_in(tonumber(hash) % shards()) end
+
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
 
 -- Whether a run counts for the job that has its name now: one that was deleted does not come back as a hash of counters,

@@ -7,13 +7,14 @@
 --   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on), the jobs that it follows,
 --   and those that it followed (names with blanks between them), who, why,
 --   '1' where the source owns the job from now on and this is what it wants, how many former revisions are kept,
---   what the owning source wants where that is not quite our definition (it lets an operator's change stand), else ''.
+--   what the owning source wants where that is not quite our definition (it lets an operator's change stand), else '',
+--   the hash of its name.
 -- Returns {what, revision, now, path}: 'created', 'changed', 'unchanged', 'conflict', 'cycle' (path: who would wait for whom).
 local job, redbeat, body, score, meta = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local source, expected, ttl, rescheduled = ARGV[8], ARGV[9], ARGV[10], ARGV[11] == '1'
 local who, why, owns, kept, wish = ARGV[15], ARGV[16], ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
 local now = now_ms()
-local entry, schedule, history = R .. job, R .. ':schedule', P .. 'job:' .. job .. ':history'
+local entry, schedule, history = R .. job, schedule_of(ARGV[20]), P .. 'job:' .. job .. ':history'
 local old = redis.call('HMGET', entry, 'rev', 'job', 'saved_ms', 'who', 'why')
 
 if expected ~= '' and (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
