@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from dkronpy.executors.http import Http
 from tests.executors.conftest import Send
 from tests.executors.servers import Authority, HttpServer
@@ -31,6 +33,17 @@ def test_the_named_authority_is_the_only_one(authority: Authority, tmp_path: Pat
     with HttpServer(authority.server_context()) as server:
         outcome, _ = send(Http(f"{server.url}/status/200", tls_ca=str(other.ca)))
     assert "cannot be trusted" in outcome.message
+
+
+def test_an_authority_of_the_environment_changes_nothing(
+    authority: Authority, tmp_path: Path, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """requests forgets whom a session trusts as soon as REQUESTS_CA_BUNDLE is set."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(Authority(tmp_path, f"Other {name}").ca))
+    with HttpServer(authority.server_context()) as server:
+        assert send(Http(f"{server.url}/status/200", tls_ca=str(authority.ca)))[0].success
+        assert send(Http(f"{server.url}/status/200", tls_no_verify=True))[0].success
 
 
 def test_a_certificate_for_another_name_is_refused(authority: Authority, send: Send) -> None:
