@@ -46,6 +46,24 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # A folder with one file a secret. Empty: $CREDENTIALS_DIRECTORY, or /run/secrets.
 # secrets_dir = ""
 
+# --- Whom this node trusts (docs/security.md) -------------------------------------------------------------------------
+
+# The private key that signs what this process saves; the public keys (files or folders, separated by commas) that must
+# have signed what this node runs.
+# signing_key = ""
+# trusted_keys = ""
+
+# The executors that it offers ("shell,http"), and the users that jobs may run as ("backup,www-data"); empty: all.
+# executors = ""
+# run_as = ""
+
+# Let no job gain rights by set-uid programs.
+# no_new_privs = False
+
+# The loopback and link-local addresses that the http executor may visit ("127.0.0.0/8,::1"); `dkronpy up` with a store
+# of its own allows loopback.
+# http_allow = ""
+
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 # What lies between TERM and KILL; how long an agent that is told to stop lets running executions go on.
@@ -109,6 +127,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # flower_address = "127.0.0.1"
 # flower_port = 5555
 # flower_basic_auth = ""
+
+# Where people reach Flower ("https://ops.example.org/flower"): runs then link to their tasks there.
+# flower_url = ""
 
 # --- Who is told ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dkronpy.results.backend import ResultsBackend, open_results
 from dkronpy.settings import Settings, load_settings
+from dkronpy.signing import Signer, Verifier
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.keys import Keys
@@ -39,8 +40,17 @@ class Deployment:
 
     @cached_property
     def jobs(self) -> Jobs:
-        """The job store on it."""
-        return Jobs(self.store, revisions=self.settings.revision_limit)
+        """The job store on it; it signs what it saves where there is a key."""
+        settings = self.settings
+        signer = Signer.load(settings.signing_key) if settings.signing_key else None
+        return Jobs(self.store, signer, only_signed=bool(settings.trusted_keys), revisions=settings.revision_limit)
+
+    @cached_property
+    def verifier(self) -> Verifier | None:
+        """Whom a node trusts to sign definitions; None where nothing needs a signature."""
+        if self.settings.trusted_keys:
+            return Verifier.load(self.settings.trusted_keys)
+        return Signer.load(self.settings.signing_key).verifier() if self.settings.signing_key else None
 
     @cached_property
     def nodes(self) -> Nodes:

@@ -18,6 +18,7 @@ from dkronpy.node import Target
 from dkronpy.notify import rule_json
 from dkronpy.retry import Retry
 from dkronpy.schedule.durations import format_duration
+from dkronpy.signing import split
 
 NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time, which Dkron writes for a ``next`` that does not exist."""
@@ -246,8 +247,8 @@ def encode_definition(job: Job) -> bytes:
 
 
 def decode_definition(data: bytes) -> Job:
-    """The job of a stored definition. Raises ConfigError for bytes that are none."""
+    """The job of a stored definition, signed or not. Raises ConfigError for bytes that are none."""
     try:
-        return _decoder.decode(data)
+        return _decoder.decode(split(data)[0])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"a stored job cannot be read: {error}") from None

@@ -20,7 +20,7 @@ from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.redis_url import SCHEMES, hash_tag, kind_of, read_redis_url, scheme_of
 from dkronpy.schedule.problems import did_you_mean
 from dkronpy.settings_notify import NotifySettings
-from dkronpy.settings_values import BadValueError, is_redis, read_value
+from dkronpy.settings_values import BadValueError, is_redis, read_networks, read_value
 
 ENV_PREFIX = "DKRONPY_"
 FILE_NAME = "settings.py"
@@ -78,6 +78,32 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
 
     secrets_dir: str = ""
     """A folder with one file a secret. Empty: ``$CREDENTIALS_DIRECTORY``, or ``/run/secrets``."""
+
+    signing_key: str = ""
+    """The file with the private key (Ed25519, PEM) that signs the definitions which this process saves. Empty: they
+    are not signed.
+    """
+
+    trusted_keys: str = ""
+    """The public keys, files or folders separated by commas, one of which must have signed what this node runs.
+    Empty: that of ``signing_key``; without either, nothing needs a signature.
+    """
+
+    executors: str = ""
+    """The executors that this node offers, separated by commas. Empty: all that are installed."""
+
+    run_as: str = ""
+    """The users that jobs may run as on this node, separated by commas. Empty: any, where the agent may change
+    users.
+    """
+
+    no_new_privs: bool = False
+    """Let no job gain rights by set-uid programs (``sudo``), set-gid programs or file capabilities."""
+
+    http_allow: str = ""
+    """The loopback and link-local addresses that the ``http`` executor may visit, as networks or addresses separated
+    by commas, such as ``127.0.0.0/8,::1``. Any other address needs no permission.
+    """
 
     kill_grace: timedelta = timedelta(seconds=5)
     """What lies between TERM and KILL when an attempt is ended."""
@@ -333,6 +359,11 @@ def _contradictions(settings: Settings) -> list[Problem]:
         if value > most:
             message = f"{value.total_seconds():g} s is more than {limit} / {factor} ({most.total_seconds():g} s)"
             problems.append(Problem(name, value, message, f"lower {name} or raise {limit}"))
+    try:
+        read_networks(settings.http_allow)
+    except ValueError as error:
+        hint = "accepted: networks and addresses separated by commas, as 127.0.0.0/8,::1"
+        problems.append(Problem("http_allow", settings.http_allow, str(error), hint))
     if settings.store_url and not is_redis(settings.store_url):
         hint = f"accepted: {', '.join(SCHEMES)}://"
         problems.append(Problem("store_url", settings.store_url, "the store has to be Redis or Valkey", hint))

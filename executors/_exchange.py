@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from dkronpy.plugins.executor import ExecutorError
+from dkronpy.plugins.reach import Reach, UnreachableError
 
 T = TypeVar("T")
 
@@ -32,8 +33,10 @@ class Exchange:
     None is no limit) or on ``abort`` it shuts the sockets down, and leaves behind what still hangs.
     """
 
-    def __init__(self, limit: float | None, *, repeatable: bool) -> None:
+    def __init__(self, limit: float | None, *, repeatable: bool, reach: Reach) -> None:
         self.limit = limit
+        self.reach = reach
+        """Where it may go."""
         self.repeatable = repeatable
         """Whether the request may be sent twice, as GET may."""
         self.reused = False
@@ -106,6 +109,13 @@ class Exchange:
                 return
         _shut(ours)
         ours.close()
+
+    def check(self, address: str) -> None:
+        """Raise ExecutorError unless the request may go to that IP address."""
+        try:
+            self.reach.check(address)
+        except UnreachableError as error:
+            raise ExecutorError(str(error), retryable=False) from None
 
     def may_reuse(self, idle: float) -> bool:
         """Whether a connection that was idle for so many seconds may carry the request.

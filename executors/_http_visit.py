@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -39,7 +41,7 @@ def visit(options: Http, context: ExecutionContext, transport: Transport) -> Out
     """
     limits = [as_timedelta(options.timeout), context.timeout and timedelta(seconds=context.remaining() or 0)]
     seconds = [limit.total_seconds() for limit in limits if limit is not None]
-    exchange = Exchange(min(seconds, default=None), repeatable=options.method in _REPEATABLE)
+    exchange = Exchange(min(seconds, default=None), repeatable=options.method in _REPEATABLE, reach=context.reach)
     context.on_cancel(exchange.abort)
     request = _request(options, context)
     made = _Visit(options, context, exchange, transport)
@@ -93,7 +95,14 @@ class _Visit:
     def _pass_on(self, request: requests.PreparedRequest) -> requests.Response:
         proxy = str(self._options.proxy)
         proxies = {"http": proxy, "https": proxy} if proxy else {}
+        if proxy:
+            self._check_literal(str(parse_url(request.url or "").host))
         return self._transport.send(request, stream=True, timeout=self._exchange.left(), proxies=proxies)
+
+    def _check_literal(self, host: str) -> None:
+        """What a proxy would look up is its business; an address that stands in the URL is ours."""
+        with suppress(ValueError):
+            self._exchange.check(str(ip_address(host.strip("[]"))))
 
     def _judge(self, response: requests.Response) -> Outcome:
         body = self._receive(response)

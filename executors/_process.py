@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -119,12 +120,21 @@ class ProcessOptions(Options, frozen=True, kw_only=True):
         MemoryLimit,
         doc("Resident memory of the whole process tree; above it, the tree is killed. `512MB`, `1.5GB`."),
     ] = None
+    cpu_limit: Annotated[
+        Timeout, doc("Processor time of each process; above it, that is ended (SIGXCPU). 0 is no limit.")
+    ] = None
+    file_limit: Annotated[MemoryLimit, doc("The longest file that a process may write. `1GB`.")] = None
+    process_limit: Annotated[
+        int, doc("How many processes and threads its user may have in all. 0 is no limit, and root has none.")
+    ] = 0
     success_codes: Annotated[Statuses, doc("The exit statuses that are a success, as `0,1,2`.")] = (0,)
     skip_codes: SkipCodes = ""
     retry_codes: RetryCodes = ""
 
     def check(self) -> Iterator[Problem]:
         """Some exit status must be a success."""
+        if self.process_limit < 0:
+            yield self.problem("process_limit", "it is below zero; accepted: 0 (no limit) and above")
         if not self.success_codes:
             yield self.problem("success_codes", "no exit status would be a success", "leave it out for 0")
 
@@ -132,12 +142,19 @@ class ProcessOptions(Options, frozen=True, kw_only=True):
         """The command *what* (``argv`` or ``callable``, ``env``) within these surroundings and limits."""
         user, _, group = self.user.partition(":")
         limit = None if self.mem_limit is None else read_size(self.mem_limit)
+        cpu = as_timedelta(self.cpu_limit)
+        limits = {
+            "CPU": ceil(cpu.total_seconds()) if cpu else 0,
+            "FSIZE": 0 if self.file_limit is None else read_size(self.file_limit),
+            "NPROC": self.process_limit,
+        }
         return Command(
             cwd=self.cwd or None,
             user=user or None,
             group=group or None,
             timeout=as_timedelta(self.timeout),
             mem_limit=limit,
+            limits={name: value for name, value in limits.items() if value},
             **what,
         )
 

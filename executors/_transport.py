@@ -7,12 +7,14 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NameResolutionError
 from urllib3.util import parse_url
 
 from dkronpy.plugins.tls import Fingerprint, TlsOptions, client_context, fingerprint
@@ -24,24 +26,49 @@ _HOSTS = 32
 _PER_HOST = 8
 
 
-def _attach(sock: socket.socket) -> socket.socket:
-    if (exchange := current()) is not None:
-        exchange.attach(sock)
-    return sock
+def _connected(connection: HTTPConnection, connect: Callable[[], socket.socket]) -> socket.socket:
+    """A socket to the first address of the connection's host that answers, each asked about before.
+
+    The name is looked up once: what was allowed is what is connected to.
+    """
+    exchange = current()
+    if exchange is None:
+        return connect()
+    name, found = connection._dns_host, []  # noqa: SLF001 - where urllib3 keeps what it looks up
+    try:
+        found = socket.getaddrinfo(name.strip("[]"), connection.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NameResolutionError(name, connection, error) from error  # type: ignore[arg-type]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        exchange.check(address)
+    for left, address in enumerate(addresses, 1 - len(addresses)):
+        connection._dns_host = address  # noqa: SLF001 - as above
+        try:
+            sock = connect()
+        except HTTPError:
+            if not left:
+                raise
+        else:
+            exchange.attach(sock)
+            return sock
+        finally:
+            connection._dns_host = name  # noqa: SLF001 - as above
+    raise NameResolutionError(name, connection, socket.gaierror(socket.EAI_NODATA, "it has no address"))
 
 
 class _Connection(HTTPConnection):
     released = 0.0
 
     def _new_conn(self) -> socket.socket:
-        return _attach(super()._new_conn())
+        return _connected(self, super()._new_conn)
 
 
 class _TlsConnection(HTTPSConnection):
     released = 0.0
 
     def _new_conn(self) -> socket.socket:
-        return _attach(super()._new_conn())
+        return _connected(self, super()._new_conn)
 
 
 def _take(connection: Any) -> Any:

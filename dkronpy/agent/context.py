@@ -15,6 +15,7 @@ import msgspec
 from dkronpy.agent.launcher import Launcher
 from dkronpy.agent.output import AttemptOutput
 from dkronpy.plugins.executor import Command, Exit
+from dkronpy.plugins.reach import Reach
 
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """What a job inherits of the agent's environment; the rest may hold what is none of its business."""
@@ -43,13 +44,17 @@ class AttemptContext:
         launcher: Launcher,
         timeout: timedelta | None,
         grace: timedelta,
+        reach: Reach,
         trace: Mapping[str, str] | None = None,
+        no_new_privs: bool = False,
     ) -> None:
         self.execution_id, self.run_id = identity.execution_id, identity.run_id
         self.job, self.node, self.due = identity.job, identity.node, identity.due
         self.attempt, self.token = identity.attempt, identity.token
         self.timeout = timeout
         self.trace: Mapping[str, str] = dict(trace or {})
+        self.reach = reach
+        self._no_new_privs = no_new_privs
         self.log = logging.getLogger(f"dkronpy.job.{identity.job}")
         self.cancelled = threading.Event()
         self.reason = ""
@@ -103,6 +108,7 @@ class AttemptContext:
             env=command.env | self._variables(),
             timeout=min(limits) if limits else None,
             grace=self._grace,
+            no_new_privs=self._no_new_privs,
             context=self._facts(),
         )
         with self._launcher.launch(ready) as child:

@@ -6,13 +6,14 @@ import errno
 import grp
 import os
 import pwd
+import resource
 import signal
 from typing import NoReturn
 
 import msgspec
 
 from dkronpy.agent.process_callable import run_callable
-from dkronpy.agent.process_linux import signal_on_parent_death
+from dkronpy.agent.process_linux import drop_capabilities, gain_no_privileges, signal_on_parent_death
 from dkronpy.agent.process_messages import Report, SpawnError
 from dkronpy.plugins.executor import Command
 
@@ -33,6 +34,9 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         os.dup2(stdin, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        _set_limits(command)
+        if command.no_new_privs:
+            gain_no_privileges()
         _become_user(command)
         signal_on_parent_death(signal.SIGKILL)
         if os.getppid() != shim:
@@ -67,10 +71,21 @@ def _become_user(command: Command) -> None:
             os.setgroups([gid])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+        if uid != 0:
+            drop_capabilities()
     except PermissionError as exc:
         raise SpawnError(
             f"cannot run as {who!r}: the agent runs as uid {os.getuid()}, only root may change users"
         ) from exc
+
+
+def _set_limits(command: Command) -> None:
+    """The limits of the system; and no core dumps, since a secret may stand in one."""
+    for name, value in {**command.limits, "CORE": 0}.items():
+        which = getattr(resource, f"RLIMIT_{name}")
+        _, most = resource.getrlimit(which)
+        wanted = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(which, (wanted, wanted))
 
 
 def _find_user(name: str) -> pwd.struct_passwd:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
+_CAP_VERSION_3 = 0x20080522
+_CAPABILITIES = 64
 # Fields 50 and 51 of /proc/<pid>/stat, counted from the one after the program's name (field 3).
 _ENV_START, _ENV_END = 47, 48
 
@@ -38,6 +44,28 @@ def signal_on_parent_death(number: signal.Signals) -> None:
     the parent that was expected: it may have died already.
     """
     _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability of this process, for good where it is not root.
+
+    The kernel does so when root becomes somebody else, but for those that are inheritable; and not at all when the
+    process changed users by a capability of its own.
+    """
+    _prctl(_PR_CAP_AMBIENT, _CLEAR_ALL)
+    header = (ctypes.c_uint32 * 2)(_CAP_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if load_libc().capset(header, nothing) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"capset: {os.strerror(code)}")
+
+
+def gain_no_privileges() -> None:
+    """See to it that no program gives this process, or what it starts, rights that it does not have."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    for number in range(_CAPABILITIES):
+        with suppress(OSError):  # one that this kernel does not know, or nothing left to drop
+            _prctl(_PR_CAPBSET_DROP, number)
 
 
 def show_environment(entry: bytes) -> None:

@@ -19,6 +19,7 @@ from dkronpy.agent.launcher import HelperError, Launcher
 from dkronpy.agent.leases import Held, Leases
 from dkronpy.agent.output import AttemptOutput, OutputPump
 from dkronpy.agent.parents import Parents
+from dkronpy.agent.policy import Policy, RefusedError
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.rendering import plan_of, prepare
 from dkronpy.agent.reporter import Reporter
@@ -33,6 +34,7 @@ from dkronpy.plugins.options import Options
 from dkronpy.plugins.registry import executor_class
 from dkronpy.secrets import SecretResolver
 from dkronpy.settings import Settings
+from dkronpy.signing import SignatureError
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Claim, Ledger
 from dkronpy.store.output import OutputWriter
@@ -68,8 +70,10 @@ class Runner:
         *,
         node: str,
         instance: str,
+        policy: Policy,
     ) -> None:
         self.settings = settings
+        self.policy = policy
         self.store = store
         self.ledger = ledger
         self.reporter = reporter
@@ -111,17 +115,11 @@ class Runner:
     def _attempt(self, claim: Claim) -> Ran:
         execution = claim.execution
         try:
+            self.policy.admit(claim)
             prepared = prepare(claim, self.node, self._secrets, self._parents.of)
+            self.policy.admit_user(prepared)
         except (DkronpyError, redis.RedisError, OSError) as error:
-            report = Report(
-                execution_id=execution.id,
-                token=claim.token,
-                success=False,
-                reason="bad_definition",
-                message=_cut(str(error)),
-            )
-            self.reporter.report(report)
-            return Ran(state="failed", reason=report.reason, message=report.message)
+            return self._refuse(claim, error)
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
@@ -153,6 +151,18 @@ class Runner:
         )  # fmt: skip
         tracer.attempt(claim.execution, attempt)
 
+    def _refuse(self, claim: Claim, error: Exception) -> Ran:
+        """End the attempt before it began; another try would be refused as well."""
+        reasons: dict[type[Exception], str] = {SignatureError: "bad_signature", RefusedError: "executor_error"}
+        reason = reasons.get(type(error), "bad_definition")
+        if reason == "bad_signature":
+            log.error("execution %s is refused: %s", claim.execution.id, error)
+        report = Report(
+            execution_id=claim.execution.id, token=claim.token, success=False, reason=reason, message=_cut(str(error))
+        )
+        self.reporter.report(report)
+        return Ran(state="failed", reason=report.reason, message=report.message)
+
     def _context(self, claim: Claim, job: Job, output: AttemptOutput) -> AttemptContext:
         execution = claim.execution
         identity = Identity(
@@ -170,6 +180,7 @@ class Runner:
         return AttemptContext(
             identity, output=output, launcher=self.launcher, timeout=job.timeout, grace=self.settings.kill_grace,
             trace=trace,
+            reach=self.policy.reach, no_new_privs=self.settings.no_new_privs,
         )  # fmt: skip
 
     def _execute(self, job: Job, options: Options, context: AttemptContext) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import resource
 import secrets
 import signal
 import socket
@@ -23,6 +24,7 @@ from dkronpy.agent.launcher import Launcher
 from dkronpy.agent.leases import Leases
 from dkronpy.agent.machine import load_for_each_cpu, memory_in_use
 from dkronpy.agent.output import OutputPump
+from dkronpy.agent.policy import Policy
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.runner import Runner
 from dkronpy.agent.spool import Report, Spool
@@ -31,7 +33,6 @@ from dkronpy.clock import SystemClock
 from dkronpy.deployment import Deployment
 from dkronpy.errors import ConfigError, ConflictError, StoreUnavailableError
 from dkronpy.node import Node
-from dkronpy.plugins.registry import executor_names
 from dkronpy.store.nodes import ALIVE_MS
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.tracer import open_tracer
@@ -70,8 +71,9 @@ class Agent:
         self.reporter = Reporter(spool, ledger, deployment.results, self._copy_result)
         self.runner = Runner(
             settings, store, ledger, self.reporter, self.leases, self.launcher, self.pump,
-            node=self.name, instance=self.instance,
+            node=self.name, instance=self.instance, policy=(policy := Policy(settings, deployment.verifier)),
         )  # fmt: skip
+        self.offered = policy.offered()
         self.heartbeat = Heartbeat(deployment.nodes, self.describe, settings.heartbeat.total_seconds())
         self.control = Control(store, self.name, self.leases.cancel)
 
@@ -88,7 +90,7 @@ class Agent:
             running=self.leases.running(),
             load=load_for_each_cpu(),
             memory=memory_in_use(),
-            executors=executor_names(),
+            executors=self.offered,
             instance=self.instance,
             started_ms=self.started_ms,
             leases_renewed=self.leases.renewed,
@@ -98,6 +100,7 @@ class Agent:
 
     def run(self) -> int:
         """Register, work until told to stop, sign off. Returns the exit status."""
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # secrets pass through its memory
         self.launcher.start()  # before there are threads
         signal.signal(signal.SIGTERM, _leave)  # until the worker has its own way to stop
         self.runner.tracer = open_tracer(self.settings, "agent")  # it has a thread of its own

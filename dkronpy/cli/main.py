@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "notify": ("Resources", "notify", "List and test the channels by which people are told."),
         "token": ("Resources", "token", "Create, list, revoke tokens of the API."),
         "policy": ("Resources", "policy", "List, show, save, delete policies of the API."),
+        "keys": ("Resources", "keys", "Make and change the key that signs jobs."),
+        "certs": ("Resources", "certs", "Make certificates of an own authority."),
         "executor": ("Resources", "executor", "List executors and show their options."),
         "backup": ("Resources", "backup", "Write all definitions and history to a file."),
         "restore": ("Resources", "backup", "Bring a backup's definitions and history back."),

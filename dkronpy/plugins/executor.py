@@ -12,6 +12,7 @@ import msgspec
 
 from dkronpy.errors import DkronpyError
 from dkronpy.plugins.options import Options
+from dkronpy.plugins.reach import Reach
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -49,7 +50,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A process to run in a killable child: a program (``argv``) or a Python callable.
 
     ``env`` is the whole environment of the child. ``mem_limit`` is in bytes of resident memory, over
-    the whole process tree. ``grace`` is what lies between TERM and KILL.
+    the whole process tree; ``limits`` are the system's for each process, by their names (``CPU`` in seconds, ``FSIZE``
+    in bytes, ``NPROC``, ``NOFILE``). With ``no_new_privs`` no program gives it rights that it does not have. ``grace``
+    is what lies between TERM and KILL.
     """
 
     argv: tuple[str, ...] | None = None
@@ -63,6 +66,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     stdin: bytes = b""
     timeout: timedelta | None = None
     mem_limit: int | None = None
+    limits: dict[str, int] = {}
+    no_new_privs: bool = False
     grace: timedelta = timedelta(seconds=5)
     sys_path: tuple[str, ...] = ()
     context: dict[str, Any] = {}
@@ -103,6 +108,7 @@ class ExecutionContext(Protocol):
     timeout: timedelta | None
     trace: Mapping[str, str]
     """Headers for whatever is called, so that it joins the trace of this run; empty where nobody traces."""
+    reach: Reach
 
     def write(self, data: bytes) -> None:
         """Append to the output of the attempt; it is streamed, capped and masked."""

@@ -16,6 +16,7 @@ from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
+from dkronpy.signing import Signer, split
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash, shard_of
 from dkronpy.store.revisions import Revision, read_revisions
@@ -123,10 +124,17 @@ def redbeat_definition(job: Job) -> str:
 
 
 class Jobs:
-    """Definitions in and out of the store."""
+    """Definitions in and out of the store, signed by *signer* where there is one.
 
-    def __init__(self, store: Store, *, revisions: int = 20) -> None:
+    With *only_signed*, nothing is saved that would not be signed: no node would run it.
+    """
+
+    def __init__(
+        self, store: Store, signer: Signer | None = None, *, only_signed: bool = False, revisions: int = 20
+    ) -> None:
         self.store = store
+        self.signer = signer
+        self.only_signed = only_signed
         self.revisions = revisions
 
     def get(self, name: str) -> StoredJob:
@@ -205,10 +213,12 @@ class Jobs:
             for change, row in zip(changes, read, strict=True):
                 self._send(pipe, change, row, now_ms)
             answers = pipe.execute()
-        return [
+        saved = [
             Saved(what=what.decode(), revision=revision, ring=ring[0].decode() if ring else "")
             for what, revision, _, *ring in answers
         ]
+        of_each = zip(changes, read, saved, strict=True)
+        return [self._signed_as_saved(change, int(row[0] or 0), one) for change, row, one in of_each]
 
     def _send(self, pipe: Any, change: Change, row: Sequence[bytes | None], now_ms: int) -> None:
         """Put the step for one change on its way, computed from what was read of its entry."""
@@ -221,7 +231,7 @@ class Jobs:
             "save",
             job.name,
             redbeat_definition(job),
-            encode_definition(job),
+            self._body(job, row[1], int(row[0] or 0)),
             score_of(due_ms),
             redbeat_meta(None),
             change.source,
@@ -238,6 +248,47 @@ class Jobs:
             "" if change.wish is None else encode_definition(change.wish),
             name_hash(job.name),
             client=pipe,
+        )
+
+    def _signed_as_saved(self, change: Change, read: int, saved: Saved) -> Saved:
+        """What was saved, signed as the revision that it became: a name made anew gets one above all deleted."""
+        if self.signer is None or saved.what not in ("created", "changed") or saved.revision == read + 1:
+            return saved
+        (again,) = self.change_many([msgspec.structs.replace(change, revision=saved.revision)])
+        return msgspec.structs.replace(again, what=saved.what) if again.what == "changed" else saved
+
+    def _body(self, job: Job, stored: bytes | None, revision: int) -> bytes:
+        """What is to be stored for *job* where *stored* stands at *revision*: the same bytes for the same definition.
+
+        Raises ConfigError where it ought to be signed and there is no key.
+        """
+        definition = encode_definition(job)
+        known, signature = split(stored or b"")
+        if self.signer is None:
+            if stored is not None and known == definition and (signature or not self.only_signed):
+                return stored
+            if signature or self.only_signed:
+                raise ConfigError(
+                    f"job {job.name!r} cannot be saved: definitions are signed here, and this process has no key",
+                    hint="set DKRONPY_SIGNING_KEY to the file with the private key",
+                )
+            return definition
+        if stored is not None and known == definition and self.signer.accepts(stored, job.name, revision):
+            return stored
+        return self.signer.seal(definition, job.name, revision + 1)
+
+    def bodies(self, names: Sequence[str]) -> list[tuple[str, bytes, int]]:
+        """The definitions of these jobs as they are stored, signatures included, with their revisions."""
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(self.store.keys.entry(name), "job", "rev")
+            rows = pipe.execute()
+        return [(name, row[0], int(row[1] or 0)) for name, row in zip(names, rows, strict=True) if row[0] is not None]
+
+    def signed(self, name: str) -> bool:
+        """Whether the key of this process has signed what is stored; what is gone needs no signature."""
+        return all(
+            self.signer is not None and self.signer.accepts(body, name, rev) for _, body, rev in self.bodies([name])
         )
 
     def delete(self, name: str, *, revision: int | None = None, who: str = "", why: str = "") -> bool:

@@ -86,6 +86,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     now_ms: int
     definition: bytes | None
+    revision: int = 0
     extra: Mapping[str, str] = {}
 
 
@@ -146,6 +147,7 @@ class Ledger:
             max_attempts=int(fields.get("max_attempts", 1)),
             now_ms=answer[3],
             definition=answer[5],
+            revision=answer[6] or 0,
             extra=extra,
         )
 

@@ -25,6 +25,7 @@ def check_deployment(client: Client, settings: Settings) -> Iterator[Finding]:
         ("lag", lambda: _lag(status)),
         ("nodes", lambda: _nodes(status)),
         ("targets", lambda: _targets(client, status.nodes)),
+        ("signatures", lambda: _signatures(client)),
         ("quarantine", lambda: _quarantine(client)),
     ]
     if is_redis(settings.broker_url or settings.effective_store_url):
@@ -88,6 +89,18 @@ def _targets(client: Client, nodes: tuple[Node, ...]) -> Finding:
     if unable:
         return fail("targets", f"the executor is missing: {some(unable)}", "install it there, and restart the agent")
     return ok("targets", f"{counted(len(jobs), 'enabled job')}, each with a live node")
+
+
+def _signatures(client: Client) -> Finding:
+    verifier, jobs = client.deployment.verifier, client.deployment.jobs
+    if verifier is None:
+        return ok("signatures", "none is asked for here: whoever writes to the store decides what nodes run")
+    stored = jobs.bodies(jobs.names())
+    refused = [name for name, body, revision in stored if not verifier.accepts(body, name, revision)]
+    if refused:
+        told = f"nodes refuse {some(refused)}: not signed by a key that is trusted here"
+        return fail("signatures", told, "look at them with `dkronpy keys check`, then `dkronpy keys sign`")
+    return ok("signatures", f"{counted(len(stored), 'job')}, each signed by a key that is trusted here")
 
 
 def _quarantine(client: Client) -> Finding:

@@ -98,6 +98,8 @@ class Up:
     def _settings(self) -> Settings:
         """The settings in force; as root, whether the agent may run is decided here and not by its tenth restart."""
         settings, source = self.request.settings, self.request.sources["allow_root"]
+        if settings.embedded and self.request.sources["http_allow"].kind == "default":
+            self._overrides["http_allow"] = "127.0.0.0/8,::1"  # the deployment is this machine
         if os.geteuid() != 0 or settings.allow_root:
             return settings
         if not settings.embedded or source.kind != "default":

@@ -16,6 +16,7 @@ import msgspec
 from dkronpy.errors import NotFoundError
 from dkronpy.plugins.executor import Command, Executor, ExecutorError, Exit, Outcome
 from dkronpy.plugins.options import Options, resolve_secrets
+from dkronpy.plugins.reach import Reach
 from dkronpy.plugins.template import Facts, JobFacts, render_options
 from dkronpy.secret import Secret
 
@@ -31,8 +32,8 @@ class ExecutorHarness:
     """An ``ExecutionContext`` of its own, and what runs an executor in it.
 
     Processes are started by *launcher*, or by one of its own that ``close`` stops. *secrets* holds the
-    values that ``secret("name")`` stands for. Of the output the first and the last 128,000 bytes are kept,
-    with the values of secrets masked.
+    values that ``secret("name")`` stands for; requests may go anywhere, unless *reach* says otherwise. Of
+    the output the first and the last 128,000 bytes are kept, with the values of secrets masked.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ExecutorHarness:
         timeout: timedelta | None = None,
         secrets: Mapping[str, str] | None = None,
         launcher: Launcher | None = None,
+        reach: Reach | None = None,
         attempt: int = 1,
         token: int = 1,
         trace: Mapping[str, str] | None = None,
@@ -53,6 +55,7 @@ class ExecutorHarness:
         self.attempt, self.token, self.timeout = attempt, token, timeout
         self.trace: Mapping[str, str] = dict(trace or {})
         self.log = logging.getLogger(f"dkronpy.testing.{job}")
+        self.reach = reach or Reach.everywhere()
         self.cancelled = threading.Event()
         self.output_size = 0
         self._secrets = dict(secrets or {})

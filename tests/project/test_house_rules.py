@@ -24,6 +24,7 @@ TOP_LEVEL_FILES = {
     "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "mkdocs.yml",
     "pyproject.toml",
     "setup.cfg",

@@ -1,6 +1,6 @@
 -- An agent asks whether it may start an execution; a yes gives it the token, the lease and the definition.
 -- ARGV: execution, delivery, node, holder, lease in ms, record ttl in ms.
--- Returns {'ok', token, attempt, now, execution as a flat list, definition}, or {why not, now}.
+-- Returns {'ok', token, attempt, now, execution as a flat list, definition, its revision}, or {why not, now}.
 local id, delivery, node, holder = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
@@ -31,4 +31,4 @@ redis.call('HSET', key, 'state', 'running', 'token', token, 'attempt', attempt, 
 redis.call('HSETNX', key, 'started_ms', int(now))
 redis.call('ZADD', P .. 'open', int(now + lease), id)
 event('started', 'execution', id, 'run', e[7], 'job', e[6], 'node', node, 'attempt', attempt, 'at', int(now))
-return { 'ok', token, attempt, now, redis.call('HGETALL', key), body }
+return { 'ok', token, attempt, now, redis.call('HGETALL', key), body, tonumber(revision) }
