@@ -17,6 +17,7 @@ from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.node import Node
+from dkronpy.pools import Pools
 from dkronpy.rename import Renamed, rename_node
 from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
@@ -76,6 +77,7 @@ class Client(JobsClient):
         super().__init__(settings, who=who)
         self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
         self._reruns = Reruns(self.deployment, self._planner)
+        self.pools = Pools(self.deployment)
 
     # runs
 

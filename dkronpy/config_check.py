@@ -12,7 +12,7 @@ from dkronpy.errors import InvalidError, PluginError, Problem
 from dkronpy.job import Job, Run
 from dkronpy.plugins.options import PREFIX, Options
 from dkronpy.plugins.registry import options_type
-from dkronpy.plugins.template import has_templates, render_options, sample_facts
+from dkronpy.plugins.template import has_templates, key_problems, render_options, sample_facts
 from dkronpy.schedule.problems import did_you_mean
 
 
@@ -51,7 +51,7 @@ def check_processors(job: Job) -> Iterator[Problem]:
 
 def full_check(job: Job) -> list[Problem]:
     """Everything that is wrong with *job* by itself, the options of its executor and its processors included."""
-    return [*job.check(), *check_executor(job), *check_processors(job)]
+    return [*job.check(), *check_executor(job), *check_processors(job), *key_problems(job)]
 
 
 def duplicates(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:

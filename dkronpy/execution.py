@@ -15,7 +15,10 @@ Trigger = Literal["schedule", "manual", "chained", "backfill"]
 TERMINAL: frozenset[str] = frozenset({"success", "failed", "skipped", "lost"})
 
 REASONS: dict[str, str] = {
-    "overlap": "another run of the job was still active and the job forbids overlap",
+    "overlap": "another run of the job was still active and the job does not let them overlap",
+    "pool_full": "no slot of a pool became free in time",
+    "rate_limited": "the rate limit of the job left no room in time",
+    "rolling_stopped": "an earlier node of the rolling run did not succeed",
     "misfire_late": "it was noticed too late: the start deadline had passed",
     "misfire_collapsed": "several due times were missed and only the latest is made up",
     "no_live_node": "no live node matched the job's targets before the start deadline",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from dkronpy.admission import QUEUE_LIMIT, Concurrency
 from dkronpy.collect import current_defaults, declare, is_collecting
 from dkronpy.errors import Problem
 from dkronpy.job_check import check_job
@@ -20,7 +21,6 @@ from dkronpy.schedule.zoned import Gap, Overlap
 
 When = Literal["success", "failure", "always"]
 Join = Literal["all", "any"]
-Concurrency = Literal["allow", "forbid", ""]
 CatchUp = Literal["none", "latest", "all"]
 Delivery = Literal["at_most_once", "at_least_once"]
 OnLeaseLoss = Literal["kill", "continue"]
@@ -127,7 +127,27 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     """How often, and after what pauses, it is tried again."""
 
     concurrency: Concurrency = "allow"
-    """``forbid`` skips a run while an earlier one is active; empty means ``allow``, as in Dkron."""
+    """What becomes of a run while an earlier one is active: ``allow``, ``forbid`` (it is skipped), ``queue_one`` and
+    ``queue_all`` (it waits), ``cancel`` and ``terminate`` (the earlier one makes way); empty: ``allow``, as in Dkron.
+    """
+
+    max_active: int | None = None
+    """How many of its runs may be active at once, under any policy but ``allow``; None: one."""
+
+    concurrency_key: str = ""
+    """Only runs for which this template comes to the same text count as one another's: ``{{ params.customer }}``."""
+
+    queue_limit: int = QUEUE_LIMIT
+    """How many of its runs may wait with ``queue_all``; what comes then is skipped."""
+
+    pools: dict[str, int] = {}
+    """The pools of which each of its runs takes slots, by name."""
+
+    rate: str = ""
+    """How many of its runs may start in a span of time: ``100/m``; more of them wait."""
+
+    priority: int = 0
+    """Who of those that wait goes first: from -100 to 100, the higher the sooner."""
 
     catch_up: CatchUp = "latest"
     """Which of the due times that nobody served (all were down) are made up for: ``none``, the
@@ -206,8 +226,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
 
     @property
     def forbids_overlap(self) -> bool:
-        """Whether two runs of it may never be active at once."""
-        return self.concurrency == "forbid"
+        """Whether two runs of it may never be active at once, and the later one is skipped."""
+        return self.concurrency == "forbid" and not self.concurrency_key and self.max_active in (None, 1)
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything but the nodes limits how many of its runs are active."""
+        return self.concurrency not in ("allow", "") or bool(self.pools)
+
+    @property
+    def gated(self) -> bool:
+        """Whether its runs have to pass gates; plain ``forbid`` needs none."""
+        return bool(self.pools or self.rate) or (self.concurrency not in ("allow", "") and not self.forbids_overlap)
 
     def condition(self, parent: str) -> When:
         """How *parent* has to end for this job to follow."""

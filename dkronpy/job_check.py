@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
-from dkronpy.job_check_dispatch import concurrency, conditions, near, parents, retry, target
+from dkronpy.job_check_dispatch import concurrency, conditions, limits, near, parents, retry, target
 from dkronpy.notify import rule_problems
 from dkronpy.schedule import parse
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
@@ -204,6 +204,6 @@ def _is_text_map(value: Any) -> bool:
 
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
-    _name, parents, _schedule, concurrency, _zone, _bounds, conditions, _choices, _durations, retry,
+    _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, retry,
     target, _texts, _mappings, _notify, _pause_after,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from dkronpy.admission import ACCEPTED_RATE, HIGHEST_PRIORITY, POLICIES, read_rate
 from dkronpy.errors import Problem
 from dkronpy.node import Target
 from dkronpy.node_expression import ExpressionError, read_expression
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dkronpy.job import Job
 
 MOST_RETRIES = 1000
+MOST_ACTIVE = 10_000
 _CONDITIONS = ("success", "failure", "always")
 _STRATEGIES = ("random", "least_busy", "sticky", "spread")
 
@@ -54,9 +56,43 @@ def conditions(job: Job) -> Iterator[Problem]:
 
 def concurrency(job: Job) -> Iterator[Problem]:
     """What becomes of a run while an earlier one is active."""
-    if job.concurrency not in ("allow", "forbid", ""):
+    if job.concurrency not in (*POLICIES, ""):
         message = 'invalid concurrency policy value, use "allow" or "forbid"'
-        yield Problem("concurrency", job.concurrency, message, near(job.concurrency, ("allow", "forbid")))
+        hint = near(job.concurrency, POLICIES) or f"also {', '.join(POLICIES[2:])}"
+        yield Problem("concurrency", job.concurrency, message, hint)
+
+
+def limits(job: Job) -> Iterator[Problem]:
+    """What its runs have to pass before they start."""
+    for name in ("max_active", "queue_limit"):
+        value: Any = getattr(job, name)
+        if (value is not None or name == "queue_limit") and not _is_whole(value, 1, MOST_ACTIVE):
+            yield Problem(name, value, f"{value!r} is not a whole number from 1 to {MOST_ACTIVE:,}")
+    for name in ("max_active", "concurrency_key"):
+        if getattr(job, name) and job.concurrency in ("allow", ""):
+            message = "concurrency='allow' has no limit that it could belong to"
+            yield Problem(name, getattr(job, name), message, f"say concurrency={POLICIES[1:]!r}, one of them")
+    if not isinstance(job.concurrency_key, str):
+        yield Problem("concurrency_key", job.concurrency_key, f"{job.concurrency_key!r} is not text")
+    pools: Any = job.pools
+    if not isinstance(pools, dict) or not all(isinstance(name, str) and name for name in pools):
+        yield Problem("pools", pools, f"{pools!r} does not map pools to slots", "pools={'db': 1}")
+    else:
+        for name, slots in pools.items():
+            if not _is_whole(slots, 1, MOST_ACTIVE):
+                yield Problem("pools", slots, f"{slots!r} slots of {name!r} is not a whole number from 1 up")
+    try:
+        if job.rate:
+            read_rate(job.rate)
+    except (ValueError, AttributeError, TypeError) as error:
+        yield Problem("rate", job.rate, str(error), ACCEPTED_RATE)
+    if not _is_whole(job.priority, -HIGHEST_PRIORITY, HIGHEST_PRIORITY):
+        message = f"{job.priority!r} is not a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+        yield Problem("priority", job.priority, message)
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def retry(job: Job) -> Iterator[Problem]:
@@ -127,5 +163,11 @@ def _manner(target: Target) -> Iterator[Problem]:
     if target.strategy not in _STRATEGIES:
         message = f"strategy {target.strategy!r} is not one of {', '.join(_STRATEGIES)}"
         yield Problem("on", target.strategy, message, near(target.strategy, _STRATEGIES))
-    if target.make_up and not target.every:
-        yield Problem("on", target.count, "make_up is for a job that runs on every matching node", "all_nodes(...)")
+    rolling: Any = target.rolling
+    if rolling is not None and not _is_whole(rolling, 1, MOST_ACTIVE):
+        yield Problem("on", rolling, f"rolling {rolling!r} is not a number of nodes from 1 up")
+    for word in ("rolling", "make_up"):
+        if getattr(target, word) and not target.every:
+            yield Problem("on", target.count, f"{word} is for a job that runs on every matching node", "all_nodes(...)")
+    if target.rolling and target.make_up:
+        yield Problem("on", target.rolling, "rolling waits for each node, make_up for none: give one of them")

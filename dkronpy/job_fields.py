@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from dkronpy.job import CatchUp, Concurrency, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
+    from dkronpy.admission import Concurrency
+    from dkronpy.job import CatchUp, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
     from dkronpy.node import Target
     from dkronpy.notify import Notify
     from dkronpy.retry import Retry
@@ -36,6 +37,12 @@ class JobFields(TypedDict, total=False):
     timeout: DurationLike | None
     retry: int | Retry
     concurrency: Concurrency
+    max_active: int | None
+    concurrency_key: str
+    queue_limit: int
+    pools: str | Sequence[str] | Mapping[str, int]
+    rate: str
+    priority: int
     catch_up: CatchUp
     catch_up_window: DurationLike
     catch_up_limit: int | None

@@ -24,7 +24,10 @@ NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time, which Dkron writes for a ``next`` that does not exist."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Job)}
+_DEFAULTS: Mapping[str, Any] = {
+    field.name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    for field in msgspec.structs.fields(Job)
+}
 
 
 class JobState(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +123,9 @@ def _target_fields(job: Job) -> dict[str, Any]:
 
 
 _PLAIN = (
-    "when", "join", "timeout", "catch_up", "catch_up_window", "catch_up_limit", "start_deadline", "delivery",
-    "on_lease_loss", "output_limit", "gap", "overlap", "doc", "deadline", "stale_after",
-    "pause_after",
+    "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout", "catch_up",
+    "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
+    "overlap", "doc", "deadline", "stale_after", "pause_after",
 )  # fmt: skip
 
 

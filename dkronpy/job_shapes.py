@@ -91,7 +91,7 @@ def _is_time(value: Any) -> bool:
 
 _TARGET_SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "count": _is_count, "nodes": _is_texts, "exclude": _is_texts, "where": _is_text, "strategy": _is_text,
-    "make_up": _is_truth,
+    "rolling": _is_count, "make_up": _is_truth,
 }  # fmt: skip
 _TEXT: tuple[str, Callable[[Any], bool]] = ("text", _is_text)
 _COUNT: tuple[str, Callable[[Any], bool]] = ("a whole number from 0 up", _is_count)
@@ -99,15 +99,22 @@ _TIME: tuple[str, Callable[[Any], bool]] = ("an RFC 3339 time", _is_time)
 _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(
         ("name", "displayname", "timezone", "schedule", "owner", "owner_email", "parent_job", "concurrency",
+         "concurrency_key", "rate",
          "executor", "status", "starts_at", "expires_at", "join", "catch_up", "delivery", "on_lease_loss",
          "gap", "overlap", "doc"),
         _TEXT,
     ),
+    **dict.fromkeys(("max_active", "queue_limit"), _COUNT),
     **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
     "pause_after": _COUNT,
     **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
     **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
     **dict.fromkeys(("tags", "metadata"), ("an object of texts", _is_text_table)),
+    "priority": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "pools": (
+        "a name, an array of names or an object of slots",
+        lambda value: _is_text(value) or _is_texts(value) or (_is_table(value) and all(map(_is_count, value.values()))),
+    ),
     "dependent_jobs": ("an array of texts", _is_texts),
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects", _is_tables),
@@ -121,7 +128,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "when": ("a condition or an object of conditions", lambda value: _is_text(value) or _is_text_table(value)),
     "retry": ("a number or an object", _is_retry),
-    "on": ("an object with count, nodes, exclude, where, strategy or make_up", _is_target),
+    "on": ("an object with count, nodes, exclude, where, strategy, rolling or make_up", _is_target),
 }  # fmt: skip
 
 

@@ -126,6 +126,15 @@ def _processors(value: Any) -> Any:
     }
 
 
+def _pools(value: Any) -> Any:
+    """Slots by pool; a name alone means one."""
+    if isinstance(value, str):
+        value = [value] if value else []
+    if value is None or isinstance(value, Mapping):
+        return {} if value is None else dict(value)
+    return dict.fromkeys(value, 1) if isinstance(value, (list, tuple)) else value
+
+
 def _target(value: Any) -> Any:
     return value if value is not None else Target(count=1)
 
@@ -145,4 +154,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "metadata": _labels,
     "processors": _processors,
     "on": _target,
+    "pools": _pools,
 }

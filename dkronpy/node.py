@@ -73,7 +73,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     ``strategy`` says which of more nodes than are wanted: ``random`` draws anew for each run, ``least_busy`` takes
     those with the most room, ``sticky`` the same ones as long as they live, ``spread`` takes turns.
 
-    ``make_up`` is for a job that runs on every matching node: one that is down has its run when it returns.
+    For every matching node: ``rolling`` is how many of them run at a time, the next ones only after a success;
+    ``make_up`` keeps the run of a node that is down for the moment when it returns.
     """
 
     tags: dict[str, str] = {}
@@ -82,6 +83,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     where: str = ""
     strategy: Strategy = "random"
+    rolling: int | None = None
     make_up: bool = False
 
     def wanted(self) -> tuple[dict[str, str], int | None]:
@@ -142,11 +144,14 @@ def all_nodes(
     *,
     exclude: Iterable[str] = (),
     where: str = "",
+    rolling: int | None = None,
     make_up: bool = False,
     **tags: str,
 ) -> Target:
-    """Every node with these tags: a broadcast. With *make_up* a node that is down has its run when it returns."""
-    return Target(tags=tags, exclude=_names(exclude), where=where, make_up=make_up)
+    """Every node with these tags: a broadcast. *rolling* runs it on so many at a time and stops at a failure; with
+    *make_up* a node that is down has its run when it returns.
+    """
+    return Target(tags=tags, exclude=_names(exclude), where=where, rolling=rolling, make_up=make_up)
 
 
 def on_node(*names: str) -> Target:

@@ -70,8 +70,11 @@ def _because(reason: str) -> str:
 
 def _share(execution: Execution) -> str:
     where = f"On {execution.node}" if execution.node else "No node was found yet"
+    if execution.state == "queued" and execution.message.startswith("waits "):
+        return f"It {execution.message}."
     if execution.state == "queued":
-        return f"{where} it waits in the queue." if execution.node else f"{where}; it waits for one."
+        why = f": {execution.message}" if execution.message else ""
+        return f"{where} it waits in the queue." if execution.node else f"{where}; it waits for one{why}."
     waited = (
         f", started {say_span(execution.started_ms - execution.queued_ms)} after that" if execution.started_ms else ""
     )

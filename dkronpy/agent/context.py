@@ -58,6 +58,7 @@ class AttemptContext:
         self.log = logging.getLogger(f"dkronpy.job.{identity.job}")
         self.cancelled = threading.Event()
         self.reason = ""
+        self._at_once = False
         self._identity = identity
         self._output = output
         self._launcher = launcher
@@ -84,12 +85,13 @@ class AttemptContext:
                 return
         callback(self.reason)
 
-    def cancel(self, reason: str) -> None:
-        """End the attempt early; the first reason counts. Returns at once, from any thread."""
+    def cancel(self, reason: str, *, at_once: bool = False) -> None:
+        """End the attempt early, *at_once* without a grace; the first reason counts. It returns before that is done."""
         with self._lock:
             if self.cancelled.is_set():
                 return
             self.reason = reason
+            self._at_once = at_once
             self.cancelled.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -112,7 +114,7 @@ class AttemptContext:
             context=self._facts(),
         )
         with self._launcher.launch(ready) as child:
-            self.on_cancel(child.kill)
+            self.on_cancel(lambda reason: child.kill(reason, timedelta(0) if self._at_once else None))
             while chunk := child.read():
                 self.write(chunk)
             return child.wait()

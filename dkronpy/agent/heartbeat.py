@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
@@ -58,10 +58,21 @@ class Heartbeat:
                 log.error("another agent has taken this node's name: %s", holder)
 
 
-class Control:
-    """Listens for orders: ``cancel <execution>``. What is missed while away comes with the next renewal."""
+class Canceller(Protocol):
+    """Ends an execution that runs here."""
 
-    def __init__(self, store: Store, node: str, cancel: Callable[[str, str], bool]) -> None:
+    def __call__(self, execution_id: str, reason: str, *, at_once: bool = False) -> bool:
+        """Whether it ran here."""
+        ...
+
+
+class Control:
+    """Listens for orders: ``cancel <execution>``, ``terminate <execution>``.
+
+    What is missed while away comes with the next renewal.
+    """
+
+    def __init__(self, store: Store, node: str, cancel: Canceller) -> None:
         self.store = store
         self.node = node
         self.cancel = cancel
@@ -96,8 +107,8 @@ class Control:
 
     def _obey(self, order: str) -> None:
         verb, _, execution_id = order.partition(" ")
-        if verb == "cancel":
-            found = self.cancel(execution_id, "cancelled")
+        if verb in {"cancel", "terminate"}:
+            found = self.cancel(execution_id, "cancelled", at_once=verb == "terminate")
             log.info("told to cancel %s: %s", execution_id, "ending it" if found else "it does not run here")
         else:
             log.warning("told to do something unknown at %s: %r", time.monotonic(), order)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 SELF_KILL = 0.8
 """The share of a lease after which work that could not be renewed is ended, well before another may start it."""
-GO_ON, CANCEL = 1, 2
+GO_ON, CANCEL, END_AT_ONCE = 1, 2, 3
 
 
 @dataclass
@@ -73,11 +73,11 @@ class Leases:
         """How many attempts run here."""
         return len(self._held)
 
-    def cancel(self, execution_id: str, reason: str) -> bool:
-        """End one attempt early; False when it does not run here."""
+    def cancel(self, execution_id: str, reason: str, *, at_once: bool = False) -> bool:
+        """End one attempt early, *at_once* without a grace; False when it does not run here."""
         held = self._held.get(execution_id)
         if held is not None:
-            held.context.cancel(reason)
+            held.context.cancel(reason, at_once=at_once)
         return held is not None
 
     def cancel_all(self, reason: str) -> int:
@@ -115,10 +115,10 @@ class Leases:
             log.warning("leases are renewed again")
         self._away, self._next = False, asked + self.renew_seconds
         for (name, one), code in zip(held.items(), codes, strict=True):
-            if code in {GO_ON, CANCEL}:
+            if code in {GO_ON, CANCEL, END_AT_ONCE}:
                 one.renewed = asked
-            if code == CANCEL:
-                one.context.cancel("cancelled")
+            if code in {CANCEL, END_AT_ONCE}:
+                one.context.cancel("cancelled", at_once=code == END_AT_ONCE)
             elif code != GO_ON and name in self._held and one.kill_on_loss:
                 log.error("execution %s is no longer ours: ending it", name)
                 one.context.cancel("lease_lost_killed")

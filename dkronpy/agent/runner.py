@@ -124,8 +124,7 @@ class Runner:
         masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
         context = self._context(claim, job, output)
-        forbid = job.concurrency == "forbid"
-        kill = forbid if job.on_lease_loss is None else job.on_lease_loss == "kill"
+        kill = job.limited if job.on_lease_loss is None else job.on_lease_loss == "kill"
         self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
         self.pump.add(output)
         began = time.monotonic()

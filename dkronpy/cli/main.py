@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "apply": ("Jobs as code", "apply", "Save the jobs of a configuration."),
         "job": ("Resources", "job", "List, show, delete, toggle, roll back jobs."),
         "runs": ("Resources", "runs", "List, show, watch, cancel runs."),
+        "pool": ("Resources", "pool", "List, set, delete pools of slots."),
         "node": ("Resources", "node", "List, drain, rename and forget nodes."),
         "notify": ("Resources", "notify", "List and test the channels by which people are told."),
         "token": ("Resources", "token", "Create, list, revoke tokens of the API."),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
+from dkronpy.admission import LONGEST_WAIT_MS, gate
 from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.strategies import Chooser
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job
 from dkronpy.node import Node, Target
+from dkronpy.plugins.template import concurrency_key
 from dkronpy.schedule import Schedule
 from dkronpy.store.ledger import ExecutionPlan, RunPlan
 
@@ -87,6 +90,7 @@ class Planner:
         suffix: str = "",
         message: str = "",
         extra: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> RunPlan:
         """A run with an execution for each chosen node.
 
@@ -113,7 +117,7 @@ class Planner:
         )
         return RunPlan(
             id=run, due_ms=due_ms, trigger=trigger, fired_by=self.fired_by, message=message, extra=extra or {},
-            executions=executions,
+            executions=executions, gate=gate_of(job, run, due_ms, start_by, now_ms, params or {}) if job.gated else {},
         )  # fmt: skip
 
     def skip(
@@ -128,7 +132,9 @@ class Planner:
 
     def _execution(self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int) -> ExecutionPlan:
         name = execution_id(run, index)
-        queue, message = self.courier.enclose(name, 1, job.name, node) if node else ("", b"")
+        rolling = job.on.rolling if job.on.every else None
+        held = rolling is not None and index >= rolling
+        queue, message = self.courier.enclose(name, 1, job.name, node) if node and not held else ("", b"")
         return ExecutionPlan(
             id=name,
             node=node,
@@ -136,10 +142,30 @@ class Planner:
             look_ms=now_ms + RESEND_MS if message else now_ms,
             queue=queue,
             message=message,
-            waiting="" if node else nobody(job),
+            waiting="waits for its turn in the rolling run" if held else "" if node else nobody(job),
+            rolling_ms=0 if rolling is None else start_by - now_ms,
+            held=held,
             max_attempts=job.retry.max + 1,
             mode=job.delivery,
         )
+
+
+def gate_of(job: Job, run: str, due_ms: int, start_by: int, now_ms: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run has to pass. Behind others of its job it waits for a day, for a slot until its start deadline."""
+    queues = job.concurrency in ("queue_one", "queue_all", "cancel", "terminate")
+    patient = queues and job.start_deadline is None
+    return gate(
+        policy=job.concurrency or "allow",
+        max_active=job.max_active or 1,
+        key=concurrency_key(job, run, due_ms, params) if job.concurrency_key else "",
+        queue_limit=job.queue_limit,
+        pools=job.pools,
+        rate=job.rate,
+        priority=job.priority,
+        limit_ms=now_ms + LONGEST_WAIT_MS if patient else start_by,
+        window_ms=start_by - now_ms,
+        rechoose=not job.on.every,
+    )
 
 
 def nobody(job: Job) -> str:

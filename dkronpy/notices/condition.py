@@ -8,7 +8,9 @@ import msgspec
 
 from dkronpy.notify import Happening
 
-MISSED = frozenset({"misfire_late", "no_live_node", "no_node", "not_started_in_deadline", "store_full"})
+MISSED = frozenset(
+    {"misfire_late", "no_live_node", "no_node", "not_started_in_deadline", "pool_full", "rate_limited", "store_full"}
+)
 """Reasons of a skipped run that nobody decided: the work was owed and did not happen."""
 REMEMBERED = 20
 FEWEST = 5

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dkronpy.errors import InvalidError, Problem
+from dkronpy.admission import LONGEST_KEY
+from dkronpy.clock import from_ms
+from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.plugins.options import PREFIX, Options
 from dkronpy.plugins.values import as_secret, shown
 from dkronpy.secret import Secret
@@ -130,6 +132,34 @@ def speaks_of(config: Mapping[str, Any], name: str) -> bool:
     """Whether any template in *config* names one of ``NAMES``."""
     word = re.compile(rf"\b{name}\b")
     return any(word.search(text) for text in _templates(config))
+
+
+def concurrency_key(job: Job, run_id: str, due_ms: int, params: Mapping[str, Any], *, strict: bool = False) -> str:
+    """What the key of *job* comes to for a run; it may speak of ``job``, ``due``, ``run_id`` and ``params``.
+
+    One that cannot be rendered counts as none, so that rather too little runs at once than too much; *strict* raises
+    ConfigError instead.
+    """
+    if not is_template(job.concurrency_key):
+        return job.concurrency_key
+    from dkronpy.plugins._jinja import TemplateError, render_text
+
+    try:
+        facts = {"job": job_facts(job), "due": from_ms(due_ms), "run_id": run_id, "params": params}
+        return render_text(job.concurrency_key, facts)[:LONGEST_KEY]
+    except TemplateError:
+        if strict:
+            raise
+        return ""
+
+
+def key_problems(job: Job) -> Iterator[Problem]:
+    """What is wrong with the template of a job's concurrency key."""
+    try:
+        if isinstance(job.concurrency_key, str):
+            concurrency_key(job, "", 0, _AnyTable(), strict=True)
+    except ConfigError as error:
+        yield Problem("concurrency_key", job.concurrency_key, f"it cannot be rendered: {error}", error.hint)
 
 
 def is_template(text: str) -> bool:

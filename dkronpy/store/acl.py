@@ -31,8 +31,11 @@ _AGENT_WRITES = (
     "token",
     "nodes",
     "quarantine",
+    "pool:*",
+    "wait:*",
+    "rate:*",
 )
-_AGENT_READS = ("def:*", "node:*", "jobs", "shards", "paused")
+_AGENT_READS = ("def:*", "node:*", "jobs", "shards", "paused", "pools")
 _BESIDE = "[^-a-zA-Z0-9._]"
 """A character that no node's name has: kombu puts two before the digit of a queue with a priority."""
 

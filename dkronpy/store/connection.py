@@ -79,17 +79,21 @@ def connect(url: str, *, key: str = "", timeout: float = SOCKET_TIMEOUT, decode:
     return redis.Redis.from_pool(pool)  # which closes it with itself
 
 
+SHARED = ("record", "gate")
+"""The files that stand in front of every step, in this order."""
+
+
 class Scripts:
     """The Lua steps, loaded once, each called by its file's name."""
 
     def __init__(self, client: Any, keys: Keys) -> None:
         folder = files("dkronpy.store.lua")
-        prelude = (folder / "record.lua").read_text()
+        prelude = "".join((folder / f"{name}.lua").read_text() for name in SHARED)
         self._prefixes = (keys.prefix, keys.redbeat)
         self._scripts = {
             path.name[:-4]: client.register_script(prelude + path.read_text())
             for path in folder.iterdir()
-            if path.name.endswith(".lua") and path.name != "record.lua"
+            if path.name.endswith(".lua") and path.name[:-4] not in SHARED
         }
 
     def call(self, step: str, *args: Any, client: Any = None) -> Any:

@@ -190,6 +190,7 @@ class Jobs:
 
     def change(self, change: Change) -> Saved:
         """Store one change. Raises what ``save`` does."""
+        self._check_pools(change.job)
         for _ in range(ATTEMPTS):
             (saved,) = self.change_many([change])
             if saved.what == "cycle":
@@ -200,6 +201,20 @@ class Jobs:
             if change.revision is not None:
                 break
         raise _conflict(change.job.name, saved.revision, change.revision)
+
+    def _check_pools(self, job: Job) -> None:
+        """Raises InvalidError for pools that do not exist: its runs would wait for nothing."""
+        if job.pools:
+            sizes = self.store.client.hmget(self.store.keys.pools, list(job.pools))
+            problems = [
+                Problem("pools", name, f"there is no pool {name!r}", f"`dkronpy pool set {name} 1` makes it")
+                if size is None
+                else Problem("pools", job.pools[name], f"pool {name!r} has {int(size)} slots, and it wants more")
+                for name, size in zip(job.pools, sizes, strict=True)
+                if size is None or int(size) < job.pools[name]
+            ]
+            if problems:
+                raise InvalidError(job.name, problems)
 
     def change_many(self, changes: Sequence[Change]) -> list[Saved]:
         """Store many changes of different jobs, parents first; each atomic by itself, one try on what is read here."""

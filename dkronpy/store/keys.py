@@ -109,6 +109,19 @@ class Keys:
         return self.prefix + "runs"
 
     @property
+    def pools(self) -> str:
+        """Hash: pool → how many slots it has."""
+        return self.prefix + "pools"
+
+    def pool(self, name: str) -> str:
+        """Hash: the runs that hold slots of a pool → how many."""
+        return f"{self.prefix}pool:{name}"
+
+    def waiting(self, gate: str) -> str:
+        """Sorted set: the runs that wait at a gate (``pool:<name>``; the others are in ``gate.lua``), in order."""
+        return f"{self.prefix}wait:{gate}"
+
+    @property
     def events(self) -> str:
         """Stream: every change of state; trimmed."""
         return self.prefix + "events"
@@ -184,7 +197,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     """The families that may live without an expiry, because something else bounds them.
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
-    By their own content, since an empty one vanishes: active, open, done. One each: token, epoch, shards.
+    By their own content, since an empty one vanishes: active, open, done, pool, wait. One each: token, epoch, shards.
     By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
     and bindings. Records of open executions end with them.
@@ -195,6 +208,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
         rf"{p}(jobs|open|done|runs|events|token|epoch|shards|nodes|quarantine|paused|pauses)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
+        rf"{p}(pools|(pool|wait):.*)",
         rf"{p}notify:.*",
         r"_kombu\.binding.*",
         r"dkronpy\.node\..*",

@@ -40,6 +40,10 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = "at_most_once"
     waiting: str = ""
     """What it waits for, where that is known from the start."""
+    rolling_ms: int = 0
+    """In a rolling run: how long it has to be started once its turn has come."""
+    held: bool = False
+    """Whether it waits for the end of others of its run."""
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The definition to run, where that is not the one in force any more."""
     extra: Mapping[str, str] = {}
     executions: tuple[ExecutionPlan, ...] = ()
+    gate: Mapping[str, Any] = {}
+    """What it has to pass before it may start (``admission.gate``)."""
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +158,7 @@ class Ledger:
         )
 
     def renew(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:
-        """Extend leases; for each: 1 go on, 2 cancel, 0 no longer ours."""
+        """Extend leases; for each: 1 go on, 2 cancel, 3 end at once, 0 no longer ours."""
         if not held:
             return []
         _, codes = self._call("renew", lease_ms, *(part for pair in held for part in pair))
@@ -277,12 +283,13 @@ def _run_row(run: RunPlan, in_force: int) -> list[Any]:
     executions = [
         [e.id, _execution_fields(run, e, due), str(e.look_ms), e.queue, e.message.decode()] for e in run.executions
     ]
-    return [run.id, due, run.decision, run.reason, fields, executions]
+    row = [run.id, due, run.decision, run.reason, fields, executions]
+    return [*row, run.gate] if run.gate else row
 
 
 def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
     # where the message follows the commit it is number 1 as well, and may arrive before anybody else has a say
-    delivery = "1" if plan.node else "0"
+    delivery = "1" if plan.node and not plan.held else "0"
     fields = ["due_ms", due, "node", plan.node, "delivery", delivery, "start_by_ms", str(plan.start_by_ms)]
     if run.trigger != "schedule":
         fields += "trigger", run.trigger
@@ -292,6 +299,10 @@ def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
         fields += "mode", plan.mode
     if plan.waiting:
         fields += "message", plan.waiting
+    if plan.rolling_ms:
+        fields += "rolling", str(plan.rolling_ms)
+    if plan.held:
+        fields += "held", "1"
     for name, value in run.extra.items():
         fields += "x." + name, value
     return fields

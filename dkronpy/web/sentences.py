@@ -44,6 +44,7 @@ def where(job: Job) -> str:
     which += f" but {', '.join(job.on.exclude)}" if job.on.exclude else ""
     which += f" where {job.on.where}" if job.on.where else ""
     which += f", {_STRATEGIES[job.on.strategy]}" if count is not None and job.on.strategy in _STRATEGIES else ""
+    which += f", {job.on.rolling} at a time" if job.on.rolling else ""
     which += ", also when it returns" if job.on.make_up else ""
     if count is None:
         return f"every node{which}"
@@ -59,7 +60,7 @@ def policies(job: Job) -> list[tuple[str, str]]:
         ("Where", where(job)),
         ("Timeout", format_duration(job.timeout) if job.timeout else "none"),
         ("Retry", retry),
-        ("Overlap", "skipped while another run is active" if job.forbids_overlap else "allowed"),
+        ("Overlap", _overlap(job)),
         ("Missed", _CATCH_UP[job.catch_up]),
         ("Delivery", job.delivery.replace("_", " ")),
     ]
@@ -72,6 +73,25 @@ def policies(job: Job) -> list[tuple[str, str]]:
     return found
 
 
+def _overlap(job: Job) -> str:
+    if job.concurrency in ("allow", ""):
+        said = "allowed"
+    else:
+        who = f"{job.max_active} others are" if (job.max_active or 1) > 1 else "another run is"
+        said = f"{_POLICIES[job.concurrency]} while {who} active"
+        said += f", for each {job.concurrency_key}" if job.concurrency_key else ""
+    said += f", slots of {', '.join(f'{name} ({slots})' for name, slots in job.pools.items())}" if job.pools else ""
+    said += f", at most {job.rate}" if job.rate else ""
+    return said + (f", priority {job.priority}" if job.priority else "")
+
+
+_POLICIES = {
+    "forbid": "skipped",
+    "queue_one": "one waits",
+    "queue_all": "waits",
+    "cancel": "cancels the earlier one",
+    "terminate": "ends the earlier one at once",
+}
 _STRATEGIES = {
     "least_busy": "the least busy first",
     "sticky": "the same as before while it is alive",

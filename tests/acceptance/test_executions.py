@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from celery.result import AsyncResult
 
@@ -11,6 +11,7 @@ from dkronpy import on_node
 from dkronpy.app import make_app
 from dkronpy.job import Job, Run
 from dkronpy.retry import Retry
+from dkronpy.why import why_run
 from tests.acceptance.fleet import Fleet, left_running
 from tests.support import wait_until
 
@@ -244,3 +245,24 @@ def test_a_failure_is_tried_again_elsewhere_where_it_is_worth_it(fleet: Fleet) -
     fleet.save(Job(name="stays", run=shell("exit 76"), schedule="@manually", retry=retry))
     _, (stayed,) = fleet.run_now("stays")
     assert (len(stayed.attempts), stayed.attempts[0].exit_code) == (1, 76)
+
+
+def test_a_newer_run_ends_the_earlier_one_at_once_and_takes_its_place(fleet: Fleet) -> None:
+    start(fleet)
+    stubborn = "trap '' TERM; echo up; sleep 600 & wait; sleep 600"
+    fleet.save(Job(name="stubborn", schedule="@manually", run=shell(stubborn), concurrency="terminate"))
+    first = fleet.client.run_job("stubborn").run.id
+    wait_until(lambda: "up" in output_of(fleet, first), timeout=20, description="the first runs")
+    second = fleet.client.run_job("stubborn")
+    assert second.executions[0].message == f"waits for the end of {first}"
+    assert "waits for the end of" in why_run(second.run, second.executions, timezone.utc)
+    ended, _ = fleet.ended(first)
+    assert (ended.state, ended.reason) == ("failed", "cancelled")
+    wait_until(lambda: "up" in output_of(fleet, second.run.id), timeout=20, description="the second runs")
+    fleet.client.cancel_run(second.run.id)
+    fleet.ended(second.run.id)
+
+
+def output_of(fleet: Fleet, run_id: str) -> str:
+    (execution,) = fleet.client.run(run_id).executions
+    return fleet.client.output(execution).text()

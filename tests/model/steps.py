@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from dkronpy.store.connection import Scripts, Store
+from dkronpy.store.connection import SHARED, Scripts, Store
 from dkronpy.store.keys import Keys
 
 CLOCK = "model:clock"
@@ -50,7 +50,9 @@ class ModelScripts(Scripts):
     def __init__(self, client: Any, keys: Keys, texts: dict[str, str]) -> None:
         self._prefixes = (keys.prefix, keys.redbeat)
         self._scripts = {
-            name: client.register_script(texts["record"] + text) for name, text in texts.items() if name != "record"
+            name: client.register_script("".join(texts[one] for one in SHARED) + text)
+            for name, text in texts.items()
+            if name not in SHARED
         }
 
 

@@ -1,7 +1,7 @@
 -- Turn due times into runs: for each item the next due time, the runs, their executions and their messages, or nothing.
 -- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, the items as one msgpack array, their shard:
 --   item: {job, revision, expected score, next score, meta, forbid, runs, settled}
---   run: {id, index score in ms, decision, reason, run fields, executions}
+--   run: {id, index score in ms, decision, reason, run fields, executions, what it has to pass (gate.lua) or nothing}
 --   execution: {id, fields, look again at ms, queue key, message}
 -- Scores are seconds as RedBeat keeps them, '' where there is none. Returns {now, code an item}:
 --   1 done; 0 the due time is no longer what was read; -2 the definition changed; -1 the run exists already;
@@ -44,6 +44,18 @@ local function save_skipped(job, id, key, reason)
   settle_run(id, job, reason, redis.call('HGET', key, 'message') or '', now, ttl)
 end
 
+-- What a run has to pass: nothing and it is in, or the gate at which it waits; a third answer says why it is not even to wait.
+local function pass(job, id, g)
+  write('ZADD', P .. 'open', look)  -- one that has to make way may have been fired just now
+  look = {}
+  local none = no_place(id, job, g)
+  if none then return nil, nil, none end
+  if g.policy == 'cancel' or g.policy == 'terminate' then make_way(id, job, g, now, ttl) end
+  local gate, why, again = refusal(id, job, g, now - g.rank * RANK, now)
+  if not gate then take(id, job, g, now) end
+  return gate, { why, again }
+end
+
 local function save_run(job, forbid, run)
   local id, decision, executions = run[1], run[3], run[6]
   local key = P .. 'run:' .. id
@@ -53,11 +65,21 @@ local function save_run(job, forbid, run)
   if decision == 'fire' and forbid and redis.call('SCARD', active) > 0 then
     decision, reason, executions = 'skip', 'overlap', {}
   end
+  local g, gate, told_why, none = run[7], nil, nil, nil
+  if g and decision == 'fire' then
+    gate, told_why, none = pass(job, id, g)
+    redis.call('HSET', key, 'gate', cmsgpack.pack(g), 'key', g.key)
+    if none then
+      decision, reason, executions = 'skip', 'overlap', {}
+      redis.call('HDEL', key, 'gate')
+    end
+  end
   redis.call('HSET', key, 'job', job, 'fired_ms', at, 'size', #executions, 'open', #executions, unpack(run[5]))
   redis.call('ZADD', P .. 'job:' .. job .. ':runs', run[2], id)
   redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -history - 1)
   recent[#recent + 1] = at
   recent[#recent + 1] = id
+  if none then redis.call('HSET', key, 'message', none) end
   if #executions == 0 then
     save_skipped(job, id, key, reason)
     return true
@@ -65,13 +87,19 @@ local function save_run(job, forbid, run)
   for _, e in ipairs(executions) do
     redis.call('HSET', P .. 'exec:' .. e[1], 'run', id, 'job', job, 'state', 'queued', 'queued_ms', at, unpack(e[2]))
     redis.call('SADD', active, e[1])
-    look[#look + 1] = e[3]
-    look[#look + 1] = e[1]
-    if e[5] ~= '' then
+    if gate then
+      redis.call('HSET', P .. 'exec:' .. e[1], 'delivery', 0)
+      if g.rechoose then redis.call('HSET', P .. 'exec:' .. e[1], 'node', '') end
+    else
+      look[#look + 1] = e[3]
+      look[#look + 1] = e[1]
+    end
+    if e[5] ~= '' and not gate then
       local queue = queues[e[4]] or {}
       queues[e[4]], queue[#queue + 1] = queue, e[5]
     end
   end
+  if gate then wait_at(id, gate, told_why[1], told_why[2], g, now - g.rank * RANK, now) end
   local n = #told.runs + 1
   told.runs[n], told.jobs[n], told.executions[n] = id, job, #executions
   return true

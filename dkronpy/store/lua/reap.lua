@@ -11,6 +11,18 @@ local function queue_again(id, key)
   redis.call('HSET', key, 'state', 'queued', 'start_by_ms', int(now + window))
 end
 
+-- Whether an execution waited too long at a gate; if not, whoever may pass there now is let in.
+local WAITED = { job = 'overlap', pool = 'pool_full', rate = 'rate_limited' }
+local function waited_too_long(id, key, gate, limit)
+  if now > limit then
+    close(id, 'skipped', WAITED[string.match(gate, '^%a+')], redis.call('HGET', key, 'message') or '', now, ttl)
+    return true
+  end
+  redis.call('ZADD', P .. 'open', int(math.min(limit + 1, now + LOOK_AGAIN)), id)
+  pump(gate, now)
+  return false
+end
+
 -- Whether a queued execution is past its start deadline; then it ends as what it last was.
 local function expired(id, key, e)
   local attempt, start_by = tonumber(e[3] or 0), tonumber(e[7])
@@ -41,8 +53,8 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), 'LIMIT', 0, most)) do
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'state', 'delivery', 'attempt', 'node', 'run', 'job', 'start_by_ms', 'mode', 'max_attempts', 'cancel')
-  local ended = false
+  local e = redis.call('HMGET', key, 'state', 'delivery', 'attempt', 'node', 'run', 'job', 'start_by_ms', 'mode', 'max_attempts', 'cancel', 'waits', 'held')
+  local ended, silent = false, false
   if not e[1] then
     redis.call('ZREM', P .. 'open', id)
     ended = true
@@ -50,12 +62,17 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
     ended = lease_ran_out(id, key, e)
   elseif e[1] == 'retry_wait' then
     queue_again(id, key)
+  elseif e[11] then
+    ended, silent = waited_too_long(id, key, e[11], tonumber(e[7])), true
+  elseif e[12] then  -- held until others of its run have ended
+    redis.call('ZADD', P .. 'open', int(now + LOOK_AGAIN), id)
+    silent = true
   else
     ended = expired(id, key, e)
   end
   if ended then
     closed = closed + 1
-  else
+  elseif not silent then
     redis.call('ZADD', P .. 'open', int(now + (e[4] == '' and WITHOUT_NODE or pause)), id)
     send[#send + 1] = { id, tonumber(e[2]), e[4], e[5], e[6], tonumber(e[3] or 0) }
   end

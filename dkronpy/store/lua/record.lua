@@ -63,12 +63,15 @@ local function run_state(run_key)
   return 'lost'
 end
 
+-- What a run that had to pass gates leaves behind for others: gate.lua.
+local leave_gates
+
 -- A run ends when the last of its executions does; its job then shows the run's state. All its records live equally long
 -- from then on: for a lost one its holder may still speak up.
 local function settle_run(run_id, job, reason, message, now, ttl)
   local key = P .. 'run:' .. run_id
   local state = run_state(key)
-  local record = redis.call('HMGET', key, 'n_lost', 'size')
+  local record = redis.call('HMGET', key, 'n_lost', 'size', 'gate', 'waits')
   local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
   for n = 0, tonumber(record[2] or 0) - 1 do
     local execution = P .. 'exec:' .. run_id .. '.' .. n
@@ -85,13 +88,17 @@ local function settle_run(run_id, job, reason, message, now, ttl)
     redis.call('HSET', P .. 'job:' .. job, 'status', state, 'last_run', run_id)
   end
   event('run', 'run', run_id, 'job', job, 'state', state, 'reason', reason, 'at', int(now))
+  if record[3] then leave_gates(run_id, job, record[3], record[4], now) end
   return state
 end
+
+-- The next part of a rolling run: see gate.lua.
+local roll
 
 -- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
 local function close(id, state, reason, message, now, ttl)
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'run', 'job', 'node', 'state', 'attempt')
+  local e = redis.call('HMGET', key, 'run', 'job', 'node', 'state', 'attempt', 'rolling')
   local run_id, job, before = e[1], e[2], e[4]
   redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
   redis.call('PEXPIRE', key, LOST_TTL)  -- until its run ends
@@ -107,6 +114,7 @@ local function close(id, state, reason, message, now, ttl)
     redis.call('HINCRBY', run_key, 'n_lost', -1)
     if tonumber(redis.call('HGET', run_key, 'open') or 0) > 0 then return '' end
   elseif redis.call('HINCRBY', run_key, 'open', -1) > 0 then
+    if e[6] then roll(run_id, state, now, ttl) end
     return ''
   end
   return settle_run(run_id, job, reason, message, now, ttl)

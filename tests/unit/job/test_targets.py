@@ -102,6 +102,9 @@ def test_an_expression_of_any_size_ends_in_an_answer(text: str) -> None:
         (on_node(""), "nodes: '' is not the name of a node"),
         (Target(nodes=("a",), exclude=("a",)), "exclude names every node of 'nodes'"),
         (any_node(strategy="lest_busy"), "did you mean 'least_busy'?"),  # type: ignore[arg-type]
+        (all_nodes(rolling=0), "rolling 0 is not a number of nodes"),
+        (all_nodes(rolling=1, make_up=True), "give one of them"),
+        (Target(count=1, rolling=2), "rolling is for a job that runs on every matching node"),
         (Target(count=1, make_up=True), "make_up is for a job that runs on every matching node"),
         (any_node(where=5), "where: 5 is not text"),  # type: ignore[arg-type]
     ],
