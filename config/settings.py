@@ -70,6 +70,10 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # kill_grace = "5s"
 # stop_grace = "30s"
 
+# How many runs that make up for missed due times start in a second, and how many may wait for their turn.
+# catch_up_rate = 10
+# catch_up_budget = 10_000
+
 # How many finished runs are kept for each job, and for how long.
 # history_limit = 100
 # retention = "30d"

@@ -160,6 +160,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     catch_up_limit: int | None = None
     """How many missed due times ``all`` makes up for, the latest ones; None: every one in the window."""
 
+    catch_up_spacing: timedelta | None = None
+    """How long after a make-up run of this job the next may start; None: as the deployment's pace has it."""
+
     start_deadline: timedelta | None = None
     """How late a run may start; None: the time to the next due time, at most an hour."""
 
@@ -176,6 +179,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
 
     pause_after: int | None = None
     """After how many failures in a row it is paused, until somebody resumes it; None: never."""
+
+    max_lateness: timedelta | None = None
+    """How long after its due time a run may start: a promise, and a later start is told. None: nothing is promised."""
 
     stale_after: timedelta | None = None
     """How long it may go without a success before people are told."""

@@ -147,8 +147,13 @@ def _choices(job: Job) -> Iterator[Problem]:
         yield Problem("on_lease_loss", job.on_lease_loss, message, near(job.on_lease_loss, ("kill", "continue")))
 
 
+_DURATIONS = (
+    "timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
+)  # fmt: skip
+
+
 def _durations(job: Job) -> Iterator[Problem]:
-    for name in ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after"):
+    for name in _DURATIONS:
         value: Any = getattr(job, name)
         if (value is not None or name == "catch_up_window") and not isinstance(value, timedelta):
             yield Problem(name, value, f"{value!r} is not a duration", f"accepted: {DURATIONS}")

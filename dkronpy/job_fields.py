@@ -46,12 +46,14 @@ class JobFields(TypedDict, total=False):
     catch_up: CatchUp
     catch_up_window: DurationLike
     catch_up_limit: int | None
+    catch_up_spacing: DurationLike | None
     start_deadline: DurationLike | None
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None
     deadline: DurationLike | None
     pause_after: int | None
     stale_after: DurationLike | None
+    max_lateness: DurationLike | None
     notify: str | Notify | Sequence[str | Notify] | None
     output_limit: int
     processors: Mapping[str, Mapping[str, object] | RunOptions]

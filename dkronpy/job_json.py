@@ -125,7 +125,7 @@ def _target_fields(job: Job) -> dict[str, Any]:
 _PLAIN = (
     "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout", "catch_up",
     "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
-    "overlap", "doc", "deadline", "stale_after", "pause_after",
+    "overlap", "doc", "deadline", "stale_after", "pause_after", "catch_up_spacing", "max_lateness",
 )  # fmt: skip
 
 

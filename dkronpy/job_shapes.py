@@ -119,7 +119,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects", _is_tables),
     **dict.fromkeys(
-        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after"), ("a duration", _is_duration)
+        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness"),
+        ("a duration", _is_duration),
     ),
     "notify": ("a list of channels and rules", is_rules),
     "after": (

@@ -143,6 +143,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _duration,
     "deadline": _duration,
     "stale_after": _duration,
+    "max_lateness": _duration,
+    "catch_up_spacing": _duration,
     "notify": read_rules,
     "start_deadline": _duration,
     "catch_up_window": _duration,

@@ -11,6 +11,8 @@ from dkronpy.node_expression import satisfies
 
 QUEUE_PREFIX = "dkronpy.node."
 Strategy = Literal["random", "least_busy", "sticky", "spread"]
+BELOW = "\x06\x169"
+"""What kombu puts behind a queue's key for the messages that are taken last."""
 
 
 def queue_name(node: str) -> str:

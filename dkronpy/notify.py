@@ -140,6 +140,14 @@ def tells(rule: Notify, happening: Happening) -> bool:
     return event in wanted or (event in CHANGES and "changes" in wanted)
 
 
+def promised(rule: Notify, max_lateness: timedelta | None) -> Notify:
+    """The rule for a job that promises how late its runs may start: who hears of changes hears of a breach as well."""
+    if max_lateness is None:
+        return rule
+    wanted = rule.wanted | {"late"} if "changes" in rule.wanted else rule.wanted
+    return msgspec.structs.replace(rule, on=tuple(sorted(wanted)), late=max_lateness)
+
+
 def read_rules(value: Any) -> Any:
     """What people write for ``notify`` as rules; what cannot be read stays as it is.
 

@@ -132,6 +132,14 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     batch: int = 200
     """How many due jobs beat commits in one step."""
 
+    catch_up_rate: int = 10
+    """How many make-up runs start in a second at the most, over all jobs: what was missed together does not
+    start together.
+    """
+
+    catch_up_budget: int = 10_000
+    """How many make-up runs may wait for their turn; what was missed beyond that is recorded as skipped."""
+
     history_limit: int = 100
     """How many finished runs are kept for each job."""
 

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "pause": ("Everyday", "pause", "Pause a job, a tag or everything."),
         "resume": ("Everyday", "pause", "End a pause."),
         "pauses": ("Everyday", "pause", "List what is paused, and why."),
+        "simulate": ("Everyday", "simulate", "Show what would become of a week, in virtual time."),
         "validate": ("Jobs as code", "config", "Check a configuration without touching anything."),
         "plan": ("Jobs as code", "plan", "Show what applying a configuration would change."),
         "apply": ("Jobs as code", "apply", "Save the jobs of a configuration."),

@@ -12,7 +12,7 @@ from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.strategies import Chooser
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job
-from dkronpy.node import Node, Target
+from dkronpy.node import BELOW, Node, Target
 from dkronpy.plugins.template import concurrency_key
 from dkronpy.schedule import Schedule
 from dkronpy.store.ledger import ExecutionPlan, RunPlan
@@ -20,6 +20,8 @@ from dkronpy.store.ledger import ExecutionPlan, RunPlan
 SHORTEST_START_DEADLINE_MS = 10_000
 """A job of every second still gets this long to be taken up: a blink of the network must not skip it."""
 LONGEST_START_DEADLINE_MS = 3_600_000
+TURN = "waits for its turn among the make-up runs"
+ROLLING = "waits for its turn in the rolling run"
 RESEND_MS = 5_000
 """A queued execution that nobody claimed is looked at again after this."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -91,11 +93,15 @@ class Planner:
         message: str = "",
         extra: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
+        make_up_ms: int | None = None,
+        start_by_ms: int | None = None,
     ) -> RunPlan:
         """A run with an execution for each chosen node.
 
         Without any matching node, a job that wants one waits for it until its start deadline; a broadcast,
-        which has nobody to wait for, is skipped with ``no_live_node``.
+        which has nobody to wait for, is skipped with ``no_live_node``. A run that makes up for a missed due time goes
+        below live ones, one whose moment ``make_up_ms`` is yet to come is sent by the sweep then, and it may wait for a
+        node until ``start_by_ms``.
         """
         chosen = nodes.choose(job, self.chooser)
         if not chosen and job.on.every:
@@ -112,8 +118,13 @@ class Planner:
         if job.on.make_up:
             patience = job.catch_up_window // _MILLISECOND
         start_by = max(due_ms, now_ms) + patience
+        if start_by_ms is not None:
+            start_by = start_by_ms
         executions = tuple(
-            [self._execution(job, run, index, node, start_by, now_ms) for index, node in enumerate(chosen or [""])]
+            [
+                self._execution(job, run, index, node, start_by, now_ms, make_up_ms)
+                for index, node in enumerate(chosen or [""])
+            ]
         )
         return RunPlan(
             id=run, due_ms=due_ms, trigger=trigger, fired_by=self.fired_by, message=message, extra=extra or {},
@@ -130,19 +141,26 @@ class Planner:
             message=message, fired_by=self.fired_by, until_ms=until_ms, count=count,
         )  # fmt: skip
 
-    def _execution(self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int) -> ExecutionPlan:
+    def _execution(
+        self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int, make_up_ms: int | None
+    ) -> ExecutionPlan:
         name = execution_id(run, index)
         rolling = job.on.rolling if job.on.every else None
         held = rolling is not None and index >= rolling
-        queue, message = self.courier.enclose(name, 1, job.name, node) if node and not held else ("", b"")
+        later = make_up_ms is not None and make_up_ms > now_ms
+        if later and not job.on.every:  # who is alive then shows then
+            node = ""
+        queue, message = self.courier.enclose(name, 1, job.name, node) if node and not held and not later else ("", b"")
         return ExecutionPlan(
             id=name,
             node=node,
             start_by_ms=start_by,
-            look_ms=now_ms + RESEND_MS if message else now_ms,
-            queue=queue,
+            look_ms=max(now_ms + RESEND_MS if message else now_ms, make_up_ms or 0),
+            queue=queue + BELOW if queue and make_up_ms is not None else queue,
+            below=make_up_ms is not None,
+            delivered=bool(node) and not held and not later,
             message=message,
-            waiting="waits for its turn in the rolling run" if held else "" if node else nobody(job),
+            waiting=ROLLING if held else TURN if later else "" if node else nobody(job),
             rolling_ms=0 if rolling is None else start_by - now_ms,
             held=held,
             max_attempts=job.retry.max + 1,

@@ -22,7 +22,7 @@ from dkronpy.job import Job
 from dkronpy.notices.channel import OWNER, Channel, Channels
 from dkronpy.notices.condition import Condition
 from dkronpy.notices.outbox import Batch, Outbox
-from dkronpy.notify import Happening, Notify, tells
+from dkronpy.notify import Happening, Notify, promised, tells
 from dkronpy.store.events import changes_of
 
 log = logging.getLogger(__name__)
@@ -242,7 +242,7 @@ class Follower:
         for rule in wanted:
             channel = self.channels.of_job(rule.to, job)
             if channel is not None:
-                found.append((channel.name, _with_defaults(rule, channel)))
+                found.append((channel.name, promised(_with_defaults(rule, channel), job.max_lateness)))
             elif rule.to != OWNER or not self.deployment.settings.mail_host:
                 self._complain(job.name, rule.to)
         found += [(channel.name, channel.rule) for channel in self.channels if channel.for_all]

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from dkronpy.node import Node
 from dkronpy.pause import Pause, covering
 from dkronpy.schedule import Schedule
 from dkronpy.scheduler.misfire import decide
+from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import ms_of, parsed, redbeat_meta, score_of
@@ -39,6 +41,7 @@ COMMITTERS = 2
 """While the store works on one batch, the next already waits for it there, and the one after that is decided here."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 FIRED, STALE, EXISTED, CHANGED, MALFORMED, NOT_LEADING = 1, 0, -1, -2, -3, -9
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +82,16 @@ class DueReader:
     """
 
     def __init__(
-        self, store: Store, ledger: Ledger, courier: Courier, planner: Planner, quarantine: Quarantine, *, batch: int
-    ) -> None:
+        self, store: Store, ledger: Ledger, courier: Courier, planner: Planner, quarantine: Quarantine, *, batch: int,
+        pacer: Pacer | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.ledger = ledger
         self.courier = courier
         self.planner = planner
         self.quarantine = quarantine
         self.batch = batch
+        self.pacer = pacer or Pacer(Pace())
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._committer = ThreadPoolExecutor(COMMITTERS, "commit")
         self._paused: dict[bytes, bytes] = {}
@@ -230,18 +235,37 @@ class DueReader:
         )
         following = decision.following_ms
         fired = []
-        for due in decision.fire:
+        for number, due in enumerate(decision.fire):
             owner = known.at(due)
             pause = covering(self._pauses, owner.job, due) if self._pauses else None
             if pause is not None:
                 fired.append(plan.skip(owner.job.name, due, "paused", message=pause.sentence()))
                 continue
-            run = plan.run(owner.job, owner.schedule, due, now_ms, live, following_ms=following)
+            if number < decision.made_up:
+                run = self._made_up(owner, due, now_ms, live, following)
+            else:
+                run = plan.run(owner.job, owner.schedule, due, now_ms, live, following_ms=following)
             fired.append(run if owner.revision == known.revision else structs.replace(run, revision=owner.revision))
         if not decision.skip:
             return tuple(fired), following
         skipped = [plan.skip(job.name, s.due_ms, s.reason, until_ms=s.until_ms, count=s.count) for s in decision.skip]
         return (*skipped, *fired), following
+
+    def _made_up(self, owner: Version, due_ms: int, now_ms: int, live: LiveNodes, following_ms: int | None) -> RunPlan:
+        """A run for a due time that was missed, in its turn; or none, where its turn comes too late."""
+        job = owner.job
+        until_ms = due_ms + job.catch_up_window // _MILLISECOND
+        if job.forbids_overlap and following_ms is not None:  # it would be in the way of that one
+            until_ms = min(until_ms, following_ms - 1)
+        spacing_ms = 0 if job.catch_up_spacing is None else job.catch_up_spacing // _MILLISECOND
+        moment = self.pacer.moment(job.name, now_ms, spacing_ms, until_ms)
+        if moment is None:
+            message = "its turn among the make-up runs would come too late"
+            return self.planner.skip(job.name, due_ms, "misfire_late", message=message)
+        return self.planner.run(
+            job, owner.schedule, due_ms, now_ms, live, following_ms=following_ms, make_up_ms=moment,
+            start_by_ms=until_ms if job.start_deadline is None else moment + job.start_deadline // _MILLISECOND,
+        )  # fmt: skip
 
     def _deliver(self, firings: Sequence[Firing], codes: Sequence[int]) -> None:
         sends = [
@@ -250,7 +274,7 @@ class DueReader:
             if code == FIRED
             for run in firing.runs
             for execution in run.executions
-            if execution.node and not execution.message
+            if execution.node and execution.delivered and not execution.message
         ]
         if sends:
             self.courier.deliver(sends)

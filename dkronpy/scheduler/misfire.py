@@ -31,11 +31,15 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of the due times up to now, and the next one after them."""
+    """What becomes of the due times up to now, and the next one after them.
+
+    The first ``made_up`` of those that run were missed; the rest is on time.
+    """
 
     fire: tuple[int, ...]
     skip: tuple[Skip, ...] = ()
     following_ms: int | None
+    made_up: int = 0
 
 
 def decide(
@@ -60,7 +64,7 @@ def decide(
     span = (window if schedule.grace is None else schedule.grace) // _MILLISECOND
     on_time = ON_TIME_MS if schedule.grace is None else span
     if catch_up == "all" and limit is None:
-        return _every(schedule, due_ms, now_ms, span)
+        return _every(schedule, due_ms, now_ms, span, on_time)
     owed: list[int] = []
     following = due_ms
     while following is not None and following <= now_ms and len(owed) < LOOK_AHEAD:
@@ -82,10 +86,11 @@ def decide(
         fire=tuple(fire[:ALL_AT_ONCE]),
         skip=(*_skipped(stale, "misfire_late"), *_skipped(given_up, reason)),
         following_ms=fire[ALL_AT_ONCE] if len(fire) > ALL_AT_ONCE else following,
+        made_up=min(len(fire) - len(current), ALL_AT_ONCE),
     )
 
 
-def _every(schedule: Schedule, due_ms: int, now_ms: int, span: int) -> Decision:
+def _every(schedule: Schedule, due_ms: int, now_ms: int, span: int, on_time: int) -> Decision:
     """``all`` without a limit: nobody has to know how many there are."""
     stale: list[int] = []
     fire: list[int] = []
@@ -93,7 +98,8 @@ def _every(schedule: Schedule, due_ms: int, now_ms: int, span: int) -> Decision:
     while following is not None and following <= now_ms and len(fire) < ALL_AT_ONCE and len(stale) < LOOK_AHEAD:
         (stale if now_ms - following > max(span, ON_TIME_MS) else fire).append(following)
         following = schedule.next_ms(following)
-    return Decision(fire=tuple(fire), skip=_skipped(stale, "misfire_late"), following_ms=following)
+    made_up = sum(1 for due in fire if now_ms - due > on_time)
+    return Decision(fire=tuple(fire), skip=_skipped(stale, "misfire_late"), following_ms=following, made_up=made_up)
 
 
 def _first_part(stale: list[int], usable: list[int], following: int, limit: int, reason: str) -> Decision:

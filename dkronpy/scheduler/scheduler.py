@@ -33,6 +33,7 @@ from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
+from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.shards import Shards
 from dkronpy.scheduler.sweep import Sweep
 from dkronpy.scheduler.wakeup import WakeUp
@@ -87,7 +88,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             ledger, self.clock, holder=self.holder, ttl_ms=int(settings.leader_ttl.total_seconds() * 1000),
             wanted=settings.shards,
         )  # fmt: skip
-        self.reader = DueReader(store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch)
+        self.pacer = Pacer(Pace(rate=settings.catch_up_rate, budget=settings.catch_up_budget))
+        self.reader = DueReader(
+            store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch, pacer=self.pacer,
+        )  # fmt: skip
         self.tracer = open_tracer(settings, "beat")
         chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
         farewell = Farewell(
@@ -124,12 +128,14 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         if not self._installed:
             super().setup_schedule()
             self._installed = True
+        self.pacer.follow(self.deployment.store, tuple(lead.epoch for lead in led.leads.values()))
         self._refresh_nodes()
         if not self.shards.steady:
             return float(self.max_interval)
         fired = [
             self.reader.fire(lead.epoch, lead.now_ms, self._nodes, shard) for shard, lead in sorted(led.leads.items())
         ]
+        self.pacer.save(self.deployment.store)
         self._send_plain(tuple(key for part in fired for key in part.plain))
         if not all(part.leading for part in fired):
             return 0.0

@@ -12,7 +12,7 @@ from dkronpy.dispatch.strategies import Chooser
 from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
-from dkronpy.node import Node
+from dkronpy.node import BELOW, Node
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Due, Ledger
@@ -67,6 +67,7 @@ class Sweep:
             queue, message = self.courier.enclose(item.id, delivery, item.job, node)
             # a node that is merely busy has the message already: ask ever more seldom
             pause = min(LONGEST_RESEND_MS, RESEND_MS * 2 ** min(delivery - 1, 10))
+            queue = queue + BELOW if queue and item.below else queue
             sends.append((item.id, item.delivery, node, queue, message, pause))
             after.append((item.id, delivery, item.job, node))
         codes = self.ledger.resend(sends)

@@ -151,6 +151,11 @@ class Keys:
         return self.prefix + "shards"
 
     @property
+    def pace(self) -> str:
+        """String with expiry: the moment, in ms, that the next make-up run would get."""
+        return self.prefix + "pace"
+
+    @property
     def epoch(self) -> str:
         """Counter: the last epoch of leadership."""
         return self.prefix + "epoch"

@@ -28,7 +28,10 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution to be written: its id, node ('' if none was found yet), and the message for its queue."""
+    """An execution to be written: its id, node ('' if none was found yet), and the message for its queue.
+
+    ``delivered`` is False where the first message is left to the sweep; ``below`` says that live work goes first.
+    """
 
     id: str
     node: str
@@ -36,6 +39,8 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     look_ms: int
     queue: str = ""
     message: bytes = b""
+    delivered: bool = True
+    below: bool = False
     max_attempts: int = 1
     mode: str = "at_most_once"
     waiting: str = ""
@@ -105,6 +110,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     job: str
     attempt: int
+    below: bool = False
 
 
 class Ledger:
@@ -205,6 +211,7 @@ class Ledger:
                 run_id=r[3].decode(),
                 job=r[4].decode(),
                 attempt=r[5],
+                below=r[6] == 1,
             )
             for r in rows
         ]
@@ -289,7 +296,7 @@ def _run_row(run: RunPlan, in_force: int) -> list[Any]:
 
 def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
     # where the message follows the commit it is number 1 as well, and may arrive before anybody else has a say
-    delivery = "1" if plan.node and not plan.held else "0"
+    delivery = "1" if plan.node and plan.delivered else "0"
     fields = ["due_ms", due, "node", plan.node, "delivery", delivery, "start_by_ms", str(plan.start_by_ms)]
     if run.trigger != "schedule":
         fields += "trigger", run.trigger
@@ -303,6 +310,8 @@ def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
         fields += "rolling", str(plan.rolling_ms)
     if plan.held:
         fields += "held", "1"
+    if plan.below:
+        fields += "below", "1"
     for name, value in run.extra.items():
         fields += "x." + name, value
     return fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dkronpy.node import Node
+from dkronpy.node import BELOW, Node
 from dkronpy.store.connection import Store
 
 ALIVE_MS = 10_000
@@ -81,6 +81,6 @@ class Nodes:
         keys = self.store.keys
         with self.store.client.pipeline() as pipe:
             pipe.zrem(keys.nodes, name)
-            pipe.delete(keys.node(name), keys.queue(name))
+            pipe.delete(keys.node(name), keys.queue(name), keys.queue(name) + BELOW)
             removed, _ = pipe.execute()
         return bool(removed)

@@ -1,4 +1,4 @@
-"""What plugin authors test with: an execution context without a server or an agent, and the contract of executors."""
+"""What users and plugin authors test with: executors without a server or an agent, and jobs in virtual time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dkronpy.testing.contract import ExecutorContract
     from dkronpy.testing.harness import ExecutorHarness
+    from dkronpy.testing.virtual_time import Simulate, simulation
 
-__all__ = ["ExecutorContract", "ExecutorHarness"]
+__all__ = ["ExecutorContract", "ExecutorHarness", "Simulate", "simulation"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from dkronpy.testing.harness import ExecutorHarness
 
         return ExecutorHarness
+    if name in ("Simulate", "simulation"):
+        from dkronpy.testing import virtual_time
+
+        return getattr(virtual_time, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,6 +42,7 @@ def definitions(draw: st.DrawFn, name: str) -> Job:
         delivery=draw(st.sampled_from(("at_most_once", "at_least_once"))),
         retry=Retry(draw(st.integers(0, 2)), delay=timedelta(seconds=2), jitter=False),
         catch_up=catch_up,
+        catch_up_window=timedelta(hours=1),  # make-up runs may wait that long, and the end of a history is not further
     )
     assert not job.check()
     return job

@@ -10,7 +10,7 @@ from dkronpy.clock import from_ms, to_ms
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import RESEND_MS, LiveNodes, Planner
 from dkronpy.job import Job
-from dkronpy.node import Node
+from dkronpy.node import BELOW, Node
 from dkronpy.store.jobs import Jobs, ms_of
 from dkronpy.store.ledger import Firing, Ledger
 from tests.model.agents import Agents
@@ -139,6 +139,7 @@ class World:
         with self.store.client.pipeline(transaction=False) as pipe:
             for node in NODES:
                 pipe.lpop(f"dkronpy.node.{node}", 1000)
+                pipe.lpop(f"dkronpy.node.{node}{BELOW}", 1000)
             rows = pipe.execute()
         for raw in (message for row in rows for message in row or ()):
             execution_id, delivery, node = raw.decode().split()

@@ -235,6 +235,8 @@ jobs = st.builds(
     deadline=st.none() | durations,
     stale_after=st.none() | durations,
     pause_after=st.none() | st.integers(1, 100),
+    max_lateness=st.none() | durations,
+    catch_up_spacing=st.none() | durations,
     notify=st.none() | st.lists(rules, max_size=2).map(tuple),
     output_limit=st.integers(0, 10**7),
     processors=st.dictionaries(names, st.dictionaries(texts, texts, max_size=2), max_size=2),
