@@ -10,6 +10,7 @@ import msgspec
 
 from dkronpy.node import BELOW, Node
 from dkronpy.simulation.virtual_store import VirtualStore
+from dkronpy.store.ledger import Ledger
 
 LEASE_MS = 60_000
 """How long a node is missed before its work counts as lost."""
@@ -17,6 +18,8 @@ RUNNING_MS = 400 * 24 * 3600 * 1000
 """The lease while a node is up: its agent would renew it all the while."""
 RECORD_TTL_MS = 60_000
 """How long a settled record lives in the simulation's store, by the machine's own clock: long enough to be read off."""
+RETRY_MS = 2_000
+"""The pause before an attempt is repeated."""
 NO_END = 10**15
 
 
@@ -54,6 +57,7 @@ class Agents:
         self, store: VirtualStore, nodes: Sequence[Node], takes: Callable[[str, str], tuple[int, bool]]
     ) -> None:
         self.store = store
+        self.ledger = Ledger(store, record_ttl_ms=RECORD_TTL_MS)
         self.takes = takes
         self.nodes = {node.name: node for node in nodes}
         self.down: set[str] = set()
@@ -97,9 +101,9 @@ class Agents:
                     break
                 taken.append(queue.popleft())
                 self._free[name] -= 1
-        answers = self.store.scripts.many(
-            "claim", [(one.execution, one.delivery, one.node, one.node, RUNNING_MS, RECORD_TTL_MS) for one in taken]
-        )
+        with self.store.scripts.together() as answers:
+            for one in taken:
+                self.ledger.claim(one.execution, one.delivery, one.node, one.node, RUNNING_MS)
         for message, answer in zip(taken, answers, strict=True):
             if answer[0] != b"ok":
                 self._free[message.node] += 1
@@ -119,13 +123,16 @@ class Agents:
             heapq.heappop(self._awaited_ends)
         while self._running and self._running[0].ends_ms <= now_ms:
             ended.append(heapq.heappop(self._running))
-        calls = []
-        for work in ended:
-            self._free[work.node] += 1
-            _, good = self.takes(work.execution.partition("@")[0], work.execution)
-            how = ("success", "", "", 0) if good else ("failed", "exit", "exit status 1", 1)
-            calls.append((work.execution, work.token, *how, "" if good else 2_000, RECORD_TTL_MS))
-        self.store.scripts.many("finish", calls, at=[work.ends_ms for work in ended])
+        with self.store.scripts.together():
+            for work in ended:
+                self._free[work.node] += 1
+                _, good = self.takes(work.execution.partition("@")[0], work.execution)
+                self.store.scripts.at(work.ends_ms)
+                self.ledger.finish(
+                    work.execution, work.token, success=good, reason="" if good else "exit",
+                    message="" if good else "exit status 1", exit_code=0 if good else 1,
+                    pause_ms=None if good else RETRY_MS,
+                )  # fmt: skip
         return bool(ended)
 
     def go_down(self, name: str) -> None:
@@ -135,7 +142,7 @@ class Agents:
         self._running = [work for work in self._running if work.node != name]
         heapq.heapify(self._running)
         self._free[name] += len(dead)
-        self.store.scripts.many("renew", [(LEASE_MS, work.execution, work.token) for work in dead])
+        self.ledger.renew([(work.execution, work.token) for work in dead], LEASE_MS)
 
     def come_up(self, name: str) -> None:
         """It is back, with what waits in its queue."""

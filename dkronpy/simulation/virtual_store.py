@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +36,7 @@ def clocked(text: str) -> str:
 
 
 class VirtualScripts(Scripts):
-    """The steps on the virtual clock, and many calls of one in a single round trip."""
+    """The steps on the virtual clock, and many calls in a single round trip."""
 
     def __init__(self, client: Any, keys: Keys) -> None:
         folder = files("dkronpy.store.lua")
@@ -48,18 +48,38 @@ class VirtualScripts(Scripts):
             for path in folder.iterdir()
             if path.name.endswith(".lua") and path.name != "record.lua"
         }
+        self._waiting: list[tuple[int, str, tuple[Any, ...]]] | None = None
 
-    def many(self, step: str, calls: Sequence[Sequence[Any]], at: Sequence[int] = ()) -> list[Any]:
-        """The answers of one step to several calls in one round trip; each *at* its own moment, or all now."""
-        if not calls:
-            return []
+    @contextmanager
+    def together(self) -> Iterator[list[Any]]:
+        """Calls inside are sent together at its end; the list has their answers then, and each call answers nothing."""
+        answers: list[Any] = []
+        self._waiting = []
+        try:
+            yield answers
+        finally:
+            waiting, self._waiting = self._waiting, None
+        if not waiting:
+            return
         with self._client.pipeline(transaction=False) as pipe:
-            for number, args in enumerate(calls):
-                if at:
-                    pipe.set(CLOCK, at[number])
-                self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=pipe)
-            answers = list(pipe.execute())
-        return answers[1::2] if at else answers
+            for moment, step, args in waiting:
+                if moment:
+                    pipe.set(CLOCK, moment)
+                else:
+                    self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=pipe)
+            sent = pipe.execute()
+        answers += [answer for answer, (moment, _, _) in zip(sent, waiting, strict=True) if not moment]
+
+    def at(self, moment_ms: int) -> None:
+        """The calls that follow, of those sent together, are made at that moment."""
+        if self._waiting is not None:
+            self._waiting.append((moment_ms, "", ()))
+
+    def call(self, step: str, *args: Any) -> Any:
+        if self._waiting is None:
+            return super().call(step, *args)
+        self._waiting.append((0, step, args))
+        return [b"", b"", 0]
 
 
 class VirtualStore(Store):
