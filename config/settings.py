@@ -130,6 +130,7 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # Flower. Anything but loopback needs a login: "name:password".
 # flower_address = "127.0.0.1"
 # flower_port = 5555
+# flower_url = ""
 # flower_basic_auth = ""
 
 # Where people reach Flower ("https://ops.example.org/flower"): runs then link to their tasks there.
