@@ -94,7 +94,7 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # commits in one step.
 # leader_ttl = "10s"
 # tick = "1s"
-# batch = 500
+# batch = 200
 
 # --- Logs and pages --------------------------------------------------------------------------------------------------
 

@@ -75,9 +75,9 @@ class VirtualScripts(Scripts):
         if self._waiting is not None:
             self._waiting.append((moment_ms, "", ()))
 
-    def call(self, step: str, *args: Any) -> Any:
-        if self._waiting is None:
-            return super().call(step, *args)
+    def call(self, step: str, *args: Any, client: Any = None) -> Any:
+        if self._waiting is None or client is not None:
+            return super().call(step, *args, client=client)
         self._waiting.append((0, step, args))
         return [b"", b"", 0]
 
