@@ -15,6 +15,7 @@ from dkronpy.dispatch.targets import Planner
 from dkronpy.job import Job, Run
 from dkronpy.node import Node
 from dkronpy.scheduler.due import DueReader
+from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import score_of
 from dkronpy.store.quarantine import Quarantine
@@ -109,3 +110,15 @@ def test_a_job_whose_keys_are_not_the_ledgers_is_set_aside(deployment: Deploymen
     assert list(Quarantine(deployment.store).all()) == ["redbeat:broken"]
     assert deployment.store.client.zscore(deployment.store.keys.schedule, "redbeat:broken") is None
     deployment.store.client.delete(deployment.store.keys.run(f"broken@{iso_ms(due)}"), deployment.store.keys.quarantine)
+
+
+def test_a_beat_that_takes_over_goes_on_with_the_make_up_runs_where_the_other_was(deployment: Deployment) -> None:
+    first, second = Pacer(Pace(rate=1)), Pacer(Pace(rate=1))
+    now, far = deployment.store.now_ms(), deployment.store.now_ms() + 3_600_000
+    first.follow(deployment.store, (1,))
+    assert [first.moment("job", now, 0, far) for _ in range(3)] == [now, now + 1000, now + 2000]
+
+    first.save(deployment.store)
+    second.follow(deployment.store, (2,))
+
+    assert second.moment("job", now, 0, far) == now + 3000
