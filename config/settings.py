@@ -96,6 +96,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # tick = "1s"
 # batch = 200
 
+# Into how many sorted sets the due times are spread, for several beats to share.
+# shards = 1
+
 # --- Logs and pages --------------------------------------------------------------------------------------------------
 
 # "debug", "info", "warning" or "error"; "text" for people or "json" for machines.
@@ -134,7 +137,6 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # flower_basic_auth = ""
 
 # Where people reach Flower ("https://ops.example.org/flower"): runs then link to their tasks there.
-# flower_url = ""
 
 # --- Who is told ------------------------------------------------------------------------------------------------------
 
