@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkronpy.cli.times import read_moment
@@ -17,6 +17,8 @@ from dkronpy.errors import DkronpyError
 from dkronpy.job import Job, Run
 from dkronpy.job_json import decode_definition, decode_job, encode_definition
 from dkronpy.masking import Masker, disguises
+from dkronpy.node import Node
+from dkronpy.node_expression import satisfies
 from dkronpy.plugins.codes import read_code_ranges
 from dkronpy.plugins.reach import Reach, UnreachableError
 from dkronpy.plugins.registry import names, options_type
@@ -81,12 +83,27 @@ def test_what_is_signed_is_accepted_and_read_back(command: str, revision: int) -
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("executor", "processor") for name in names(kind)])
+@settings(max_examples=20)
 @given(data=st.data())
 def test_options_of_every_plugin(kind: Any, name: str, data: st.DataObject) -> None:
     cls = options_type(name, kind)
     config = data.draw(st.dictionaries(st.sampled_from(cls.__struct_fields__) | st.text(max_size=5), JSON, max_size=5))
     with suppress(DkronpyError):
         cls.from_config(config)
+
+
+WORDS = [
+    "role", "load", "tags", ".a", "['x']", "==", "<", "in", "not", "and", "or", "(", ")", "'web'", "0.7", "-", ",", "[",
+]  # fmt: skip
+LIKE_AN_EXPRESSION = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
+
+
+@given(LIKE_AN_EXPRESSION | st.text(max_size=40) | st.sampled_from(["(" * 900, "-" * 999 + "1", "not " * 240 + "load"]))
+def test_expressions_of_targets(text: str) -> None:
+    """Whatever it says, it names a node or it is refused; it cannot reach anything else."""
+    node = Node(name="n1", tags={"role": "web", "a": "1"})
+    with suppress(DkronpyError):
+        assert satisfies(node, text) in (True, False)
 
 
 @given(JSON)
