@@ -18,6 +18,7 @@ from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.node import Node
 from dkronpy.pools import Pools
+from dkronpy.records import JobAudit, Records
 from dkronpy.rename import Renamed, rename_node
 from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
@@ -214,6 +215,10 @@ class Client(JobsClient):
             run = self.deployment.ledger.run(run_id(name, at_ms))
         run = run or self.deployment.results.run_at(name, at_ms) or self._range_at(name, at_ms)
         return None if run is None else self.run(run.id)
+
+    def audit_job(self, name: str, start_ms: int, end_ms: int) -> JobAudit:
+        """Whether every due time of a window has exactly one record; see ``dkronpy.records``. Raises NotFoundError."""
+        return Records(self.deployment).audit(name, start_ms, end_ms)
 
     def _range_at(self, name: str, at_ms: int) -> Run | None:
         with self.deployment.store.errors():

@@ -17,19 +17,23 @@ from litestar.types import ASGIApp
 
 from dkronpy.api import (
     acl,
+    chains,
     deployment,
     events,
     executions,
+    fleet,
     follow,
     health,
     job_saves,
     jobs,
     login,
+    maintenance,
     members,
     metrics,
     nodes,
     own_jobs,
     pause,
+    questions,
     restore,
     runs,
 )
@@ -44,7 +48,7 @@ from dkronpy.version import VERSION
 
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
-    nodes, events, login,
+    nodes, events, login, chains, maintenance, fleet, questions,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those
@@ -66,6 +70,7 @@ def make_litestar(services: Services, traffic: Traffic, *, pages: Sequence[Any] 
         try:
             yield
         finally:
+            services.works.stopping.set()
             await anyio.to_thread.run_sync(tally.stop)
 
     return Litestar(

@@ -17,6 +17,7 @@ from dkronpy.api.provider import Provider, open_provider
 from dkronpy.api.rate import FailureLimit
 from dkronpy.api.sessions import Sessions
 from dkronpy.api.tokens import Tokens
+from dkronpy.api.works import Works
 from dkronpy.client import Client
 from dkronpy.clock import Clock, SystemClock
 from dkronpy.store.connection import Store
@@ -44,6 +45,7 @@ class Services:
     sessions: Sessions = field(init=False)
     provider: Provider | None = field(init=False)
     catalogue: Catalogue = field(init=False)
+    works: Works = field(default_factory=Works)
 
     def __post_init__(self) -> None:
         self.tokens, self.policies = Tokens(self.store), Policies(self.store)

@@ -70,15 +70,13 @@ def audit(session: Session, job: tuple[str, ...], start: str, end: str, printer:
     Exit status 1 when one is missing, doubled, early, or was not owed. What was late is named, and no breach.
     """
     from dkronpy.clock import to_ms
-    from dkronpy.records import Records
 
     start_ms = to_ms(read_moment(start, None, option="--from"))
     end_ms = to_ms(read_moment(end, None, option="--to"))
     if end_ms <= start_ms:
         raise click.UsageError("--to has to be after --from")
     names = job or tuple(view.job.name for view in session.client.jobs() if view.job.schedule)
-    records = Records(session.client.deployment)
-    found = [records.audit(name, start_ms, end_ms) for name in names]
+    found = [session.client.audit_job(name, start_ms, end_ms) for name in names]
     printer.rows(COLUMNS, [_row(one) for one in found], nothing="no job has a schedule")
     if printer.for_people:
         _explain(found)

@@ -32,9 +32,10 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """The jobs of one source on one deployment."""
 
-    def __init__(self, client: JobsClient, source: str) -> None:
+    def __init__(self, client: JobsClient, source: str, *, who: str = "") -> None:
         self.client = client
         self.source = source
+        self.who = who or client.who
 
     def plan(
         self,
@@ -107,7 +108,7 @@ class Fleet:
             job=row.new,
             source=self.source,
             revision=row.revision,
-            who=self.client.who,
+            who=self.who,
             why=why,
             owns=True,
             wish=row.wish,
@@ -115,7 +116,7 @@ class Fleet:
 
     def _remove(self, row: JobPlan, why: str) -> str:
         try:
-            self.client.delete_job(row.name, revision=row.revision, why=why)
+            self.client.delete_job(row.name, revision=row.revision, by=self.who, why=why)
         except ConflictError:
             return "conflict"
         except NotFoundError:  # somebody else deleted it meanwhile

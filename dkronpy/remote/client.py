@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NoReturn
 
+from dkronpy.chain import Link
 from dkronpy.client import Client as StoreClient
 from dkronpy.client import Event, JobView, RunView, Status
 from dkronpy.clock import from_ms, iso_ms, to_ms
@@ -14,8 +16,11 @@ from dkronpy.errors import ConfigError, ConflictError
 from dkronpy.execution import Execution, Output, Run
 from dkronpy.job import Job
 from dkronpy.job_json import decode_job, encode_job
+from dkronpy.maintenance import Maintenance
 from dkronpy.node import Node
+from dkronpy.records import JobAudit
 from dkronpy.remote.connection import Connection, segment
+from dkronpy.remote.maintenance import RemoteMaintenance
 from dkronpy.remote.stream import pieces, sent_events
 from dkronpy.rename import Renamed
 from dkronpy.store.jobs import Change, Saved, StoredJob
@@ -28,7 +33,9 @@ from dkronpy.wire.runs import (
     OutputOut,
     RunList,
     RunOut,
+    RunTree,
     execution_in,
+    link_in,
     output_in,
     run_in,
     time_in,
@@ -158,6 +165,14 @@ class Client(StoreClient):
         answer = self.connection.call("POST", f"/api/v1/runs/{segment(run)}/cancel")
         return self.connection.decode(Cancelled, answer).executions
 
+    def run_tree(self, run: str) -> list[Link]:
+        page = self.connection.get(RunTree, f"/api/v1/runs/{segment(run)}/tree")
+        return [link_in(one) for one in page.items]
+
+    def rerun(self, run: str, *, start: str | None = None, by: str = "") -> list[RunView]:
+        answer = self.connection.call("POST", f"/api/v1/runs/{segment(run)}/rerun", query={"start": start})
+        return [view_in(one) for one in self.connection.decode(RunList, answer).items]
+
     def history(self, job: str) -> list[RunView]:
         page = self.connection.get(RunList, f"/api/v1/jobs/{segment(job)}/runs")
         return [view_in(one) for one in page.items]
@@ -181,7 +196,15 @@ class Client(StoreClient):
         found = self.connection.get(Why, f"/api/v1/jobs/{segment(name)}/why", at=iso_ms(to_ms(at)))
         return None if found.run is None else self.run(found.run)
 
+    def audit_job(self, name: str, start_ms: int, end_ms: int) -> JobAudit:
+        query = {"start": iso_ms(start_ms), "end": iso_ms(end_ms)}
+        return self.connection.get(JobAudit, f"/api/v1/jobs/{segment(name)}/audit", **query)
+
     # the deployment
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        return RemoteMaintenance(self.connection)
 
     def nodes(self) -> list[Node]:
         return [node_in(one) for one in self.connection.get(NodeList, "/api/v1/nodes").items]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from dkronpy.chain import Link
 from dkronpy.client import RunView
 from dkronpy.clock import iso_ms, to_ms
 from dkronpy.execution import Attempt, Execution, Output, Run
@@ -75,6 +76,21 @@ class RunList(msgspec.Struct, kw_only=True):
     after: str | None = None
 
 
+class LinkOut(msgspec.Struct, kw_only=True):
+    """A job in a chain, its latest run there (null: none yet), its parents, and how far down it is."""
+
+    job: str
+    run: RunOut | None
+    parents: list[str]
+    depth: int
+
+
+class RunTree(msgspec.Struct, kw_only=True):
+    """A chain, parents before children."""
+
+    items: list[LinkOut]
+
+
 class ExecutionList(msgspec.Struct, kw_only=True):
     """Executions that were asked for by their ids."""
 
@@ -111,6 +127,19 @@ def run_out(run: Run, executions: tuple[Execution, ...] | None = None) -> RunOut
 def view_out(view: RunView) -> RunOut:
     """A run with its executions as JSON."""
     return run_out(view.run, view.executions)
+
+
+def link_out(link: Link) -> LinkOut:
+    """A job in a chain as JSON."""
+    run = None if link.run is None else run_out(link.run)
+    return LinkOut(job=link.job, run=run, parents=list(link.parents), depth=link.depth)
+
+
+def link_in(one: LinkOut) -> Link:
+    """The job in a chain that its JSON stands for."""
+    return Link(
+        job=one.job, run=None if one.run is None else run_in(one.run), parents=tuple(one.parents), depth=one.depth
+    )
 
 
 def execution_out(one: Execution) -> ExecutionOut:

@@ -1,0 +1,39 @@
+"""Our own routes for chains: the tree of a run, and running it again from what failed on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar.params import FromPath, QueryParameter
+
+from dkronpy.api.answers import AnyRequest
+from dkronpy.api.handlers import route
+from dkronpy.api.services import identity_of, note_of, services_of
+from dkronpy.wire.runs import RunList, RunTree, link_out, view_out
+
+_PATH = "/api/v1/runs/{run:str}"
+
+
+@route("GET", f"{_PATH}/tree", action="read", tags=["runs"])
+def show_tree(request: AnyRequest, run: FromPath[str]) -> RunTree:
+    """The chain that a run belongs to: each job with its latest run there, parents first."""
+    links = services_of(request).client.run_tree(run)
+    return RunTree(items=[link_out(link) for link in links if identity_of(request).sees(link.job)])
+
+
+@route("POST", f"{_PATH}/rerun", action="operate", status=202, tags=["runs"])
+def rerun(
+    request: AnyRequest,
+    run: FromPath[str],
+    start: Annotated[str | None, QueryParameter(description="From this job on; what failed unless said.")] = None,
+) -> RunList:
+    """Run the chain of a run again from what failed on; what succeeded is kept. The new runs."""
+    client, identity = services_of(request).client, identity_of(request)
+    for link in client.run_tree(run):
+        identity.require(link.job)
+    views = client.rerun(run, start=start, by=identity.name)
+    note_of(request).detail = ", ".join(view.run.id for view in views)
+    return RunList(items=[view_out(view) for view in views])
+
+
+ROUTES = [show_tree, rerun]

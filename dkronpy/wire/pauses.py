@@ -1,0 +1,61 @@
+"""Pauses as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from dkronpy.clock import iso_ms
+from dkronpy.pause import Pause
+from dkronpy.wire.runs import time_in
+
+
+class PauseAsked(msgspec.Struct, kw_only=True):
+    """A pause to make: of a ``job``, of every job with a ``tag`` (``role=web``), or of everything.
+
+    It begins at ``start`` (now unless said) and ends at ``until`` or after ``duration`` (``2h``); without either,
+    when somebody resumes.
+    """
+
+    job: str = ""
+    tag: str = ""
+    reason: str = ""
+    start: datetime | None = None
+    until: datetime | None = None
+    duration: str = ""
+
+
+class PauseOut(msgspec.Struct, kw_only=True):
+    """A pause; ``until`` is null until somebody resumes."""
+
+    id: str
+    job: str
+    tag: str
+    reason: str
+    by: str
+    start: str
+    until: str | None
+    resumed_by: str
+
+
+class PauseList(msgspec.Struct, kw_only=True):
+    """Pauses, the oldest first."""
+
+    items: list[PauseOut]
+
+
+def pause_out(one: Pause) -> PauseOut:
+    """A pause as JSON."""
+    return PauseOut(
+        id=one.id, job=one.job, tag=one.tag, reason=one.reason, by=one.by, start=iso_ms(one.from_ms),
+        until=None if one.until_ms is None else iso_ms(one.until_ms), resumed_by=one.resumed_by,
+    )  # fmt: skip
+
+
+def pause_in(one: PauseOut) -> Pause:
+    """The pause that its JSON stands for."""
+    return Pause(
+        id=one.id, job=one.job, tag=one.tag, reason=one.reason, by=one.by, from_ms=time_in(one.start),
+        until_ms=None if one.until is None else time_in(one.until), resumed_by=one.resumed_by,
+    )  # fmt: skip
