@@ -40,6 +40,9 @@ SORTS: Mapping[str, _SortKey] = {
 }
 
 
+_BY_NAME = frozenset({"id", "name"})
+
+
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for. ``end`` is None for all; ``disabled`` and ``status`` are None where nothing is asked."""
 
@@ -102,5 +105,6 @@ def find_jobs(views: list[JobView], identity: Identity, query: JobQuery) -> tupl
     found = [view for view in views if identity.sees(view.job.name)] if identity.jobs else list(views)
     if query.selective:
         found = [view for view in found if query.matches(view)]
-    found.sort(key=SORTS[query.sort], reverse=query.descending)
+    if query.descending or query.sort not in _BY_NAME:  # they come by name
+        found.sort(key=SORTS[query.sort], reverse=query.descending)
     return query.page(found), len(found)

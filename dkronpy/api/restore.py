@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import anyio.to_thread
@@ -19,8 +19,11 @@ from dkronpy.api.services import Services, identity_of, note_of, services_of
 from dkronpy.errors import ConfigError, DkronpyError
 from dkronpy.job import Job
 from dkronpy.job_json import JobState, decode_job
+from dkronpy.store.jobs import Change
 
 LARGEST = 256 * 1024 * 1024
+_AT_ONCE = 500
+_WRITTEN = frozenset({"created", "changed", "unchanged"})
 
 
 async def restore(request: AnyRequest) -> Answer:
@@ -89,19 +92,48 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
 
 def _save(services: Services, jobs: list[Job], states: dict[str, JobState], who: str) -> Iterable[str]:
     failed: set[str] = set()
+    for batch in _batches(jobs):
+        tried = [job for job in batch if not failed.intersection(job.after)]
+        failed |= {job.name for job in batch} - {job.name for job in tried}  # as in Dkron: neither tried nor told
+        for job, good in zip(tried, _write(services, tried, states, who), strict=True):
+            if not good:
+                failed.add(job.name)
+            yield f"{'success' if good else 'fail'} create {job.name}"
+
+
+def _batches(jobs: list[Job]) -> Iterator[list[Job]]:
+    """Parts that are written at once: none has a job together with its parent."""
+    batch: dict[str, Job] = {}
     for job in jobs:
-        if failed.intersection(job.after):  # as in Dkron: neither tried nor told
-            failed.add(job.name)
-            continue
+        if len(batch) >= _AT_ONCE or any(parent in batch for parent in job.after):
+            yield list(batch.values())
+            batch = {}
+        batch[job.name] = job
+    if batch:
+        yield list(batch.values())
+
+
+def _write(services: Services, jobs: list[Job], states: dict[str, JobState], who: str) -> list[bool]:
+    """Whether each was saved. One that somebody changed in this very moment is tried once more by itself."""
+    changes = [Change(job=job, source="restore", who=who) for job in jobs]
+    store, kept = services.store, services.client.deployment.jobs
+    try:
+        with store.errors():
+            saved = kept.change_many(changes) if changes else []
+    except DkronpyError:
+        return [False] * len(jobs)
+    done = []
+    for change, one in zip(changes, saved, strict=True):
         try:
-            with services.store.errors():
-                services.client.deployment.jobs.save(job, source="restore", who=who)
-                carry_state(services.store, job.name, states[job.name])
+            with store.errors():
+                if one.what not in _WRITTEN:
+                    kept.change(change)
+                carry_state(store, change.job.name, states[change.job.name])
         except DkronpyError:
-            failed.add(job.name)
-            yield f"fail create {job.name}"
+            done.append(False)
         else:
-            yield f"success create {job.name}"
+            done.append(True)
+    return done
 
 
 restore_jobs = HTTPRouteHandler(
