@@ -21,6 +21,7 @@ from dkronpy.node import Node
 from dkronpy.records import JobAudit
 from dkronpy.remote.connection import Connection, segment
 from dkronpy.remote.maintenance import RemoteMaintenance
+from dkronpy.remote.pools import RemotePools
 from dkronpy.remote.stream import pieces, sent_events
 from dkronpy.rename import Renamed
 from dkronpy.store.jobs import Change, Saved, StoredJob
@@ -57,6 +58,7 @@ class Client(StoreClient):
 
     def __init__(self, url: str, *, token: str = "", who: str = "client", timeout: float = 30.0) -> None:
         self.connection = Connection(url, token, timeout=timeout)
+        self.pools = RemotePools(self.connection)
         self.who = who
 
     @property

@@ -20,7 +20,10 @@ class LeaderOut(msgspec.Struct, kw_only=True):
 
 
 class StatusOut(msgspec.Struct, kw_only=True):
-    """The deployment at a glance; ``late_ms`` is how long the oldest owed due time waits for beat."""
+    """The deployment at a glance; ``late_ms`` is how long the oldest owed due time waits for beat.
+
+    ``leader`` leads shard 0 and does the upkeep; ``leaders`` are those of all shards, in order.
+    """
 
     version: str
     now: str
@@ -32,6 +35,7 @@ class StatusOut(msgspec.Struct, kw_only=True):
     paused: bool
     nodes_up: int
     nodes_down: int
+    leaders: list[LeaderOut | None]
 
 
 class NodeOut(msgspec.Struct, kw_only=True):
@@ -96,6 +100,7 @@ def status_out(status: Status, *, paused: bool) -> StatusOut:
         paused=paused,
         nodes_up=up,
         nodes_down=len(status.nodes) - up,
+        leaders=[None if one is None else _leader_out(one) for one in status.leaders],
     )
 
 
@@ -106,6 +111,7 @@ def status_in(one: StatusOut, nodes: NodeList, where: str) -> Status:
         now_ms=time_in(one.now),
         store=where,
         leader=None if leader is None else _leader_in(leader),
+        leaders=tuple(None if each is None else _leader_in(each) for each in one.leaders),
         nodes=tuple(node_in(node) for node in nodes.items),
         jobs=one.jobs,
         open_executions=one.open_executions,

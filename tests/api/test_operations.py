@@ -121,6 +121,18 @@ def test_jobs_as_code_are_planned_applied_and_pruned(api: Api) -> None:
     assert api.get("/v1/jobs/code-c").status_code == 404
 
 
+def test_pools_are_made_sized_and_taken_away(site: Site, remote: Client) -> None:
+    remote.pools.set("op-pool", 2)
+    remote.pools.set("op-pool", 3)
+    assert remote.pools.all() == site.client.pools.all()
+    assert [(pool.name, pool.slots) for pool in remote.pools.all()] == [("op-pool", 3)]
+    with pytest.raises(InvalidError):
+        remote.pools.set("a b", 1)
+    remote.pools.delete("op-pool")
+    with pytest.raises(NotFoundError):
+        remote.pools.delete("op-pool")
+
+
 def test_due_times_are_counted_audited_and_made_up_for(api: Api, site: Site, remote: Client) -> None:
     remote.save_job(dkronpy.Job(name="op-due", schedule="* * * * *", run=dkronpy.Run("shell", {"command": "true"})))
     forecast = api.get("/api/v1/forecast?days=1&worst=2").json()

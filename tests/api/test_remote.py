@@ -126,7 +126,7 @@ def test_questions_are_answered_as_on_the_store(site: Site, remote: Client) -> N
     wait_until(lambda: local.run_at("rc-times", at), timeout=40, description="it is on file")
     assert remote.run_at("rc-times", at) == local.run_at("rc-times", at)
     there, here = remote.status(), local.status()
-    assert (there.leader, there.jobs, there.quarantined) == (here.leader, here.jobs, here.quarantined)
+    assert (there.leaders, there.jobs, there.quarantined) == (here.leaders, here.jobs, here.quarantined)
     assert [node.name for node in remote.nodes()] == [node.name for node in local.nodes()]
     assert remote.quarantined() == local.quarantined()
     remote.ping()
