@@ -49,6 +49,8 @@ def fields_of(job: Job) -> dict[str, Any]:
         value = getattr(plain, field.name)
         if isinstance(value, msgspec.Struct) or not _is_default(field, value):
             found.update(_flat(field.name, _plain(value)))
+    if len(job.processors) > 1:
+        found["processors"] = list(job.processors)  # their order counts
     return found
 
 

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "validate": ("Jobs as code", "config", "Check a configuration without touching anything."),
         "plan": ("Jobs as code", "plan", "Show what applying a configuration would change."),
         "apply": ("Jobs as code", "apply", "Save the jobs of a configuration."),
+        "export": ("Jobs as code", "export", "Write stored jobs as Python or JSON."),
+        "import": ("Jobs as code", "import_jobs", "Turn the jobs of other schedulers into configuration."),
         "job": ("Resources", "job", "List, show, delete, toggle, roll back jobs."),
         "runs": ("Resources", "runs", "List, show, watch, cancel runs."),
         "pool": ("Resources", "pool", "List, set, delete pools of slots."),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -121,6 +124,21 @@ def rfc3339(moment: datetime) -> str:
     moment = moment.astimezone(timezone.utc)
     precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def machine_zone() -> str:
+    """The name of the machine's own zone, out of TZ, /etc/timezone or /etc/localtime; '' where none says it."""
+    from zoneinfo import ZoneInfo
+
+    names = [os.environ.get("TZ", "").lstrip(":")]
+    with suppress(OSError):
+        names.append(Path("/etc/timezone").read_text().strip())
+    with suppress(OSError):
+        names.append(str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2])
+    for name in filter(None, names):
+        with suppress(Exception):  # whatever a stranger's file holds
+            return str(ZoneInfo(name))
+    return ""
 
 
 def local_zone() -> tzinfo:

@@ -165,7 +165,7 @@ def _known(job: Job, old: StoredJob, base: Job | None, origin: str, source: str,
     return JobPlan(
         name=job.name,
         what="changed" if changes or taken else "unchanged",
-        new=new,
+        new=new if changes else old.job,
         old=old,
         changes=changes,
         drift=drift,

@@ -44,6 +44,11 @@ def test_what_is_called_a_secret_is_masked_and_a_reference_to_one_is_not(name: s
     assert (change.old, change.new) == ("***", {"secret": "crm/token"})
 
 
+def test_the_order_of_processors_is_part_of_a_job() -> None:
+    old, new = (Job(name="a", run=Run("x"), processors={key: {} for key in names}) for names in ("ab", "ba"))
+    assert differences(old, new) == (FieldChange(field="processors", old=["a", "b"], new=["b", "a"]),)
+
+
 def test_fields_that_have_their_default_are_left_out() -> None:
     assert fields_of(JOB) == {
         "name": "backup", "run.executor": "shell", "run.config.shell": True, "run.config.command": "true",
