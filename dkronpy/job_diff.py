@@ -33,7 +33,7 @@ def differences(old: Job, new: Job) -> tuple[FieldChange, ...]:
     order = {name: place for place, name in enumerate(Job.__struct_fields__)}
     changed = [name for name in names if before.get(name) != after.get(name)]
     return tuple(
-        FieldChange(field=name, old=_shown(name, before.get(name)), new=_shown(name, after.get(name)))
+        FieldChange(field=name, old=shown(name, before.get(name)), new=shown(name, after.get(name)))
         for name in sorted(changed, key=lambda name: order[name.partition(".")[0]])
     )
 
@@ -93,6 +93,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _shown(path: str, value: Any) -> Any:
-    """The value, or asterisks for the text of something that is called a secret; a reference to one is none."""
+def shown(path: str, value: Any) -> Any:
+    """The value of a field; asterisks for text of a field that is called a secret. A reference to one is none."""
     return MASK if isinstance(value, str) and value and _SECRET.search(path.rpartition(".")[2]) else value

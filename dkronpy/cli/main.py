@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "pauses": ("Everyday", "pause", "List what is paused, and why."),
         "simulate": ("Everyday", "simulate", "Show what would become of a week, in virtual time."),
         "validate": ("Jobs as code", "config", "Check a configuration without touching anything."),
+        "try": ("Jobs as code", "try_job", "Run one job of a configuration here and now."),
         "plan": ("Jobs as code", "plan", "Show what applying a configuration would change."),
         "apply": ("Jobs as code", "apply", "Save the jobs of a configuration."),
         "export": ("Jobs as code", "export", "Write stored jobs as Python or JSON."),

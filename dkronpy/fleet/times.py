@@ -92,18 +92,20 @@ def peaks(plan: FleetPlan, stored: Iterable[StoredJob], now_ms: int) -> list[Pea
     before: dict[str, Counter[int]] = {}
     after: dict[str, Counter[int]] = {}
     changed = {row.name for row in plan.jobs if row.writes}
-    touched = {_queue(job.on) for row in plan.jobs if row.writes for job in (row.new, row.old and row.old.job) if job}
+    touched = {
+        target_words(job.on) for row in plan.jobs if row.writes for job in (row.new, row.old and row.old.job) if job
+    }
     minutes = _Minutes(now_ms)
     for one in stored:
-        if _queue(one.job.on) in touched and _scheduled(one.job):
+        if target_words(one.job.on) in touched and _scheduled(one.job):
             counted = minutes.of(one.job, one.anchor_ms)
-            before.setdefault(_queue(one.job.on), Counter()).update(counted)
+            before.setdefault(target_words(one.job.on), Counter()).update(counted)
             if one.job.name not in changed:
-                after.setdefault(_queue(one.job.on), Counter()).update(counted)
+                after.setdefault(target_words(one.job.on), Counter()).update(counted)
     for row in plan.jobs:
         if row.writes and row.new is not None and _scheduled(row.new):
             anchor = row.old.anchor_ms if row.old else now_ms // 1000 * 1000
-            after.setdefault(_queue(row.new.on), Counter()).update(minutes.of(row.new, anchor))
+            after.setdefault(target_words(row.new.on), Counter()).update(minutes.of(row.new, anchor))
     found = []
     for queue in sorted(touched):
         old, new = _fullest(before.get(queue)), _fullest(after.get(queue))
@@ -139,7 +141,7 @@ def _fullest(minutes: Counter[int] | None) -> tuple[int, int]:
     return minute, count
 
 
-def _queue(on: Target) -> str:
+def target_words(on: Target) -> str:
     """Which nodes a target means, in words: jobs of one kind wait in the same queues."""
     tags, count = on.wanted()
     if on.nodes:
