@@ -31,7 +31,7 @@ def acl(session: Session, role: str, node: str, user: str | None, database: int)
     from dkronpy.store.acl import rules
     from dkronpy.store.keys import Keys
 
-    settings = session.settings
+    settings, _ = session.loaded  # nothing is asked of the store
     keys = Keys(prefix=settings.key_prefix, redbeat=settings.redbeat_key_prefix, broker=settings.broker_key_prefix)
     granted = rules(role, keys, node=node, database=database)  # type: ignore[arg-type]  # click has checked it
     name = user or f"dkronpy-{role}" + (f"-{node}" if role == "agent" else "")

@@ -353,6 +353,11 @@ def _execution(execution_id: str, fields: Mapping[str, str]) -> Execution:
     )
 
 
+def _size(fields: Mapping[str, str]) -> int:
+    """How many executions a run has; 0.1 listed them by name."""
+    return int(fields["size"]) if "size" in fields else len(fields.get("executions", "").split())
+
+
 def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
     a = f"a{number}."
     code = fields.get(a + "exit_code", "")
@@ -385,5 +390,5 @@ def _run(run_id: str, fields: Mapping[str, str]) -> Run:
         finished_ms=_number(fields, "finished_ms"),
         until_ms=_number(fields, "until_ms"),
         count=int(fields.get("count", 1)),
-        execution_ids=tuple([execution_id(run_id, index) for index in range(_number(fields, "size"))]),
+        execution_ids=tuple([execution_id(run_id, index) for index in range(_size(fields))]),
     )

@@ -71,9 +71,10 @@ local leave_gates
 local function settle_run(run_id, job, reason, message, now, ttl)
   local key = P .. 'run:' .. run_id
   local state = run_state(key)
-  local record = redis.call('HMGET', key, 'n_lost', 'size', 'gate', 'waits')
+  local record = redis.call('HMGET', key, 'n_lost', 'size', 'gate', 'waits', 'executions')
   local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
-  for n = 0, tonumber(record[2] or 0) - 1 do
+  -- 0.1 listed the executions by name
+  for n = 0, tonumber(record[2] or select(2, string.gsub(record[5] or '', '%S+', ''))) - 1 do
     local execution = P .. 'exec:' .. run_id .. '.' .. n
     redis.call('PEXPIRE', execution, kept)
     if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not

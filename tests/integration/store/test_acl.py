@@ -102,7 +102,7 @@ def test_a_role_can_do_no_more_than_its_work(role: Role, store_server: StoreServ
     for words in REFUSED_ALL + (REFUSED_AGENT if role == "agent" else ()):
         with as_user(store_server, role) as client, pytest.raises(redis.ResponseError) as refused:
             client.execute_command(*words)
-        assert "no permissions" in str(refused.value) or "NOPERM" in str(refused.value), f"{words}: {refused.value}"
+        assert "permissions" in str(refused.value), f"{words}: {refused.value}"
     for name in ROLES:
         store.execute_command("ACL", "DELUSER", name)
 
