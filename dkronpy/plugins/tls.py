@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Annotated, ClassVar, Protocol
 from dkronpy.errors import Problem
 from dkronpy.plugins.executor import ExecutorError
 from dkronpy.plugins.options import Options, doc
+
+log = logging.getLogger(__name__)
 
 Fingerprint = tuple[object, ...]
 
@@ -92,6 +95,7 @@ def client_context(options: TlsSettings) -> ssl.SSLContext:
             # Without a password OpenSSL would ask for that of an encrypted key on the agent's terminal.
             context.load_cert_chain(options.tls_cert, options.tls_key or None, password="")
     if options.tls_no_verify:
+        log.warning("a job asks for connections whose certificates are not verified (tls_no_verify)")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

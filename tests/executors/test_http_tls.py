@@ -22,9 +22,12 @@ def test_a_private_authority_is_trusted_when_named(authority: Authority, send: S
         assert send(Http.from_config(dkron))[0].success
 
 
-def test_any_certificate_is_taken_when_asked_to_and_only_then(authority: Authority, send: Send) -> None:
+def test_any_certificate_is_taken_when_asked_to_and_only_then(
+    authority: Authority, send: Send, caplog: pytest.LogCaptureFixture
+) -> None:
     with HttpServer(authority.server_context()) as server:
         assert send(Http.from_config({"url": f"{server.url}/status/200", "tlsNoVerifyPeer": "true"}))[0].success
+        assert "certificates are not verified (tls_no_verify)" in caplog.text
         assert not send(Http(f"{server.url}/status/200"))[0].success
 
 
