@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from litestar import Response
@@ -12,13 +13,15 @@ from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.node import Node
 from dkronpy.web import timeline
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import form, page, see_other
-from dkronpy.web.places import place
+from dkronpy.web.handlers import form, page, see_other, text_of
+from dkronpy.web.places import local_place, place
 from dkronpy.web.render import render
 from dkronpy.web.sentences import where
-from dkronpy.web.site import site_of, viewer_of
+from dkronpy.web.site import Site, site_of, viewer_of
 
 _LOOKED_AT, _SHOWN = 1_000, 30
+_OPEN = 500
+"""Runs that are open whose executions are looked at for what waits in a node's queue."""
 
 
 @page("/nodes", listing=True)
@@ -29,8 +32,15 @@ def nodes(request: AnyRequest) -> Response[Any]:
     views = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
     return render(
         request, "nodes.html", section="nodes", nodes=known, homeless=_homeless(views, known)[:20], where=where,
-        capacity=sum(node.capacity for node in known if node.alive),
+        capacity=sum(node.capacity for node in known if node.alive), waiting=waiting(site),
     )  # fmt: skip
+
+
+def waiting(site: Site) -> Counter[str]:
+    """How many executions wait in the queue of each node; '' for those that no node was found for yet."""
+    running = [run for run in site.board.runs() if run.state == "running"][:_OPEN]
+    executions = site.client.some_executions([name for run in running for name in run.execution_ids])
+    return Counter(one.node for one in executions if one.state == "queued")
 
 
 def _homeless(views: list[JobView], nodes: list[Node]) -> list[JobView]:
@@ -54,7 +64,7 @@ def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     jobs = [view for name, view in site.board.jobs().items() if viewer.sees(name) and view.job.on.matching([found])]
     return render(
         request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
-        more=len(jobs) - 60, flower=site.flower_worker(found),
+        more=len(jobs) - 60, flower=site.flower_worker(found), queued=waiting(site)[node],
         timeline=timeline.by_node(here, [node], viewer.now_ms, "1h"),
     )  # fmt: skip
 
@@ -69,4 +79,20 @@ def forget(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     return see_other(place("/nodes?done=forgotten"))
 
 
-ROUTES = [nodes, show, forget]
+@form("/nodes/{node:str}/drain", action="administer")
+def drain(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
+    """Let it take nothing new."""
+    site_of(request).client.drain_node(node)
+    viewer_of(request).door.note(request, f"node {node} drained")
+    return see_other(f"{local_place(text_of(request, 'back') or place('/nodes'))}?done=drained")
+
+
+@form("/nodes/{node:str}/undrain", action="administer")
+def undrain(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
+    """Let it take executions again."""
+    site_of(request).client.undrain_node(node)
+    viewer_of(request).door.note(request, f"node {node} undrained")
+    return see_other(f"{local_place(text_of(request, 'back') or place('/nodes'))}?done=undrained")
+
+
+ROUTES = [nodes, show, forget, drain, undrain]

@@ -51,6 +51,8 @@ DONE = {
     "started": "Started.",
     "done": "Done.",
     "forgotten": "The node is forgotten.",
+    "drained": "The node takes nothing new; what it runs it finishes.",
+    "undrained": "The node takes executions again.",
     "revoked": "Revoked: the token is worth nothing any more.",
     "preferences": "Kept in this browser.",
 }

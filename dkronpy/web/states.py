@@ -35,6 +35,7 @@ _STATES = {
     "active": Look(glyph="●", word="active", tone="good"),
     "expired": Look(glyph="⊘", word="expired", tone="mute"),
     "revoked": Look(glyph="⊘", word="revoked", tone="mute"),
+    "drained": Look(glyph="‖", word="drained", tone="warn"),
     "down": Look(glyph="✕", word="down", tone="bad"),
 }
 _REASONS = {
