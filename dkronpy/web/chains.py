@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from markupsafe import Markup
 
+from dkronpy.chain import Link
 from dkronpy.client import JobView
-from dkronpy.web.board import Board
+from dkronpy.web.board import Board, took
 from dkronpy.web.layers import TALL, WIDE, Edge, arrange, components, longest_path
 from dkronpy.web.moments import say_ms
-from dkronpy.web.places import job_place
+from dkronpy.web.places import job_place, run_place
 from dkronpy.web.states import Look, job_state, look
 
 MOST = 120
 """Jobs that one picture shows."""
 _LETTERS = 19
+_NOT_YET = Look(glyph="◌", word="not yet", tone="mute")
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,29 @@ def picture_of(names: Sequence[str], views: Mapping[str, JobView], board: Board,
     return Chain(names=tuple(names), first=first, svg=svg, left_out=len(names) - len(shown))
 
 
+def picture_of_runs(links: Sequence[Link], views: Mapping[str, JobView], here: str) -> Chain:
+    """The picture of one chain of runs; *here* is the job whose run the page is about."""
+    shown = [link for link in links if link.job in views][:MOST]
+    stops = {link.job: _run_stop(link, views[link.job]) for link in shown}
+    lines = {
+        (parent, link.job): views[link.job].job.condition(parent)
+        for link in shown
+        for parent in link.parents
+        if parent in stops
+    }
+    names = tuple(link.job for link in shown)
+    return Chain(names=names, first=names[0], svg=draw(stops, lines, here), left_out=len(links) - len(shown))
+
+
+def _run_stop(link: Link, view: JobView) -> Stop:
+    label, run = view.job.display_name or link.job, link.run
+    if run is None:
+        return Stop(look=_NOT_YET, label=label, text=f"{_NOT_YET.glyph} {_NOT_YET.word}", link=job_place(link.job))
+    seen, span = look(run.state, run.reason), took(run)
+    text = f"{seen.glyph} {seen.word}" + (f" · {say_ms(span)}" if span is not None else "")
+    return Stop(look=seen, label=label, text=text, link=run_place(run.id), usual=float(span or 0))
+
+
 def _stop(view: JobView, board: Board) -> Stop:
     name, recent = view.job.name, board.recent(view.job.name)
     seen = look(*job_state(view, recent[0] if recent else None))
@@ -118,7 +143,7 @@ def _line(points: tuple[tuple[int, int], ...], when: str, *, strong: bool) -> Ma
 
 
 def _box(stop: Stop, x: int, y: int, *, here: bool) -> Markup:
-    title = f"{stop.label}: {stop.look.word}" + (f", usually {say_ms(stop.usual)}" if stop.usual else "")
+    title = f"{stop.label}: {stop.look.word}" + (f", {say_ms(stop.usual)}" if stop.usual else "")
     return Markup(
         '<a href="{link}" aria-label="{title}"{here}><title>{title}</title><g class="stop {tone}{mark}">'
         '<rect x="{x}" y="{top}" width="{wide}" height="{tall}" rx="7"/>'

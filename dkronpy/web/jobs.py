@@ -11,6 +11,7 @@ from litestar import Response
 from dkronpy.client import JobView
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Run
+from dkronpy.node import Target
 from dkronpy.web.board import Figures, figures
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
@@ -62,7 +63,7 @@ def jobs(request: AnyRequest) -> Response[Any]:
         "jobs.html",
         section="jobs",
         q=text, sort=sort, number=number, pages=pages, total=len(seen), found=len(found),
-        rows=[_row(site, view) for view in found[(number - 1) * PAGE : number * PAGE]],
+        rows=[_row(site, view, viewer.zone.key) for view in found[(number - 1) * PAGE : number * PAGE]],
         sorting=lambda name: _query(q=text, sort=f"-{name}" if sort == name else name),
         paging=lambda to: _query(q=text, sort=sort, page=to),
     )  # fmt: skip
@@ -90,12 +91,12 @@ def _key(site: Site, view: JobView, sort: str) -> Any:
     return name
 
 
-def _row(site: Site, view: JobView) -> Row:
+def _row(site: Site, view: JobView, zone: str) -> Row:
     runs = site.board.history(view.job.name)
     newest = runs[0] if runs else None
     return Row(
-        view=view, look=look(*job_state(view, newest)), words=briefly(view.job, view.stored.schedule()),
-        where=where(view.job), runs=runs,
+        view=view, look=look(*job_state(view, newest)), words=briefly(view.job, view.stored.schedule(), zone),
+        where="" if view.job.on == Target(count=1) else where(view.job), runs=runs,
         last=newest if newest is None or newest.terminal else last_ended(runs) or newest, figures=figures(runs),
         due_ms=view.stored.due_ms if view.job.enabled else None,
     )  # fmt: skip

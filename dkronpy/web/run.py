@@ -13,18 +13,22 @@ from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
 from dkronpy.web.ansi import plain, to_html
 from dkronpy.web.board import figures
+from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.gantt import gantt
-from dkronpy.web.handlers import form, page, see_other
+from dkronpy.web.handlers import PageError, form, page, see_other
 from dkronpy.web.places import run_place
 from dkronpy.web.render import HEADERS, render
-from dkronpy.web.site import Site, site_of, viewer_of
+from dkronpy.web.site import Site, Viewer, site_of, viewer_of
+from dkronpy.web.states import is_trouble
 from dkronpy.why import why_run
 
 SHOWN = 64 * 1024
 """Bytes of output that a page begins with, its last ones; the file has them all."""
 _WRONG = frozenset({"failed", "partially_failed"})
 _LONGEST_LINE = 300
+_LEAST = 2
+"""Runs that make a chain."""
 _TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
 
 
@@ -51,6 +55,7 @@ def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
         gantt=gantt(view.executions, viewer.now_ms),
         last_line=_last_line(site, execution, number) if view.run.state in _WRONG else "",
         alike=_alike(view.run, history),
+        **_chain(site, viewer, view.run),
         flower=site.flower_task(execution.id) if execution is not None else "",
         neighbours=_neighbours(view.run, history),
         exists=view.run.job in site.board.jobs(),
@@ -87,6 +92,19 @@ def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]
         "cut": len(text) - len(kept),
         "live": live,
     }
+
+
+def _chain(site: Site, viewer: Viewer, run: Run) -> dict[str, Any]:
+    """The chain that the run belongs to as a picture, and whether something of it can be run again."""
+    views = {name: view for name, view in site.board.jobs().items() if viewer.sees(name)}
+    if run.job not in views or not (views[run.job].job.after or views[run.job].state.dependent_jobs):
+        return {"chain": None, "chain_failed": False}
+    links = [link for link in site.client.run_tree(run.id) if link.job in views]
+    runs = [link.run for link in links if link.run is not None]
+    if len(runs) < _LEAST:
+        return {"chain": None, "chain_failed": False}
+    failed = all(one.terminal for one in runs) and any(is_trouble(one.state, one.reason) for one in runs)
+    return {"chain": picture_of_runs(links, views, run.job), "chain_failed": failed}
 
 
 def _last_line(site: Site, execution: Execution | None, number: int) -> str:
@@ -140,4 +158,16 @@ def cancel(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
     return see_other(run_place(run, "?done=cancelled"))
 
 
-ROUTES = [show, download, cancel]
+@form("/runs/{run:str}/rerun", action="operate")
+def rerun(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
+    """Run the chain again from what failed on, and look at the first of the new runs."""
+    site, viewer = site_of(request), viewer_of(request)
+    for link in site.client.run_tree(run):
+        viewer.require_sight(link.job)
+        if not viewer.may("operate", link.job):
+            raise PageError(403, f"you may not run {link.job}")
+    started = site.client.rerun(run, by=viewer.who)
+    return see_other(run_place(started[0].run.id, "?done=started"))
+
+
+ROUTES = [show, download, cancel, rerun]

@@ -26,9 +26,11 @@ def _parents(job: Job) -> str:
     return f"{several}{_and(job.after)} {words[job.when]}"
 
 
-def briefly(job: Job, schedule: Schedule) -> str:
-    """As ``in_words``, without the moment that an interval is counted from."""
-    return re.sub(r", counted from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "", in_words(job, schedule))
+def briefly(job: Job, schedule: Schedule, zone: str = "") -> str:
+    """As ``in_words``, without the moment that an interval is counted from, nor the zone where that is *zone*."""
+    words = re.sub(r", counted from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "", in_words(job, schedule))
+    words = words.replace(f", {zone} time", "") if zone else words
+    return words.removesuffix(".")
 
 
 def where(job: Job) -> str:
