@@ -40,6 +40,10 @@ class GuardedDoor:
         """Whether the job is among those of the token."""
         return identity_of(request).sees(job)
 
+    def sees_all(self, request: Request[Any, Any, Any]) -> bool:
+        """Whether the token is for all jobs."""
+        return not identity_of(request).jobs
+
     def note(self, request: Request[Any, Any, Any], detail: str) -> None:
         """For the audit log."""
         note_of(request).detail = detail

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +17,7 @@ from dkronpy.client import Client, JobView
 from dkronpy.clock import Clock, SystemClock
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Run
+from dkronpy.web.digest import Digest
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Board:
         self._older: dict[str, tuple[Run, ...]] = {}
         self._newest: tuple[Run, ...] = ()
         self._of_job: dict[str, list[Run]] = {}
+        self._digest = Digest()
 
     def jobs(self) -> dict[str, JobView]:
         """Every job, by name, in the order of names."""
@@ -87,6 +90,14 @@ class Board:
         with self._lock:
             self._sync()
             return self._newest
+
+    def digest(self) -> Digest:
+        """What the jobs come to, as of the last look at ``jobs`` or ``runs``."""
+        return self._digest
+
+    def newest(self) -> Mapping[str, Sequence[Run]]:
+        """The recent runs of each job, the newest first, as of the last look at ``jobs`` or ``runs``."""
+        return self._of_job
 
     def recent(self, job: str) -> list[Run]:
         """The runs of a job among the recent ones, the newest first."""
@@ -152,6 +163,7 @@ class Board:
         self._position, self._jobs, self._runs = found
         self._older.clear()
         self._arrange()
+        self._digest.rebuild(self._jobs, self._of_job)
         self._loaded_at = now
 
     def _apply(self, jobs: set[str], runs: set[str]) -> None:
@@ -164,6 +176,7 @@ class Board:
         if runs:
             self._runs.update((run.id, run) for run in self._client.some_runs(sorted(runs)))
             self._arrange()
+        self._digest.update(jobs | {run.partition("@")[0] for run in runs}, self._jobs, self._of_job)
 
     def _arrange(self) -> None:
         newest = sorted(self._runs.values(), key=_age, reverse=True)

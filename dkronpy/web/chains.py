@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from markupsafe import Markup
@@ -54,20 +54,16 @@ def groups_of(views: Mapping[str, JobView]) -> list[list[str]]:
 
 def chain_of(name: str, views: Mapping[str, JobView], board: Board) -> Chain | None:
     """The chain that a job belongs to; None for a job that stands alone."""
-    edges = edges_of(views)
-    near = _around(name, edges)
+    near = _around(name, views)
     return picture_of(near, views, board, name) if len(near) > 1 else None
 
 
-def _around(name: str, edges: Iterable[Edge]) -> list[str]:
+def _around(name: str, views: Mapping[str, JobView]) -> list[str]:
     """The jobs that hang together with one, the nearest first."""
-    beside: dict[str, list[str]] = {}
-    for parent, child in edges:
-        beside.setdefault(parent, []).append(child)
-        beside.setdefault(child, []).append(parent)
-    found, at = {name: None}, [name]
+    found, at = dict.fromkeys([name]), [name]
     while at:
-        at = [other for one in at for other in beside.get(one, ()) if other not in found]
+        beside = [other for one in at for other in (*views[one].job.after, *views[one].state.dependent_jobs)]
+        at = [other for other in dict.fromkeys(beside) if other in views and other not in found]
         found.update(dict.fromkeys(at))
     return list(found)
 

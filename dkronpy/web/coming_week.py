@@ -20,8 +20,9 @@ from dkronpy.web.site import site_of, viewer_of
 def schedule(request: AnyRequest) -> Response[Any]:
     """The coming week, and the minutes of an hour of it."""
     site, viewer = site_of(request), viewer_of(request)
-    views = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
-    week = site.weeks.find(views, _midnight(viewer.now_ms, viewer.zone))
+    views = list(viewer.seen(site.board.jobs()).values())
+    stamp = (site.board.digest().definitions, len(views), viewer.who)
+    week = site.weeks.find(views, _midnight(viewer.now_ms, viewer.zone), stamp)
     asked = request.query_params.get("hour", "")
     hour = int(asked) if asked.isdecimal() and len(asked) < 16 else 0
     known = week is not None and any(cell.at_ms == hour for _, cells in week.days for cell in cells)

@@ -63,9 +63,11 @@ class Weeks:
         self._known: dict[Hashable, Future[Week]] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="dkronpy-week")
 
-    def find(self, views: Sequence[JobView], start: datetime) -> Week | None:
-        """The week, or None while it is being counted, which takes seconds where there are thousands of jobs."""
-        stamp = hash(tuple((view.job.name, view.stored.revision) for view in views))
+    def find(self, views: Sequence[JobView], start: datetime, stamp: Hashable) -> Week | None:
+        """The week, or None while it is being counted, which takes seconds where there are thousands of jobs.
+
+        *stamp* is another one when the jobs are.
+        """
         key = (str(start.tzinfo), to_ms(start), stamp)
         with self._lock:
             if key not in self._known:

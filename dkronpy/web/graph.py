@@ -19,7 +19,7 @@ PAGE = 20
 def graph(request: AnyRequest) -> Response[Any]:
     """Every chain, the largest first."""
     site, viewer = site_of(request), viewer_of(request)
-    views = {name: view for name, view in site.board.jobs().items() if viewer.sees(name)}
+    views = viewer.seen(site.board.jobs())
     groups = groups_of(views)
     chained = sum(len(group) for group in groups)
     return render(

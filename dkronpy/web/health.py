@@ -38,12 +38,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     link: str
 
 
-def chips(status: Status, jobs: Mapping[str, JobView], running: int, failing: int) -> list[Chip]:
+def chips(status: Status, jobs: int, off: int, running: int, failing: int) -> list[Chip]:
     """The strip, most important first."""
     alive = sum(node.alive for node in status.nodes)
     known = len(status.nodes)
     late = status.late_ms > LATE_MS
-    off = sum(not view.job.enabled for view in jobs.values())
     found = [
         Chip(tone="good", glyph="✓", label="Beat", value=_short(status.leader.holder))
         if status.leader
@@ -57,7 +56,7 @@ def chips(status: Status, jobs: Mapping[str, JobView], running: int, failing: in
             link=place("/nodes"),
         ),
         Chip(
-            tone="mute", glyph="≡", label="Jobs", value=f"{len(jobs)}, {off} off" if off else str(len(jobs)),
+            tone="mute", glyph="≡", label="Jobs", value=f"{jobs}, {off} off" if off else str(jobs),
             link=place("/jobs"),
         ),
         Chip(
@@ -84,7 +83,7 @@ def _seconds(ms: int) -> str:
     return "no" if ms < LATE_MS else f"{ms / 1000:.0f} s"
 
 
-def troubles(status: Status, views: Sequence[JobView], board: Board) -> list[Trouble]:
+def troubles(status: Status, views: Mapping[str, JobView], board: Board) -> list[Trouble]:
     """What needs attention, the gravest first; at most a dozen."""
     found = []
     if status.leader is None:
@@ -98,8 +97,10 @@ def troubles(status: Status, views: Sequence[JobView], board: Board) -> list[Tro
                     state="down", reason="", name=node.name, text=text, at_ms=node.seen_ms, link=node_place(node.name)
                 )
             )
-    for view in views:
-        trouble = _of_job(view, board, status.now_ms)
+    digest = board.digest()
+    late = {name for _, name in digest.due(status.now_ms - LATE_MS)}
+    for name in late | digest.failing | digest.missed:
+        trouble = _of_job(views[name], board, status.now_ms) if name in views else None
         if trouble is not None:
             found.append(trouble)
     order = {"down": 0, "late": 1}
@@ -133,12 +134,6 @@ def _of_job(view: JobView, board: Board, now_ms: int) -> Trouble | None:
 def last_ended(runs: Sequence[Run]) -> Run | None:
     """The newest run that is over."""
     return next((run for run in runs if run.terminal), None)
-
-
-def is_failing(board: Board, view: JobView) -> bool:
-    """Whether the last run of a job that is over ended badly."""
-    last = last_ended(board.recent(view.job.name))
-    return is_trouble(view.state.status) if last is None else is_trouble(last.state, last.reason)
 
 
 def _streak(runs: Sequence[Run]) -> int:

@@ -29,7 +29,7 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     runs = site.client.runs(job=job, limit=100)
     known = head(request, job, runs)
     view = known["view"]
-    seen = {name: one for name, one in site.board.jobs().items() if viewer.sees(name)}
+    seen = viewer.seen(site.board.jobs())
     return render(
         request, "job.html", section="jobs", **known, tab="job",
         policies=policies(view.job), notes=notes_of(view, viewer, _MONTHS)[:_NOTES],

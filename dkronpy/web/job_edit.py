@@ -67,7 +67,7 @@ def check(request: AnyRequest) -> Response[Any]:
     """Say what a definition would mean, and save nothing: asked for while somebody types."""
     name = text_of(request, "job", 200)
     job, problems = _read(_text(request), name)
-    return _form(request, name, job, problems)
+    return _form(request, name, job, problems, 200)
 
 
 def _text(request: AnyRequest) -> str:
@@ -78,7 +78,7 @@ def _save(request: AnyRequest, name: str) -> Response[Any]:
     site, viewer = site_of(request), viewer_of(request)
     job, problems = _read(_text(request), name)
     if job is None or problems:
-        return _form(request, name, job, problems)
+        return _form(request, name, job, problems, 422)
     if not viewer.may("edit", job.name):
         raise PageError(403, f"you may not save {job.name}")
     try:
@@ -89,11 +89,11 @@ def _save(request: AnyRequest, name: str) -> Response[Any]:
     return see_other(job_place(job.name, "?done=" + ("unchanged" if saved.what == "unchanged" else "saved")))
 
 
-def _form(request: AnyRequest, name: str, job: Job | None, problems: list[Problem]) -> Response[Any]:
+def _form(request: AnyRequest, name: str, job: Job | None, problems: list[Problem], status: int) -> Response[Any]:
     """The form with what was typed, and what that means."""
     good = job is not None and not problems
     return render(
-        request, "edit.html", 200 if good else 422, section="jobs", name=name, text=_text(request),
+        request, "edit.html", status, section="jobs", name=name, text=_text(request),
         revision=_revision(request), problems=problems,
         preview=_preview(job, viewer_of(request)) if job is not None and good else None,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,10 +53,11 @@ def jobs(request: AnyRequest) -> Response[Any]:
     text, sort = asked.get("q", "")[:200], asked.get("sort", "name")
     sort = sort if sort.lstrip("-") in SORTS else "name"
     number = max(1, int(asked["page"])) if asked.get("page", "").isdecimal() else 1
-    seen = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
-    query = read_query(text)
-    found = [view for view in seen if fits(query, view, _last(site, view))]
-    found.sort(key=lambda view: _key(site, view, sort.lstrip("-")), reverse=sort.startswith("-"))
+    seen = list(viewer.seen(site.board.jobs()).values())
+    query, newest = read_query(text), site.board.newest()
+    found = [view for view in seen if fits(query, view, _last(newest, view))] if text.strip() else seen
+    if sort != "name":
+        found.sort(key=lambda view: _key(site, view, sort.lstrip("-")), reverse=sort.startswith("-"))
     pages = max(1, -(-len(found) // PAGE))
     number = min(number, pages)
     return render(
@@ -74,18 +76,19 @@ def _query(**values: Any) -> str:
     return place("/jobs") + (f"?{urlencode(kept)}" if kept else "")
 
 
-def _last(site: Site, view: JobView) -> Run | None:
-    recent = site.board.recent(view.job.name)
+def _last(newest: Mapping[str, Sequence[Run]], view: JobView) -> Run | None:
+    recent = newest.get(view.job.name)
     return recent[0] if recent else None
 
 
 def _key(site: Site, view: JobView, sort: str) -> Any:
-    name, last = view.job.name, _last(site, view)
+    name = view.job.name
+    if sort == "next":
+        due = site.board.digest().due_of(name)
+        return (_NEVER if due is None else due, name)
+    last = _last(site.board.newest(), view)
     if sort == "state":
         return (_ORDER.get(look(*job_state(view, last)).tone, 5), name)
-    if sort == "next":
-        due = view.stored.due_ms if view.job.enabled else None
-        return (_NEVER if due is None else due, name)
     if sort == "last":
         return (-(last.fired_ms or last.due_ms) if last else _NEVER, name)
     return name

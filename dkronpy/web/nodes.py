@@ -29,7 +29,7 @@ def nodes(request: AnyRequest) -> Response[Any]:
     """Every node."""
     site, viewer = site_of(request), viewer_of(request)
     known = site.client.nodes()
-    views = [view for name, view in site.board.jobs().items() if viewer.sees(name)]
+    views = list(viewer.seen(site.board.jobs()).values())
     return render(
         request, "nodes.html", section="nodes", nodes=known, homeless=_homeless(views, known)[:20], where=where,
         capacity=sum(node.capacity for node in known if node.alive), waiting=waiting(site),
@@ -61,7 +61,7 @@ def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
         for one in site.client.some_executions([name for run in runs for name in run.execution_ids])
         if one.node == node
     ]
-    jobs = [view for name, view in site.board.jobs().items() if viewer.sees(name) and view.job.on.matching([found])]
+    jobs = [view for view in viewer.seen(site.board.jobs()).values() if view.job.on.matching([found])]
     return render(
         request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
         more=len(jobs) - 60, flower=site.flower_worker(found), queued=waiting(site)[node],

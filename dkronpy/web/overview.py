@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from litestar import Response
@@ -11,9 +12,10 @@ from dkronpy.client import JobView
 from dkronpy.execution import Run
 from dkronpy.node import Node
 from dkronpy.web import timeline
+from dkronpy.web.digest import Digest
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import page
-from dkronpy.web.health import chips, is_failing, troubles
+from dkronpy.web.health import chips, troubles
 from dkronpy.web.render import render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
 
@@ -25,22 +27,23 @@ _OF_NODES = 400
 def overview(request: AnyRequest) -> Response[Any]:
     """The overview; where there are no jobs yet, the first steps."""
     site, viewer = site_of(request), viewer_of(request)
-    views = {name: view for name, view in site.board.jobs().items() if viewer.sees(name)}
+    views = viewer.seen(site.board.jobs())
     status = site.client.status()
-    runs = [run for run in site.board.runs() if viewer.sees(run.job)]
+    runs = site.board.runs() if viewer.door.sees_all(request) else [r for r in site.board.runs() if viewer.sees(r.job)]
     if not views and not runs:
         return render(request, "first.html", section="overview", status=status)
     running = [run for run in runs if run.state == "running"]
-    failing = sum(is_failing(site.board, view) for view in views.values())
+    digest = site.board.digest()
+    failing, off = len(digest.failing.intersection(views)), len(digest.disabled.intersection(views))
     return render(
         request,
         "overview.html",
         section="overview",
-        chips=chips(status, views, len(running), failing),
-        troubles=troubles(status, list(views.values()), site.board),
+        chips=chips(status, len(views), off, len(running), failing),
+        troubles=troubles(status, views, site.board),
         running=running[:_RUNNING],
         more_running=max(0, len(running) - _RUNNING),
-        following=_following(list(views.values())),
+        following=_following(views, digest),
         recent=runs[:_RECENT],
         nodes=status.nodes,
         quiet=not runs,
@@ -53,7 +56,7 @@ def _timeline(
     request: AnyRequest,
     site: Site,
     viewer: Viewer,
-    views: dict[str, JobView],
+    views: Mapping[str, JobView],
     runs: Sequence[Run],
     nodes: Sequence[Node],
 ) -> dict[str, Any]:
@@ -68,9 +71,9 @@ def _timeline(
     return {"timeline": drawn, "span": span, "rows": rows, "spans": list(timeline.SPANS)}
 
 
-def _following(views: list[JobView]) -> list[tuple[int, JobView]]:
-    due = [(view.stored.due_ms, view) for view in views if view.stored.due_ms is not None and view.job.enabled]
-    return sorted(due, key=lambda pair: (pair[0], pair[1].job.name))[:_NEXT]
+def _following(views: Mapping[str, JobView], digest: Digest) -> list[tuple[int, JobView]]:
+    due = ((at_ms, views[name]) for at_ms, name in digest.due() if name in views)
+    return list(islice(due, _NEXT))
 
 
 ROUTES = [overview]

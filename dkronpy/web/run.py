@@ -96,7 +96,7 @@ def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]
 
 def _chain(site: Site, viewer: Viewer, run: Run) -> dict[str, Any]:
     """The chain that the run belongs to as a picture, and whether something of it can be run again."""
-    views = {name: view for name, view in site.board.jobs().items() if viewer.sees(name)}
+    views = viewer.seen(site.board.jobs())
     if run.job not in views or not (views[run.job].job.after or views[run.job].state.dependent_jobs):
         return {"chain": None, "chain_failed": False}
     links = [link for link in site.client.run_tree(run.id) if link.job in views]

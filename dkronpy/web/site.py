@@ -9,7 +9,7 @@ from typing import Any, cast
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from dkronpy.client import Client
+from dkronpy.client import Client, JobView
 from dkronpy.errors import NotFoundError, ScheduleError
 from dkronpy.node import Node
 from dkronpy.schedule.zones import check_zone
@@ -84,6 +84,10 @@ class Viewer:
     def sees(self, job: str) -> bool:
         """Whether a job is shown at all."""
         return self.door.sees(self.request, job)
+
+    def seen(self, jobs: Mapping[str, JobView]) -> Mapping[str, JobView]:
+        """Those of some jobs that are shown."""
+        return jobs if self.door.sees_all(self.request) else {name: jobs[name] for name in jobs if self.sees(name)}
 
     def require_sight(self, job: str) -> None:
         """Raises NotFoundError for a job that is none of their business."""

@@ -67,7 +67,7 @@ def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -
     start, end = now_ms - back, now_ms + ahead
     known = board.runs()
     runs = [run for run in known if run.job in views and (run.finished_ms or now_ms) >= start]
-    names = _rows(runs, views, end)
+    names = _rows(runs, views, board.digest().due(end))
     index = {name: row for row, name in enumerate(names[:MOST_ROWS])}
     spans = [_span(run, index[run.job]) for run in runs if run.job in index]
     plans: list[tuple[int, int, int]] = []
@@ -100,15 +100,10 @@ def by_node(executions: Iterable[Execution], nodes: Sequence[str], now_ms: int, 
     )  # fmt: skip
 
 
-def _rows(runs: Sequence[Run], views: Mapping[str, JobView], end: int) -> list[str]:
+def _rows(runs: Sequence[Run], views: Mapping[str, JobView], due: Iterable[tuple[int, str]]) -> list[str]:
     """Which jobs have rows: those that ran last come first, then those that are due; shown by name."""
     order = dict.fromkeys(run.job for run in runs)
-    due = sorted(
-        (view.stored.due_ms, name)
-        for name, view in views.items()
-        if view.stored.due_ms is not None and view.stored.due_ms <= end and view.job.enabled
-    )
-    order.update(dict.fromkeys(name for _, name in due))
+    order.update(dict.fromkeys(name for _, name in due if name in views))
     names = list(order)
     return sorted(names[:MOST_ROWS]) + names[MOST_ROWS:]
 

@@ -36,6 +36,8 @@ JOBS = [
     Job(name="heartbeat", schedule="@every 15s", run=shell("echo beat"), doc="Says that it lives."),
     Job(name="by-hand", schedule="@manually", run=shell("echo done by hand")),
     Job(name="never", schedule="0 0 5 1 1 *", run=shell("true"), owner="ops"),
+    Job(name="load", schedule="@manually", run=shell("echo no such table >&2; exit 1")),
+    Job(name="report", after="load", run=shell("true")),
     Job(name="off", schedule="0 0 5 1 1 *", run=shell("true"), enabled=False),
     Job(name="second", after="first", run=shell("true")),
     Job(name="first", schedule="@manually", run=shell("true")),
@@ -92,6 +94,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         fleet.run_now("broken")
         fleet.run_now("everywhere")
         yield site
+
+
+@pytest.fixture
+def empty_site(tmp_path: Path) -> Iterator[Site]:
+    """A deployment that was just made: a store and a server, and nothing in them."""
+    with StoreServer(kind="valkey") as store, ServedFleet(store, tmp_path) as fleet:
+        yield Site(fleet)
 
 
 @pytest.fixture(scope="session")

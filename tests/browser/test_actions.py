@@ -85,6 +85,65 @@ def test_deleting_asks_for_the_name(site: Site, open_page: NewPage) -> None:
     assert "old" not in {view.job.name for view in site.client.jobs()}
 
 
+def test_what_is_typed_is_checked_and_previewed_at_once(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/new", refused=True))
+    field, means = page.get_by_label("JSON, as Dkron writes jobs"), page.locator("#means")
+    text = field.input_value()
+    field.fill(text.replace("0 30 2 * *", "0 61 2 * *"))
+    expect(means).to_contain_text("schedule")
+    expect(means.locator("time")).to_have_count(0)
+    field.fill(text.replace("0 30 2 * * MON-FRI", "0 15 4 * * SUN").replace('"hello"', '"typed"'))
+    expect(means).to_contain_text("At 04:15, on Sunday, Europe/Berlin time.")
+    expect(means.locator("ol.due li")).to_have_count(8)
+    assert "typed" not in {view.job.name for view in site.client.jobs()}
+    page.get_by_role("button", name="Save").click()
+    expect(page).to_have_url(re.compile("/ui/jobs/typed"))
+    site.client.delete_job("typed")
+
+
+def test_a_node_is_drained_and_put_back_to_work(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/nodes"))
+    row = page.locator("#node-node-1")
+    row.get_by_text("Drain…").click()
+    row.get_by_role("button", name="Drain node-1").click()
+    expect(row).to_contain_text("drained")
+    assert [node.drained for node in site.client.nodes()] == [True]
+    row.get_by_role("button", name="Undrain").click()
+    expect(row.locator(".badge")).to_contain_text("up")
+    assert [node.drained for node in site.client.nodes()] == [False]
+
+
+def test_the_failed_part_of_a_chain_runs_again(site: Site, open_page: NewPage) -> None:
+    run, _ = site.fleet.run_now("load")
+    page = live(open_page(f"/ui/runs/{run.id}"))
+    expect(page.locator(".last-line")).to_contain_text("no such table")
+    expect(page.locator(".chain .stop")).to_have_count(2)
+    page.get_by_text("Run again from what failed…").click()
+    page.get_by_role("button", name="Run the failed part again").click()
+    expect(page).to_have_url(re.compile(r"/ui/runs/load@.*-r1"))
+    expect(page.locator("#state")).to_contain_text("failed")
+    page.locator(".chain a", has_text="report").click()
+    expect(page).to_have_url(re.compile(r"/ui/(runs/report@.*-r1|jobs/report)"))
+
+
+def test_output_is_searched_with_the_keyboard(site: Site, open_page: NewPage) -> None:
+    run = running(site, "counts")
+    ended(site, run)
+    page = live(open_page(f"/ui/runs/{run}"))
+    page.keyboard.press("/")
+    page.keyboard.type("LINE 1")
+    said = page.locator("#found-lines")
+    expect(said).to_have_text("1 of 4")  # 1, 10, 11, 12: the colour ends between the two words
+    page.keyboard.press("Enter")
+    expect(said).to_have_text("2 of 4")
+    page.keyboard.press("Shift+Enter")
+    expect(said).to_have_text("1 of 4")
+    assert page.evaluate("CSS.highlights.get('found').size") == 4
+    assert page.evaluate("[...CSS.highlights.get('here')][0].toString()") == "line 1"
+    page.locator("#find").fill("nothing such")
+    expect(said).to_have_text("none")
+
+
 def test_everything_works_without_script(site: Site, open_page: NewPage) -> None:
     page = open_page("/ui/jobs?q=by-hand", java_script_enabled=False)
     page.get_by_role("button", name="Run by-hand").click()

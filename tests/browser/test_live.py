@@ -64,6 +64,27 @@ def test_a_cut_connection_leaves_no_hole(site: Site, open_page: NewPage) -> None
     assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
 
 
+def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_page: NewPage) -> None:
+    go = site.fleet.folder / "go"
+    command = shell(f"echo ready; while [ ! -e {go} ]; do sleep 0.1; done; seq 100000; echo the end")
+    site.client.save_job(Job(name="much", schedule="@manually", run=command, output_limit=2_000_000))
+    run = running(site, "much")
+    page = live(open_page(f"/ui/runs/{run}"))
+    expect(page.locator("#log pre")).to_contain_text("ready")
+    go.touch()
+    expect(page.locator("#log pre")).to_contain_text("the end", timeout=60_000)
+    lines = page.locator("#log pre").evaluate("(it) => it.textContent.split('\\n')")
+    following = lines[lines.index("the end") - 1]
+    assert following == "100000"
+    if "1" in lines:  # all of it came while the page followed
+        assert lines[lines.index("1") : lines.index("the end")] == [str(number) for number in range(1, 100_001)]
+    page.locator("#find").fill("99998")
+    expect(page.locator("#found-lines")).to_have_text("1 of 1")
+    page.mouse.wheel(0, -500)
+    assert page.evaluate("new Promise((done) => requestAnimationFrame(() => done(true)))")
+    site.client.delete_job("much")
+
+
 def test_a_page_says_when_it_is_not_live_and_catches_up(site: Site, open_page: NewPage) -> None:
     page = live(open_page("/ui/runs"))
     started: list[str] = []

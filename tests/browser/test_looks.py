@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import NewPage, Site, live
 
@@ -74,7 +74,7 @@ def test_nothing_is_cut_off_on_a_phone(site: Site, open_page: NewPage) -> None:
         assert not cut, (path, cut)
 
 
-@pytest.mark.parametrize("path", ["/ui/", "/ui/jobs", "/ui/runs", "/ui/schedule"])
+@pytest.mark.parametrize("path", ["/ui/", "/ui/jobs", "/ui/runs", "/ui/schedule", "/ui/jobs/heartbeat/statistics"])
 def test_a_page_loads_little(open_page: NewPage, path: str) -> None:
     page = open_page("/ui/sign-in")
     page.context.add_cookies([{"name": "dkronpy_zone", "value": "Europe/Berlin", "url": page.url}])
@@ -108,6 +108,39 @@ def test_the_timeline_is_drawn_and_can_be_moved(site: Site, open_page: NewPage) 
     assert page.locator("time-line #tip").inner_text() in {view.job.name for view in site.client.jobs()}
     page.mouse.click(box["x"] + 20, box["y"] + 38)
     page.wait_for_url("**/ui/jobs/*")
+
+
+def test_durations_are_drawn_and_a_run_is_opened_from_them(site: Site, open_page: NewPage) -> None:
+    site.fleet.run_now("by-hand")
+    site.fleet.run_now("by-hand")
+    page = live(open_page("/ui/jobs/by-hand/statistics"))
+    canvas = page.locator("duration-chart canvas")
+    expect(canvas).to_be_visible()
+    before = coloured(page)
+    assert before > 40, "the canvas is blank"
+    page.keyboard.press("t")
+    page.wait_for_function("document.querySelectorAll('duration-chart canvas').length === 1")
+    assert coloured(page) > 40
+    assert page.locator(".past .t-good").count() >= 1
+    place = page.evaluate(
+        "() => { const chart = document.querySelector('duration-chart'), plot = chart.plot;"
+        " const box = plot.over.getBoundingClientRect(),"
+        " data = JSON.parse(chart.dataset.chart), last = data.at.length - 1;"
+        " return [box.left + plot.valToPos(data.at[last], 'x'), box.top + plot.valToPos(data.took[last], 'y')]; }"
+    )
+    page.mouse.move(*place)
+    page.mouse.click(*place)
+    page.wait_for_url("**/ui/runs/by-hand@*")
+
+
+def coloured(page: Page) -> int:
+    """How many pixels of the chart are green, as runs that succeeded are."""
+    return int(
+        page.locator("duration-chart canvas").evaluate(
+            "(c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            " let n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 1] - d[i] > 40) n++; return n; }"
+        )
+    )
 
 
 def ink(page: Page) -> int:

@@ -37,6 +37,9 @@ class Door:
     def sees(self, request: AnyRequest, job: str) -> bool:
         return self.jobs is None or job in self.jobs
 
+    def sees_all(self, request: AnyRequest) -> bool:
+        return self.jobs is None
+
     def note(self, request: AnyRequest, detail: str) -> None:
         self.notes.append(detail)
 

@@ -1,0 +1,80 @@
+"""Script in everything that somebody else can write: it is shown as text, and never runs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import Dialog, Page, expect
+
+from dkronpy.job import Job, Run
+from tests.browser.conftest import NewPage, Site, live
+
+EVIL = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}</textarea></title><svg/onload=alert(3)>"
+
+
+def watched(page: Page) -> list[str]:
+    """What an attack would have done so far."""
+    done: list[str] = []
+
+    def dialog(one: Dialog) -> None:
+        done.append(one.message)
+        one.dismiss()
+
+    page.on("dialog", dialog)
+    return done
+
+
+def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> None:
+    command = f"cat <<'EOF'\n{EVIL}\nEOF\nexit 1"
+    site.client.save_job(
+        Job(
+            name="evil", display_name=EVIL, doc=EVIL, owner=EVIL, owner_email="a@example.com", metadata={"team": EVIL},
+            schedule="@manually", run=Run("shell", {"command": command, "shell": "true"}),
+        )
+    )  # fmt: skip
+    site.client.save_job(Job(name="evil-child", display_name=EVIL, after="evil", run=Run("shell", {"command": EVIL})))
+    run, _ = site.fleet.run_now("evil")
+    page = live(open_page("/ui/", refused=True))
+    done = watched(page)
+    text = quote(EVIL)
+    for path in (
+        "/ui/", "/ui/jobs?q=evil", f"/ui/jobs?q={text}", "/ui/jobs/evil", "/ui/jobs/evil/statistics",
+        "/ui/jobs/evil/due", "/ui/jobs/evil/definition", "/ui/jobs/evil/edit", "/ui/graph", f"/ui/runs/{run.id}",
+        "/ui/runs?job=evil", f"/ui/runs?text={text}&job={text}", f"/ui/audit?who={text}&text={text}", f"/ui/jobs/{text}", f"/ui/runs/{text}",
+        f"/ui/nodes/{text}", f"/ui/sign-in?next={text}", f"/ui/schedule?hour={text}", "/ui/settings",
+    ):  # fmt: skip
+        page.goto(path)
+        page.wait_for_load_state()
+        assert page.locator("main img, main script, main svg[onload]").count() == 0, path
+    page.goto("/ui/jobs/evil")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<script>alert(2)</script>")
+    page.goto(f"/ui/runs/{run.id}")
+    expect(page.locator("#log pre")).to_contain_text("<script>alert(2)</script>")
+    expect(page.locator(".last-line")).to_contain_text("<img src=x")
+    assert not done
+    site.client.delete_job("evil-child")
+    site.client.delete_job("evil")
+
+
+def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
+    page = open_page("/ui/new", refused=True)
+    done = watched(page)
+    definition: dict[str, Any] = {"name": EVIL, "schedule": EVIL, "executor": EVIL, "timezone": EVIL}
+    page.get_by_label("JSON, as Dkron writes jobs").fill(str(definition).replace("'", '"'))
+    expect(page.locator("#means .badge")).not_to_have_count(0)
+    page.get_by_label("JSON, as Dkron writes jobs").fill(EVIL)
+    expect(page.locator("#means")).to_contain_text("JSON")
+    assert page.locator("main img, main script").count() == 0
+    assert not done
+
+
+def test_a_form_of_another_site_does_nothing(site: Site, open_page: NewPage) -> None:
+    page = open_page("/ui/jobs/by-hand", refused=True)
+    before = len(site.client.runs(job="by-hand"))
+    html = f'<form method="post" action="{site.url}/ui/jobs/by-hand/run"><button>go</button></form>'
+    page.route("http://evil.example/", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto("http://evil.example/")
+    page.get_by_role("button").click()
+    expect(page.locator("body")).to_contain_text("may not use this server")
+    assert len(site.client.runs(job="by-hand")) == before
