@@ -82,7 +82,7 @@ def _save(request: AnyRequest, name: str) -> Response[Any]:
     if not viewer.may("edit", job.name):
         raise PageError(403, f"you may not save {job.name}")
     try:
-        saved = site.client.save_job(job, revision=_revision(request), by=viewer.who)
+        saved = site.client.save_job(job, revision=_revision(request), by=viewer.who, why=text_of(request, "why", 200))
     except ConflictError as error:
         raise PageError(409, str(error), hint="open it again and make your change there") from None
     viewer.door.note(request, f"{saved.what} {job.name}, revision {saved.revision}")

@@ -17,6 +17,11 @@ from dkronpy.web.sentences import in_words
 from dkronpy.web.site import Viewer, site_of, viewer_of
 from dkronpy.web.states import job_state
 
+LENGTHS = (
+    ("", "until somebody resumes"), ("1", "for an hour"), ("4", "for 4 hours"), ("24", "for a day"),
+    ("168", "for a week"),
+)  # fmt: skip
+"""How long a pause lasts, in hours as a form sends them, and in words."""
 OURS = frozenset({"", "api", "restore"})
 """The sources of jobs that people save here or over the API; any other is a configuration."""
 _STATE_FIELDS = ("success_count", "error_count", "last_success", "last_error", "status", "next", "id", "dependent_jobs")
@@ -31,6 +36,8 @@ def head(request: AnyRequest, name: str, runs: Sequence[Run]) -> dict[str, Any]:
         "state": job_state(view, runs[0] if runs else None),
         "words": in_words(view.job, view.stored.schedule()),
         "managed": is_managed(view),
+        "pause": site.client.maintenance.of_job(view.job),
+        "lengths": LENGTHS,
         "followers": [one for one in view.state.dependent_jobs if viewer.sees(one)],
     }
 

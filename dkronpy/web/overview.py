@@ -47,6 +47,7 @@ def overview(request: AnyRequest) -> Response[Any]:
         recent=runs[:_RECENT],
         nodes=status.nodes,
         quiet=not runs,
+        pauses=[one for one in site.client.maintenance.pauses() if not one.job],
         figures=lambda run: site.board.figures(run.job),
         **_timeline(request, site, viewer, views, runs, status.nodes),
     )

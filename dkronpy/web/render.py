@@ -53,6 +53,8 @@ DONE = {
     "forgotten": "The node is forgotten.",
     "drained": "The node takes nothing new; what it runs it finishes.",
     "undrained": "The node takes executions again.",
+    "paused": "Paused: due times are recorded as skipped until it is resumed.",
+    "resumed": "Resumed.",
     "revoked": "Revoked: the token is worth nothing any more.",
     "preferences": "Kept in this browser.",
 }

@@ -23,6 +23,7 @@ from dkronpy.web import (
     jobs,
     nodes,
     overview,
+    pauses,
     run,
     runs,
     settings,
@@ -39,7 +40,7 @@ from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
     overview, jobs, job, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes, coming_week,
-    settings, tokens, audit_log, first, stream, sign_in, files,
+    settings, pauses, tokens, audit_log, first, stream, sign_in, files,
 )  # fmt: skip
 
 

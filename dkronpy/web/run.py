@@ -28,7 +28,7 @@ SHOWN = 64 * 1024
 _WRONG = frozenset({"failed", "partially_failed"})
 _LONGEST_LINE = 300
 _LEAST = 2
-"""Runs that make a chain."""
+"""Jobs that make a chain."""
 _TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
 
 
@@ -101,7 +101,7 @@ def _chain(site: Site, viewer: Viewer, run: Run) -> dict[str, Any]:
         return {"chain": None, "chain_failed": False}
     links = [link for link in site.client.run_tree(run.id) if link.job in views]
     runs = [link.run for link in links if link.run is not None]
-    if len(runs) < _LEAST:
+    if len(links) < _LEAST:
         return {"chain": None, "chain_failed": False}
     failed = all(one.terminal for one in runs) and any(is_trouble(one.state, one.reason) for one in runs)
     return {"chain": picture_of_runs(links, views, run.job), "chain_failed": failed}

@@ -116,13 +116,13 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
-    """Opens pages in a browser of its own; the test fails if one complains (*refused*: a 404 is no surprise)."""
+    """Opens pages in a browser of its own; the test fails if one complains (*refused*: a 403 or 404 is no surprise)."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
     def listen(page: Page, refused: bool) -> None:
         def console(message: ConsoleMessage) -> None:
-            expected = "net::ERR_" in message.text or (refused and "404" in message.text)
+            expected = "net::ERR_" in message.text or (refused and "with a status of 40" in message.text)
             if message.type in {"error", "warning"} and not expected:
                 complaints.append(f"{page.url}: {message.text}")
 

@@ -33,7 +33,14 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
             schedule="@manually", run=Run("shell", {"command": command, "shell": "true"}),
         )
     )  # fmt: skip
-    site.client.save_job(Job(name="evil-child", display_name=EVIL, after="evil", run=Run("shell", {"command": EVIL})))
+    site.client.save_job(
+        Job(
+            name="evil-child",
+            display_name=EVIL,
+            after="evil",
+            run=Run("shell", {"command": "echo $X", "env": f"X={EVIL}", "shell": "true"}),
+        )
+    )
     run, _ = site.fleet.run_now("evil")
     page = live(open_page("/ui/", refused=True))
     done = watched(page)
@@ -41,8 +48,10 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
     for path in (
         "/ui/", "/ui/jobs?q=evil", f"/ui/jobs?q={text}", "/ui/jobs/evil", "/ui/jobs/evil/statistics",
         "/ui/jobs/evil/due", "/ui/jobs/evil/definition", "/ui/jobs/evil/edit", "/ui/graph", f"/ui/runs/{run.id}",
-        "/ui/runs?job=evil", f"/ui/runs?text={text}&job={text}", f"/ui/audit?who={text}&text={text}", f"/ui/jobs/{text}", f"/ui/runs/{text}",
-        f"/ui/nodes/{text}", f"/ui/sign-in?next={text}", f"/ui/schedule?hour={text}", "/ui/settings",
+        "/ui/runs?job=evil", f"/ui/runs?text={text}&job={text}", f"/ui/audit?who={text}&text={text}",
+        f"/ui/jobs/{text}", f"/ui/runs/{text}", f"/ui/nodes/{text}", f"/ui/sign-in?next={text}",
+        f"/ui/schedule?hour={text}",
+        "/ui/settings", "/ui/pauses",
     ):  # fmt: skip
         page.goto(path)
         page.wait_for_load_state()

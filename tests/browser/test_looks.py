@@ -30,6 +30,7 @@ def paths(site: Site) -> list[str]:
         "/ui/graph",
         "/ui/tokens",
         "/ui/audit",
+        "/ui/pauses",
         "/ui/jobs/never/edit",
         "/ui/new",
         "/ui/runs",

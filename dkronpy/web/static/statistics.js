@@ -50,9 +50,15 @@
         axes: [{ ...axis, values: when, space: 60 }, { ...axis, size: 66, incrs: STEPS, values: (_, values) => values.map(say) }],
       }, [data.at, of(0), of(1), data.p50, data.p95], this);
       this.plot.over.addEventListener("click", (event) => {
-        const index = this.plot.cursor.idx;
-        if (index === null || index === undefined || Math.abs(this.plot.valToPos(data.at[index], "x") - event.offsetX) > NEAR || this.plot.select.width > 0) return;
-        if (Math.abs(this.plot.valToPos(data.took[index], "y") - event.offsetY) < 2 * NEAR) location.href = this.dataset.runs + encodeURIComponent(data.ids[index]);
+        if (this.plot.select.width > 0) return;
+        let least = NEAR * NEAR, found = -1;
+        data.at.forEach((at, index) => {
+          const x = this.plot.valToPos(at, "x") - event.offsetX;
+          if (Math.abs(x) > NEAR) return;
+          const y = this.plot.valToPos(data.took[index], "y") - event.offsetY;
+          if (x * x + y * y < least) { least = x * x + y * y; found = index; }
+        });
+        if (found >= 0) location.href = this.dataset.runs + encodeURIComponent(data.ids[found]);
       });
     }
   }

@@ -162,3 +162,55 @@ def test_a_token_is_kept_where_no_script_reads_it(browser: Browser) -> None:
 def test_nobody_is_sent_elsewhere(browser: Browser, bad: str) -> None:
     browser.get("/sign-in")
     assert browser.send("/sign-in", token="x", next=bad).headers["location"] == "/ui/"
+
+
+def test_what_changed_is_shown_and_taken_back(browser: Browser, client: Client, door: Door) -> None:
+    save(client, "backup", doc="first")
+    old = client.job("backup").stored.revision
+    assert "It has one revision so far" in browser.get("/jobs/backup/definition")
+    client.save_job(client.job("backup").job.but(doc="<second>", owner="ops"), by="alice", why="ops took over")
+    seen = visible(browser.get("/jobs/backup/definition"))
+    assert "by alice" in seen
+    assert "ops took over" in seen
+    assert "doc first &lt;second&gt;" in seen, seen
+    assert "owner not set ops" in seen
+    assert "Back to revision" in seen
+    browser.send("/jobs/backup/rollback", revision=str(old))
+    assert client.job("backup").job.doc == "first"
+    assert len(client.job_history("backup")) == 3
+    assert "Nothing differs" in browser.get(f"/jobs/backup/definition?old={old}&new={old + 2}")
+    browser.send("/jobs/backup/rollback", status=409, revision="77")
+    browser.send("/jobs/backup/rollback", status=400, revision="x")
+    door.actions = {"operate"}
+    assert "Back to revision" not in browser.get("/jobs/backup/definition")
+
+
+def test_a_job_is_paused_with_a_reason_and_resumed(browser: Browser, client: Client, door: Door) -> None:
+    save(client, "backup", schedule="@every 1h")
+    browser.send("/jobs/backup/pause", reason="moving <house>", hours="4")
+    (pause,) = client.maintenance.pauses()
+    assert pause.until_ms is not None
+    assert (pause.job, pause.by, pause.until_ms - pause.from_ms) == ("backup", "tester", 4 * 3_600_000)
+    page = browser.get("/jobs/backup")
+    assert "moving &lt;house&gt;" in page
+    assert "Pause backup" not in page
+    assert "moving" in browser.get("/pauses")
+    browser.send("/jobs/backup/resume")
+    assert not client.maintenance.pauses()
+    browser.send("/jobs/backup/resume", status=404)
+    door.actions = set()
+    assert "Pause…" not in browser.get("/jobs/backup")
+
+
+def test_everything_is_paused_by_an_admin_and_every_page_of_a_job_says_so(browser: Browser, client: Client) -> None:
+    save(client, "backup", metadata={"team": "ops"})
+    browser.send("/pauses", status=400, reason="neither tag nor everything")
+    browser.send("/pauses", tag="team=ops", reason="one")
+    browser.send("/pauses", everything="yes", reason="two")
+    assert {pause.scope for pause in client.maintenance.pauses()} == {"everything", "every job with team=ops"}
+    assert "Everything</strong> is paused" in browser.get("/")
+    assert "is paused" in browser.get("/jobs/backup")
+    browser.send("/pauses", status=400, tag="nonsense")
+    for pause in client.maintenance.pauses():
+        browser.send("/pauses/resume", id=pause.id)
+    assert "is paused" not in browser.get("/")

@@ -10,7 +10,8 @@ from dkronpy.client import Client
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
 
 PAGES = (
-    "/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/tokens", "/audit", "/new", "/jobs/backup",
+    "/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/pauses", "/tokens", "/audit", "/new",
+    "/jobs/backup",
     "/jobs/backup/edit", "/jobs/backup/statistics", "/jobs/backup/due", "/jobs/backup/definition",
 )  # fmt: skip
 
