@@ -20,6 +20,8 @@ from dkronpy.errors import DeniedError
 PAGES = "/ui/"
 SESSION_COOKIE = "dkronpy_token"
 """The cookie that the pages read a token from."""
+_FLOWER = "/flower"
+"""Where `dkronpy flower` serves on the same host: whoever is signed in to the pages is so there."""
 _STATE_COOKIE = "dkronpy_login"
 _PATH = "/oidc"
 _LONGEST = 2000
@@ -66,7 +68,10 @@ def callback(request: AnyRequest) -> Response[str]:
     onward = f'<meta http-equiv="refresh" content="0;url={html.escape(begun.back)}">'
     page = f"<!doctype html><title>Signed in</title>{onward}"
     cookies = [
-        _cookie(request, SESSION_COOKIE, secret, PAGES, int(lifetime.total_seconds()), strict=True),
+        *(
+            _cookie(request, SESSION_COOKIE, secret, path, int(lifetime.total_seconds()), strict=True)
+            for path in (PAGES, _FLOWER)
+        ),
         _cookie(request, _STATE_COOKIE, "", _PATH, 0, strict=False),
     ]
     return Response(page, media_type="text/html", cookies=cookies)

@@ -92,7 +92,9 @@ def run_flower(settings: Settings, *, read_only: bool, url_prefix: str) -> int:
     check_exposure(settings, store)
     prefix = "/" + url_prefix.strip("/") if url_prefix.strip("/") else ""
     exposed = not is_loopback(settings.flower_address)
-    door = FlowerDoor(store, SystemClock(), exposed=exposed, public=f"{prefix}/healthcheck")
+    door = FlowerDoor(
+        store, SystemClock(), exposed=exposed, provided=bool(settings.oidc_issuer), public=f"{prefix}/healthcheck"
+    )
     made = flower_class(flower_app, None if settings.flower_basic_auth else door, pages_at(settings))
     log = logging.getLogger("dkronpy.flower")
     options.address, options.port = settings.flower_address, settings.flower_port

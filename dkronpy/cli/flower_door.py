@@ -12,6 +12,7 @@ from dkronpy.api.access import Asked, Identity, decide
 from dkronpy.api.policies import Policies
 from dkronpy.api.rate import FailureLimit
 from dkronpy.api.secrets_given import secret_of
+from dkronpy.api.sessions import Sessions
 from dkronpy.api.tokens import Tokens, digest
 from dkronpy.clock import Clock
 from dkronpy.errors import DkronpyError
@@ -35,13 +36,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowerDoor:
-    """Decides about each request; *public* is the path that is open to all.
+    """Decides about each request; *public* is open to all, *provided* says whether a provider vouches for people.
 
     Flower shows every job, so that a token for some jobs does not open it.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, exposed: bool, public: str = "/healthcheck") -> None:
-        self._store, self._exposed, self._public = store, exposed, public
+    def __init__(
+        self, store: Store, clock: Clock, *, exposed: bool, provided: bool = False, public: str = "/healthcheck"
+    ) -> None:
+        self._store, self._exposed, self._provided, self._public = store, exposed, provided, public
+        self._sessions = Sessions(store)
         self._tokens, self._policies, self._limit = Tokens(store), Policies(store), FailureLimit(clock)
 
     def judge(self, method: str, path: str, headers: Mapping[str, str], address: str) -> Verdict:
@@ -57,7 +61,7 @@ class FlowerDoor:
             return Verdict(status=503, text=str(error))
 
     def _decide(self, method: str, path: str, headers: Mapping[str, str], address: str) -> Verdict:
-        if not self._exposed and not self._tokens.any():
+        if not self._exposed and not self._provided and not self._tokens.any():
             return Verdict()
         secret = secret_of(headers.get("Authorization", "")) or _cookie(headers.get("Cookie", ""))
         if not secret:
@@ -65,17 +69,22 @@ class FlowerDoor:
         hashed = digest(secret)
         if self._limit.wait(address, hashed):
             return Verdict(status=429, text="too many failures from this address")
-        token = self._tokens.find(secret)
-        if token is None:
+        identity = self._sessions.find(secret) or self._owner(secret)
+        if identity is None:
             self._limit.failed(address)
             return Verdict(status=401, text="This token is unknown, expired or revoked.")
         self._limit.succeeded(hashed)
-        rules = self._policies.rules(token.policies)
-        identity = Identity(id=token.id, name=token.name, role=token.role, jobs=token.jobs, rules=rules)
         action = "read" if method in _SAFE else "administer"
         if not decide(identity, Asked(action=action, method=method, path=path, whole=True)):
-            return Verdict(status=403, text=f"{token.name} may not do this")
+            return Verdict(status=403, text=f"{identity.name} may not do this")
         return Verdict(signed_in=True)
+
+    def _owner(self, secret: str) -> Identity | None:
+        token = self._tokens.find(secret)
+        if token is None:
+            return None
+        rules = self._policies.rules(token.policies)
+        return Identity(id=token.id, name=token.name, role=token.role, jobs=token.jobs, rules=rules)
 
 
 def _from_here(headers: Mapping[str, str]) -> bool:
