@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from dkronpy import all_nodes
 from dkronpy.job import Job, Run
@@ -25,6 +25,7 @@ QUIET = (
     "--no-first-run",
 )
 NewPage = Callable[..., Page]
+expect.set_options(timeout=20_000)  # a machine that does much else is slow, and not wrong
 
 
 def shell(command: str) -> Run:
@@ -133,7 +134,7 @@ def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
         options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin", **options}
         context = chromium.new_context(base_url=site.url, **options)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         page = context.new_page()
         listen(page, refused)
         page.goto(path)

@@ -38,7 +38,7 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
             name="evil-child",
             display_name=EVIL,
             after="evil",
-            run=Run("shell", {"command": "echo $X", "env": f"X={EVIL}", "shell": "true"}),
+            run=Run("shell", {"command": "true", "cwd": EVIL.replace("{{7*7}}", "")}),
         )
     )
     run, _ = site.fleet.run_now("evil")

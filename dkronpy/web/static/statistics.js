@@ -45,7 +45,7 @@
       this.plot = new uPlot({
         width: wide, height: TALL, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
         cursor: { y: false, drag: { x: true, y: false }, points: { size: 9 } },
-        scales: { y: { range: (_, __, most) => [0, most * 1.06 || 1] } },
+        scales: { x: { range: (_, least, most) => { const room = (most - least) * 0.015 || 60; return [least - room, most + room]; } }, y: { range: (_, __, most) => [0, most * 1.06 || 1] } },
         series: [{ label: "Due", value: (_, seconds) => (seconds ? stamp.format(seconds * 1000) : "–") }, points("success", 0), points("failed", 1), line("p50", "ink"), line("p95", "quiet", [6, 4])],
         axes: [{ ...axis, values: when, space: 60 }, { ...axis, size: 66, incrs: STEPS, values: (_, values) => values.map(say) }],
       }, [data.at, of(0), of(1), data.p50, data.p95], this);
