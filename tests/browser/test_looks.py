@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_durations_are_drawn_and_a_run_is_opened_from_them(site: Site, open_page
     )
     page.mouse.move(*place)
     page.mouse.click(*place)
-    page.wait_for_url("**/ui/runs/by-hand@*")
+    page.wait_for_url(re.compile("/ui/runs/by-hand(@|%40)"))
 
 
 def coloured(page: Page) -> int:

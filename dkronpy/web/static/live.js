@@ -4,7 +4,7 @@
   const base = document.body.dataset.base, mark = document.getElementById("live"), word = document.getElementById("live-word");
   if (!mark) return;
   const worker = document.querySelector("script[src]").src;
-  let heard = 0, refreshed = 0, cost = 0, timer = 0, busy = false, again = false, port = null, source = null, missed = false, leaving = false;
+  let heard = 0, refreshed = 0, cost = 0, timer = 0, busy = false, again = false, port = null, source = null, missed = false, leaving = false, caught = false;
 
   const show = (state) => {
     if (mark.dataset.state === state) return;
@@ -42,6 +42,11 @@
   const message = ({ state, topics }) => {
     if (state) show(state);
     heard = performance.now();
+    // What happened between the page's making and this connection was told to nobody.
+    if (state === "on" && !caught) {
+      caught = true;
+      if (document.querySelector("[data-catch-up]")) topics = ["all"];
+    }
     if (!topics) return;
     if (!topics.length) topics = ["tick"];
     document.dispatchEvent(new CustomEvent("dk:topics", { detail: topics }));
