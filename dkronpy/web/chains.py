@@ -53,7 +53,9 @@ def groups_of(views: Mapping[str, JobView]) -> list[list[str]]:
 
 
 def chain_of(name: str, views: Mapping[str, JobView], board: Board) -> Chain | None:
-    """The chain that a job belongs to; None for a job that stands alone."""
+    """The chain that a job belongs to; None for a job that stands alone, or was deleted in this very moment."""
+    if name not in views:
+        return None
     near = _around(name, views)
     return picture_of(near, views, board, name) if len(near) > 1 else None
 

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from dkronpy.client import Client
+from dkronpy.web.board import Board
+from dkronpy.web.chains import chain_of
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
 
 PAGES = (
@@ -181,3 +183,12 @@ def test_chains_are_drawn_with_links_and_whose_job_is_hidden_stays_hidden(
     door.jobs = {"load", "build"}
     assert "mail" not in browser.get("/graph")
     assert "mail" not in browser.get("/jobs/build").partition("Its chain")[2]
+
+
+def test_a_job_that_was_deleted_meanwhile_has_no_chain(browser: Browser, client: Client) -> None:
+    save(client, "load")
+    save(client, "build", schedule="", after=("load",))
+    board = Board(client)
+    views = board.jobs()
+    assert chain_of("build", views, board)
+    assert chain_of("gone", views, board) is None
