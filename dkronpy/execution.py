@@ -80,6 +80,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     token: int = 0
     started_ms: int = 0
+    began_ms: int = 0
+    """When the executor began, by the agent that ran it; 0 where nobody said so."""
     finished_ms: int = 0
     state: str = "running"
     reason: str = ""

@@ -139,7 +139,9 @@ class Reporter:
             self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
         execution = self.ledger.execution(report.execution_id)
         if execution is not None and execution.attempts and execution.attempts[-1].token == report.token:
-            self.results.save_execution(structs.replace(execution, output=report.output))
+            last = structs.replace(execution.attempts[-1], began_ms=report.began_ms)
+            attempts = (*execution.attempts[:-1], last)
+            self.results.save_execution(structs.replace(execution, attempts=attempts, output=report.output))
 
     def _file_processed(self, path: Path, report: Report) -> None:
         """What the processors have left is written down, so that a crash repeats none of them, and filed."""

@@ -113,6 +113,7 @@ class Runner:
             executor.close()
 
     def _attempt(self, claim: Claim) -> Ran:
+        taken = time.monotonic()
         execution = claim.execution
         try:
             self.policy.admit(claim)
@@ -128,12 +129,13 @@ class Runner:
         self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
         self.pump.add(output)
         began = time.monotonic()
+        began_ms = claim.now_ms + round((began - taken) * 1000)
         try:
             outcome = self._execute(job, options, context)
         finally:
             self.pump.remove(output)
         report = self._report(claim, job, outcome, masker, output)
-        report = replace(report, plan=plan_of(claim, prepared, report, time.monotonic() - began))
+        report = replace(report, began_ms=began_ms, plan=plan_of(claim, prepared, report, time.monotonic() - began))
         try:
             self.reporter.report(report)
         finally:

@@ -26,6 +26,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    began_ms: int = 0
     pause_ms: int | None = None
     result: Any = None
     output: Output = Output()

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "pause": ("Everyday", "pause", "Pause a job, a tag or everything."),
         "resume": ("Everyday", "pause", "End a pause."),
         "pauses": ("Everyday", "pause", "List what is paused, and why."),
+        "lateness": ("Everyday", "lateness", "Show how late runs were, and which promises were broken."),
         "simulate": ("Everyday", "simulate", "Show what would become of a week, in virtual time."),
         "validate": ("Jobs as code", "config", "Check a configuration without touching anything."),
         "try": ("Jobs as code", "try_job", "Run one job of a configuration here and now."),

@@ -13,6 +13,7 @@ from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
 from dkronpy.node import BELOW, Node
+from dkronpy.scheduler.drain import Drain
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Due, Ledger
@@ -44,6 +45,7 @@ class Sweep:
         self.farewell = farewell
         self.chooser = Chooser(rng)
         self.reachable = reachable
+        self.drain = Drain(store)
 
     def run(self, epoch: int, nodes: Sequence[Node]) -> bool:
         """Sweep once; True when there is more to do right away. redis-py's errors pass through."""
@@ -54,6 +56,7 @@ class Sweep:
             self._send(due, nodes)
         more = self.farewell.run(now_ms, nodes)
         self.farewell.forget(now_ms)
+        self.drain.run(now_ms, nodes)
         return more or len(due) + closed >= BUDGET
 
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:

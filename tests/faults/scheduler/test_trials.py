@@ -8,7 +8,7 @@ from tests.faults.scheduler.arena import Arena, rng_of
 from tests.faults.scheduler.trials import TRIALS
 
 
-@pytest.mark.parametrize("name", ["kill", "kill again", "stop", "two-beats", "crash", "pause", "freeze", "full", "cut"])
+@pytest.mark.parametrize("name", [*TRIALS, "kill again"])
 def test_nothing_is_missing_doubled_or_early_after(name: str, arena: Arena, seed: int) -> None:
     trial, may_lose = TRIALS[name.partition(" ")[0]]
     start_ms = arena.now_ms()

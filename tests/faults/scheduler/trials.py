@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from tests.faults.proxy import Link
 from tests.faults.scheduler.arena import LEADER_TTL_SECONDS, Arena
 from tests.support import wait_until
@@ -139,6 +141,52 @@ def store_full(arena: Arena, rng: random.Random, seconds: float = 4.0) -> None:
     arena.wait(2)
 
 
+def no_beat_for_a_while(arena: Arena, rng: random.Random, seconds: float = 20.0) -> None:
+    """KILL to every beat; for twenty seconds nobody serves what is due, and then it is up to each job's policy."""
+    for beat in arena.beats.values():
+        beat.kill()
+    arena.wait(seconds * (0.8 + rng.random() / 5))
+    arena.more_beats()
+    arena.leader()
+    arena.wait(2)
+
+
+def store_away_at_the_start(arena: Arena, rng: random.Random) -> None:
+    """The beats start while the store is away: they wait for it, and none of them ends."""
+    for beat in arena.beats.values():
+        beat.kill()
+    arena.server.kill()
+    arena.more_beats()
+    try:
+        for beat in arena.beats.values():
+            beat.wait_for("waiting for it", timeout=60)
+    finally:
+        arena.server.start()
+    arena.leader()
+    arena.wait(2 + rng.random())
+    assert all(beat.process.poll() is None for beat in arena.beats.values()), "a beat ended"
+
+
+def node_dies(arena: Arena, rng: random.Random) -> None:
+    """KILL to the only agent; what waits for its node is skipped in time, or taken up by the next life of it."""
+    arena.wait(rng.random())
+    assert arena.agent is not None
+    arena.agent.kill()
+    arena.wait(6 + rng.random() * 4)
+    arena.agent = arena.fleet.agent("n1")
+    arena.wait(2)
+
+
+def jobs_edited(arena: Arena, rng: random.Random, seconds: float = 8.0) -> None:
+    """A job of every second is saved anew, again and again, around the moments at which it is due."""
+    name = "line-all"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        job = arena.fleet.client.job(name).job
+        arena.fleet.save(replace(job, owner=f"owner-{rng.randrange(1000)}"))
+        threading.Event().wait(rng.random() / 2)
+
+
 def connections_cut(arena: Arena, rng: random.Random, seconds: float = 8.0) -> None:
     """Connections break at random, in the middle of a request and before the answer to one that was served."""
     end = time.monotonic() + seconds
@@ -177,5 +225,9 @@ TRIALS: Mapping[str, tuple[Trial, bool]] = {
     "freeze": (store_frozen, True),
     "full": (store_full, True),
     "cut": (connections_cut, False),
+    "no-beat": (no_beat_for_a_while, False),
+    "start-without": (store_away_at_the_start, True),
+    "node": (node_dies, True),
+    "edits": (jobs_edited, False),
 }
 """Each trial by its name, and whether executions may be lost: the agent is cut off from the store as well."""
