@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 
 def secret_of(authorization: str) -> str:
@@ -15,7 +14,7 @@ def secret_of(authorization: str) -> str:
     if scheme.lower() == "basic":
         try:
             pair = base64.b64decode(rest, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not ASCII, not UTF-8
             return rest
         return pair.partition(":")[2]
     return ""
