@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from pathlib import Path
 from random import SystemRandom
 
 import msgspec
@@ -17,6 +18,7 @@ from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.node import Node
+from dkronpy.outside import Outside, PingState
 from dkronpy.pools import Pools
 from dkronpy.records import JobAudit, Records
 from dkronpy.rename import Renamed, rename_node
@@ -103,6 +105,20 @@ class Client(JobsClient):
                 raise ConflictError(f"job {name!r} was changed in this very moment", hint="run it again")
             deployment.store.client.publish(deployment.store.keys.wake, "run")
         return self.run(plan.id)
+
+    def ping_job(
+        self,
+        name: str,
+        state: PingState = "success",
+        *,
+        output: bytes = b"",
+        exit_code: int | None = None,
+        by: str = "",
+    ) -> RunView:
+        """Tell of a run that something else makes: that it starts, or how it ended. Raises NotFoundError."""
+        settings = self.deployment.settings
+        outside = Outside(self.deployment, Path(settings.data_dir) / "ping", node=settings.node, who=by or self.who)
+        return self.run(outside.ping(name, state, output=output, exit_code=exit_code))
 
     def run(self, run: str) -> RunView:
         """One run, live or finished. Raises NotFoundError."""

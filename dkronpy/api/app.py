@@ -33,6 +33,7 @@ from dkronpy.api import (
     nodes,
     own_jobs,
     pause,
+    ping,
     pools,
     questions,
     restore,
@@ -49,7 +50,7 @@ from dkronpy.version import VERSION
 
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
-    nodes, events, login, chains, maintenance, fleet, questions, pools,
+    nodes, events, login, ping, chains, maintenance, fleet, questions, pools,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those

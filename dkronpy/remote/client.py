@@ -18,6 +18,7 @@ from dkronpy.job import Job
 from dkronpy.job_json import decode_job, encode_job
 from dkronpy.maintenance import Maintenance
 from dkronpy.node import Node
+from dkronpy.outside import PingState
 from dkronpy.records import JobAudit
 from dkronpy.remote.connection import Connection, segment
 from dkronpy.remote.maintenance import RemoteMaintenance
@@ -133,6 +134,19 @@ class Client(StoreClient):
     def run_job(self, name: str, *, by: str = "") -> RunView:
         key = {"Idempotency-Key": uuid.uuid4().hex}
         answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=key)
+        return view_in(self.connection.decode(RunOut, answer))
+
+    def ping_job(
+        self,
+        name: str,
+        state: PingState = "success",
+        *,
+        output: bytes = b"",
+        exit_code: int | None = None,
+        by: str = "",
+    ) -> RunView:
+        said = state if exit_code is None else str(exit_code)
+        answer = self.connection.call("POST", f"/ping/{segment(name)}/{said}", data=output)
         return view_in(self.connection.decode(RunOut, answer))
 
     def run(self, run: str) -> RunView:

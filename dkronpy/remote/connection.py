@@ -55,12 +55,12 @@ class Connection:
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
-        headers: Mapping[str, str] | None = None, stream: bool = False,
+        headers: Mapping[str, str] | None = None, stream: bool = False, data: bytes | None = None,
     ) -> requests.Response:  # fmt: skip
         """One request; its answer where it is good. Raises what the store's client would."""
         given = {**self._authorization, **(headers or {})}
-        data = None if body is None else msgspec.json.encode(body)
-        if data is not None:
+        if body is not None:
+            data = msgspec.json.encode(body)
             given["Content-Type"] = "application/json"
         wanted = {key: value for key, value in (query or {}).items() if value is not None}
         repeatable = method in _SAFE or "Idempotency-Key" in given

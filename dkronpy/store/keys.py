@@ -81,6 +81,10 @@ class Keys:
         """String: an earlier revision of a definition, kept while runs of it may still be open."""
         return f"{self.prefix}def:{job}:{revision}"
 
+    def ping(self, job: str) -> str:
+        """String with expiry: the attempt that a ping began and another one will end."""
+        return f"{self.prefix}ping:{job}"
+
     def run(self, run_id: str) -> str:
         """Hash: a run."""
         return f"{self.prefix}run:{run_id}"

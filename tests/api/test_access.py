@@ -60,6 +60,10 @@ TABLE = {
     "GET /api/v1/jobs/{job}": READ,
     "PUT /api/v1/jobs/{job}": EDIT,
     "DELETE /api/v1/jobs/{job}": EDIT,
+    "GET /ping/{job}": OPERATE,
+    "POST /ping/{job}": OPERATE,
+    "GET /ping/{job}/{said}": OPERATE,
+    "POST /ping/{job}/{said}": OPERATE,
     "POST /api/v1/jobs/{job}/run": OPERATE,
     "GET /api/v1/jobs/{job}/next": READ,
     "GET /api/v1/jobs/{job}/why": READ,
@@ -102,7 +106,14 @@ TABLE = {
     "GET /api/v1/closed/{path}": "",
 }
 ROLES = ("nobody", *GRANTS)
-PATHS = {"job": "nothing", "run": "nothing@x", "execution": "nothing@x.0", "name": "nothing", "node": "nothing"}
+PATHS = {
+    "said": "0",
+    "job": "nothing",
+    "run": "nothing@x",
+    "execution": "nothing@x.0",
+    "name": "nothing",
+    "node": "nothing",
+}
 
 
 def declared() -> list[str]:
