@@ -2,7 +2,8 @@
 
 Ours writes for each due entry the next due time, a run, an execution and the message in its node's queue; RedBeat
 writes the next due time and the message. Both run in this one process, each against a Valkey of its own with an
-append-only file. Figures are medians over the rounds; the peers take turns.
+append-only file. Figures are medians over the rounds; the peers take turns. Beside the rate stands the processor time
+that an entry costs beat and store: on a machine that does other things it is what can be compared.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from dkronpy.settings import Settings
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import score_of
 from dkronpy.store.quarantine import Quarantine
+from scripts.many_jobs import processor_seconds
 from tests.support import StoreServer
 
 HOUR_MS = 3600 * 1000
@@ -51,16 +54,45 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     with StoreServer(kind="valkey") as ours, StoreServer(kind="valkey") as theirs:
         due_ours, due_theirs = prepare_ours(ours, options.stored), prepare_redbeat(theirs, options.stored)
-        rates: dict[str, list[float]] = {"dkronpy": [], "redbeat": []}
+        sides = {"dkronpy": due_ours, "redbeat": due_theirs}
+        rounds: dict[str, list[Round]] = {"dkronpy": [], "redbeat": []}
         for _ in range(options.rounds):
-            rates["dkronpy"].append(due_ours(options.due))
-            rates["redbeat"].append(due_theirs(options.due))
-    report(options, rates)
+            for name, fire in sides.items():
+                rounds[name].append(fire(options.due))
+    report(options, rounds)
     return 0
 
 
-def prepare_ours(server: StoreServer, stored: int) -> Callable[[int], float]:
-    """Store jobs; the function makes some of them due and returns how many a second are fired."""
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Due entries a second, and the microseconds of processor time that one cost beat and store."""
+
+    per_second: float
+    beat_us: float
+    store_us: float
+
+
+class Stopwatch:
+    """Times what happens within it, for this process and for a store."""
+
+    def __init__(self, server: StoreServer, due: int) -> None:
+        self._server, self._due = server, due
+
+    def __enter__(self) -> Stopwatch:  # noqa: PYI034 - Self needs Python 3.11
+        self._began = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        took, beat, store = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        each = 1e6 / self._due
+        self.round = Round(per_second=self._due / took, beat_us=beat * each, store_us=store * each)
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), processor_seconds(self._server.pid)
+
+
+def prepare_ours(server: StoreServer, stored: int) -> Callable[[int], Round]:
+    """Store jobs; the function makes some of them due and fires them."""
     settings = Settings(store_url=server.socket_url)
     deployment, app = Deployment(settings), make_app(settings)
     store, ledger = deployment.store, deployment.ledger
@@ -73,17 +105,17 @@ def prepare_ours(server: StoreServer, stored: int) -> Callable[[int], float]:
     reader = DueReader(store, ledger, courier, planner, Quarantine(store), batch=settings.batch)
     epoch = ledger.lead("bench", HOUR_MS).epoch
 
-    def fire(due: int) -> float:
+    def fire(due: int) -> Round:
         make_due(store, [store.keys.entry(name) for name in names[:due]], store.now_ms())
-        start, fired = time.perf_counter(), 0
-        while (read := reader.fire(epoch, store.now_ms(), [node])).read:
-            fired += read.runs
-        took = time.perf_counter() - start
+        fired = 0
+        with Stopwatch(server, due) as watch:
+            while (read := reader.fire(epoch, store.now_ms(), [node])).read:
+                fired += read.runs
         queued = store.client.llen(queue_name("bench"))
         if not fired == queued == due:
             raise SystemExit(f"dkronpy: {due} were due, {fired} fired, {queued} queued")
         store.client.delete(queue_name("bench"))
-        return due / took
+        return watch.round
 
     return fire
 
@@ -96,7 +128,7 @@ def make_due(store: Store, keys: list[str], now_ms: int) -> None:
         pipe.execute()
 
 
-def prepare_redbeat(server: StoreServer, stored: int) -> Callable[[int], float]:
+def prepare_redbeat(server: StoreServer, stored: int) -> Callable[[int], Round]:
     """The same for stock RedBeat, whose entries carry a plain task."""
     app = Celery("stock", broker=server.url, set_as_current=False)
     app.conf.update(redbeat_redis_url=server.url, task_default_queue="bench", beat_max_loop_interval=1)
@@ -111,39 +143,36 @@ def prepare_redbeat(server: StoreServer, stored: int) -> Callable[[int], float]:
         entry.last_run_at = app.now()
         entries.append(entry.save())
 
-    def tick(due: int) -> float:
+    def tick(due: int) -> Round:
         for entry in entries[:due]:
             entry.reschedule(app.now() - timedelta(hours=1, seconds=1))
-        start = time.perf_counter()
-        scheduler.tick()
-        took = time.perf_counter() - start
+        with Stopwatch(server, due) as watch:
+            scheduler.tick()
         queued = client.llen("bench")
         if queued != due:
             raise SystemExit(f"redbeat: {due} were due, {queued} queued")
         client.delete("bench")
-        return due / took
+        return watch.round
 
     return tick
 
 
-def report(options: argparse.Namespace, rates: dict[str, list[float]]) -> None:
+def report(options: argparse.Namespace, rounds: dict[str, list[Round]]) -> None:
     """Print medians and the ratio, pair by pair."""
-    ratios = [a / b for a, b in zip(rates["dkronpy"], rates["redbeat"], strict=True)]
-    figures = {
-        "stored": options.stored,
-        "due": options.due,
-        "rounds": options.rounds,
-        "dkronpy_due_per_second": round(statistics.median(rates["dkronpy"])),
-        "redbeat_due_per_second": round(statistics.median(rates["redbeat"])),
-        "ratio_median": round(statistics.median(ratios), 1),
-        "ratio_min": round(min(ratios), 1),
-    }
+    ratios = [ours.per_second / theirs.per_second for ours, theirs in zip(*rounds.values(), strict=True)]
+    figures: dict[str, float] = {"stored": options.stored, "due": options.due, "rounds": options.rounds}
+    for name, found in rounds.items():
+        figures[f"{name}_due_per_second"] = round(statistics.median(one.per_second for one in found))
+        figures[f"{name}_beat_us"] = round(statistics.median(one.beat_us for one in found), 1)
+        figures[f"{name}_store_us"] = round(statistics.median(one.store_us for one in found), 1)
+    figures["ratio_median"], figures["ratio_min"] = round(statistics.median(ratios), 1), round(min(ratios), 1)
     if options.json:
         print(json.dumps(figures))
         return
     print(f"{options.due} of {options.stored} entries due at once, {options.rounds} rounds, medians")
-    print(f"  dkronpy  {figures['dkronpy_due_per_second']:>8} due entries a second (run, execution, message written)")
-    print(f"  redbeat  {figures['redbeat_due_per_second']:>8} due entries a second (message sent)")
+    for name, what in (("dkronpy", "run, execution, message written"), ("redbeat", "message sent")):
+        costs = f"{figures[f'{name}_beat_us']:>7} us of beat, {figures[f'{name}_store_us']:>6} us of the store each"
+        print(f"  {name}  {figures[f'{name}_due_per_second']:>8} due entries a second ({what}); {costs}")
     print(f"  ratio    {figures['ratio_median']:>8} (least {figures['ratio_min']})")
 
 
