@@ -66,7 +66,7 @@ def test_each_role_does_its_work_as_its_own_user(
         agent = fleet.agent("n1")
         api = fleet._start("server", "--port", "0", **url("server"))
         fleet.save(Job(name="hello", schedule="@every 1s", run=shell("echo hello")))
-        address = api.wait_for("the API is at ").rpartition("the API is at ")[2].split()[0]
+        address = api.wait_for("the API is at ", timeout=90).rpartition("the API is at ")[2].split()[0]
 
         assert requests.post(f"{address}/v1/jobs/hello", timeout=30).status_code == 200
         for page in ("v1/jobs", "v1/leader", "v1/members", "metrics", "v1/busy"):
