@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
 
 import pytest
 import redis
 
-from dkronpy.client import Client
-from dkronpy.dispatch.courier import NoCourier
-from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import ConflictError, InvalidError, NotFoundError
-from dkronpy.job import Job, Run
-from dkronpy.node import Node
-from dkronpy.scheduler.chains import Chains
-from dkronpy.scheduler.farewell import Farewell
-from dkronpy.settings import Settings
-from dkronpy.store.ledger import Claim
+from tests.integration.scheduler.site import Site
 from tests.support import StoreServer
-
-NODE = Node(name="n1", instance="n1")
-
-
-class Site:
-    """A client, a leader that sees runs off, and a node that ends what a test tells it to."""
-
-    def __init__(self, url: str) -> None:
-        self.client = Client(Settings(store_url=url), who="test")
-        self.deployment = self.client.deployment
-        planner = Planner(NoCourier(), random.Random(1), fired_by="test")
-        parts = (self.deployment.store, self.deployment.ledger, self.deployment.jobs, self.deployment.results)
-        self.farewell = Farewell(*parts, Chains(*parts, planner), retention=timedelta(days=1), keep=100)
-        self.deployment.nodes.report(NODE)
-
-    def save(self, name: str, **fields: Any) -> None:
-        schedule = {} if "after" in fields else {"schedule": "@manually"}
-        self.client.save_job(Job(name=name, run=Run("shell", {"command": "true"}), **{**schedule, **fields}))
-
-    def end(self, run_id: str, *, success: bool = True, result: str = "") -> None:
-        """The node runs a run's only execution, and reports."""
-        claim = self.deployment.ledger.claim(f"{run_id}.0", 1, "n1", "n1", 60_000)
-        assert isinstance(claim, Claim), claim
-        self.deployment.ledger.finish(
-            f"{run_id}.0", claim.token, success=success, reason="" if success else "exit", result=result
-        )
-        self.see_off()
-
-    def see_off(self) -> None:
-        """The leader looks at what has ended, until nothing more comes of it."""
-        for _ in range(5):
-            self.farewell.run(self.deployment.store.now_ms() + 60_000, [NODE])
-
-    def states(self, tail: str, *names: str) -> dict[str, str]:
-        """What became of jobs in a chain; of those that have a run in it."""
-        found = {name: self.deployment.ledger.run(f"{name}@{tail}") for name in names}
-        return {name: f"{run.state} {run.reason}".strip() for name, run in found.items() if run is not None}
 
 
 @pytest.fixture
 def site(store: redis.Redis, store_server: StoreServer) -> Iterator[Site]:
-    site = Site(store_server.url)
-    yield site
-    waiting = [name.decode() for name in site.deployment.store.client.zrange(site.deployment.store.keys.open, 0, -1)]
-    site.deployment.ledger.cancel(waiting, "the end of the test")
-    site.client.close()
+    with Site(store_server.url) as site:
+        yield site
 
 
 def start(site: Site, job: str) -> str:
