@@ -14,6 +14,11 @@ KILL_MS = 48_000
 """An agent that could not renew for so long ends the work of a job that forbids overlap."""
 
 
+def exclusive(job: Job) -> bool:
+    """Whether no two runs of it may be active at once, whatever becomes of the other one."""
+    return job.concurrency not in ("allow", "")
+
+
 @dataclass
 class Work:
     """A started command. ``renewed`` is when its lease was last known to be good, ``lease_until`` when it runs out."""
@@ -91,13 +96,13 @@ class Agents:
                 assert failed, f"{name} starts although attempt {other.attempt} may have done the work (at most once)"
             gone = failed or other.lease_until <= seen
             assert gone, f"{name} starts while attempt {other.attempt} holds its lease"
-        if work.job.forbids_overlap:
+        if exclusive(work.job):
             beside = [other.execution.id for other in self.running if self._overlaps(work, other)]
             assert not beside, f"{name} starts although the job forbids overlap and {beside} run"
 
     @staticmethod
     def _overlaps(work: Work, other: Work) -> bool:
-        same_job = other.execution.job == work.execution.job and other.job.forbids_overlap
+        same_job = other.execution.job == work.execution.job and exclusive(other.job)
         return same_job and other.execution.run_id != work.execution.run_id
 
     def renew(self, node: str, now_ms: int) -> None:
@@ -107,9 +112,9 @@ class Agents:
         for work, code in zip(held, codes, strict=True):
             if code:
                 work.renewed, work.lease_until = now_ms, now_ms + LEASE_MS
-            if code == 2:
+            if code in {2, 3}:
                 self.end(work, success=False, reason="cancelled")
-            elif code == 0 and work.job.forbids_overlap:
+            elif code == 0 and work.job.limited:
                 self.end(work, success=False, reason="lease_lost_killed")
 
     def end(self, work: Work, *, success: bool, reason: str = "exit") -> Report:
@@ -149,7 +154,7 @@ class Agents:
     def kill_unrenewed(self, now_ms: int) -> None:
         """What forbids overlap and could not be renewed for 80 % of its lease was ended by its own agent."""
         for work in self.running:
-            if work.job.forbids_overlap and now_ms >= work.renewed + KILL_MS:
+            if work.job.limited and now_ms >= work.renewed + KILL_MS:
                 self.end(work, success=False, reason="lease_lost_killed")
 
     def reported(self, token: int) -> Report | None:

@@ -29,20 +29,32 @@ beats = st.integers(0, 1)
 nodes = st.sampled_from(NODES)
 
 
+policies = st.sampled_from(("allow", "allow", "forbid", "forbid", "queue_one", "queue_all", "cancel", "terminate"))
+gates = st.sampled_from(
+    (
+        {}, {}, {}, {}, {"pools": {"db": 1}}, {"pools": {"db": 2}, "priority": 5}, {"rate": "3/2m"},
+        {"pools": {"db": 1}, "rate": "3/2m"},
+    )
+)  # fmt: skip
+
+
 @st.composite
 def definitions(draw: st.DrawFn, name: str) -> Job:
     """A job with one of each kind of policy."""
+    limits = draw(gates)
     catch_up: CatchUp = draw(st.sampled_from(("latest", "latest", "none", "all")))
     job = Job(
         name=name,
         run=Run("shell", {"command": "true"}),
         schedule=draw(st.sampled_from(SLOW if catch_up == "all" else FAST + SLOW)),
         on=draw(st.sampled_from((any_node(), any_node(), all_nodes()))),
-        concurrency=draw(st.sampled_from(("allow", "forbid"))),
+        concurrency=draw(policies),
+        queue_limit=2,
         delivery=draw(st.sampled_from(("at_most_once", "at_least_once"))),
         retry=Retry(draw(st.integers(0, 2)), delay=timedelta(seconds=2), jitter=False),
         catch_up=catch_up,
         catch_up_window=timedelta(hours=1),  # make-up runs may wait that long, and the end of a history is not further
+        **limits,
     )
     assert not job.check()
     return job
@@ -89,7 +101,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 world.delete(job.name)
             world.save(job)
 
-    @rule(name=names, retries=st.integers(0, 2), concurrency=st.sampled_from(("allow", "forbid")))
+    @rule(name=names, retries=st.integers(0, 2), concurrency=policies)
     def change_policy(self, name: str, retries: int, concurrency: Any) -> None:
         with self.step():
             self._change_policy(name, retries, concurrency)

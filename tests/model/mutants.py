@@ -31,6 +31,28 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         Edit("fire", "if redis.call('HGET', entry, 'rev') ~= revision then", "if false then"),
     ),
     "fire beside a run that is still active": (Edit("fire", "redis.call('SCARD', active) > 0", "false"),),
+    "fire that lets a run in beside one that has to end first": (
+        Edit("gate", "#inside >= g.max or others_first", "others_first"),
+    ),
+    "fire that lets as many wait as there are": (
+        Edit("gate", "elseif g.most and #waiting >= g.most then", "elseif false then"),
+    ),
+    "fire that fills a pool over its size": (Edit("gate", "used + pool[2] > size or others_first", "others_first"),),
+    "fire that does not count starts": (
+        Edit("gate", "local full = redis.call('ZCARD', key) >= g.rate", "local full = false"),
+    ),
+    "fire that forgets what a run takes": (
+        Edit("gate", "redis.call('HSET', P .. 'pool:' .. pool[1], run, int(pool[2]))", "local _ = pool"),
+    ),
+    "a run that keeps its slots when it has ended": (
+        Edit("gate", "redis.call('HDEL', P .. 'pool:' .. pool[1], run)", "local _ = pool"),
+    ),
+    "a run that stays in the queue when it has ended": (
+        Edit("gate", "if waits then redis.call('ZREM', queue_of(waits), run) end", ""),
+    ),
+    "a run that is let in and stays in the queue": (
+        Edit("gate", "if refused ~= gate then redis.call('ZREM', queue, run) end", ""),
+    ),
     "fire that forgets the next due time": (Edit("fire", "if following == '' then", "if true then"),),
     "fire of a run that is there already": (
         Edit("fire", "if redis.call('EXISTS', key) == 1 then return false end", ""),

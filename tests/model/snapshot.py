@@ -22,7 +22,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token')
   elseif key:sub(1, #P + 4) == P .. 'run:' then
     value = redis.call('HMGET', key, 'job', 'state', 'reason', 'trigger', 'decision', 'due_ms', 'until_ms', 'count',
-      'revision', 'open', 'size')
+      'revision', 'open', 'size', 'waits')
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -77,6 +77,8 @@ class RunRow:
     revision: int
     open: int
     executions: tuple[str, ...]
+    waits: str
+    """The gate at which it waits, or waited to its end; '' for one that was let in."""
 
 
 @dataclass
@@ -119,12 +121,12 @@ def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
 
 
 def _run(name: str, ttl: int, v: Sequence[bytes | None]) -> RunRow:
-    job, state, reason, trigger, decision, due, until, count, revision, is_open, size = v
+    job, state, reason, trigger, decision, due, until, count, revision, is_open, size, waits = v
     return RunRow(
         id=name, ttl=ttl, job=_text(job), state=_text(state) or "running", reason=_text(reason),
         trigger=_text(trigger) or "schedule", decision=_text(decision) or "fire", due_ms=_number(due),
         until_ms=_number(until), count=_number(count) or 1, revision=_number(revision), open=_number(is_open),
-        executions=tuple(execution_id(name, index) for index in range(_number(size))),
+        executions=tuple(execution_id(name, index) for index in range(_number(size))), waits=_text(waits),
     )  # fmt: skip
 
 

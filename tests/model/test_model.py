@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -15,6 +16,7 @@ HISTORIES = int(os.environ.get("DKRONPY_MODEL_HISTORIES", "150"))
 """More of them are drawn at random, and differ from run to run; this many are always the same."""
 
 
+@pytest.mark.timeout(600)  # a minute on an idle machine
 def test_no_history_breaks_a_promise(store_server: StoreServer) -> None:
     class Machine(LedgerMachine):
         store = ModelStore(store_server.socket_url, sources())

@@ -16,12 +16,14 @@ from dkronpy.store.ledger import Firing, Ledger
 from tests.model.agents import Agents
 from tests.model.beats import Beat
 from tests.model.due_times import Calendar, check_records
+from tests.model.gates import Starts, check_gates
 from tests.model.invariants import check_counters, check_executions, check_indexes, check_progress, check_runs
 from tests.model.snapshot import Camera, Snapshot
 from tests.model.steps import ModelStore
 
 START_MS = to_ms(from_ms(1_772_442_000_250))
 NODES = ("n1", "n2", "n3")
+POOL_SLOTS = 2
 Ending = Literal["dead", "crash", "silent", "orderly"]
 PATIENCE_MS = 10 * 60_000
 REVISIONS = 3
@@ -48,6 +50,7 @@ class World:
         store.set_clock(self.now)
         self.ledger = Ledger(store)
         self.jobs = Jobs(store, revisions=REVISIONS)
+        store.scripts.call("pool", "db", POOL_SLOTS)
         self.agents = Agents(self.ledger)
         self.beats = (Beat("beat-a", store), Beat("beat-b", store))
         self.down: set[str] = set()
@@ -59,6 +62,7 @@ class World:
         self.last_epoch = 0
         self._bodies: dict[tuple[str, int], Job] = {}
         self._definitions: dict[str, Job] = {}
+        self._starts = Starts()
         self._planner = Planner(NoCourier(), random.Random("hand"), fired_by="hand")
         self._camera = Camera(store.client, store.keys)
         self.shot = self._camera.take()
@@ -168,6 +172,8 @@ class World:
                 self._definitions[run.id] = self._bodies[run.job, run.revision]
         check_executions(shot, self.agents)
         check_runs(shot, self._definitions)
+        check_gates(shot, self._definitions, POOL_SLOTS)
+        self._starts.see(shot, self._definitions, self.now)
         check_indexes(shot)
         check_counters(shot, self.since)
         check_progress(before, shot, self.agents, self.seen)

@@ -92,11 +92,20 @@ local function executions_of(run)
   return found
 end
 
+-- Those of them that have not been cancelled while the run waited.
+local function queued_of(run)
+  local found = {}
+  for _, id in ipairs(executions_of(run)) do
+    if redis.call('HGET', P .. 'exec:' .. id, 'state') == 'queued' then found[#found + 1] = id end
+  end
+  return found
+end
+
 local function wait_at(run, gate, why, again, g, place, now)
   local before = redis.call('HGET', P .. 'run:' .. run, 'waits')
   redis.call('ZADD', queue_of(gate), string.format('%.0f', place), run)
   redis.call('HSET', P .. 'run:' .. run, 'waits', gate)
-  for _, id in ipairs(executions_of(run)) do
+  for _, id in ipairs(queued_of(run)) do
     redis.call('HSET', P .. 'exec:' .. id, 'waits', gate, 'message', why, 'start_by_ms', int(g.limit_ms))
     redis.call('ZADD', P .. 'open', int(math.min(g.limit_ms + 1, again or now + LOOK_AGAIN)), id)
   end
@@ -107,7 +116,7 @@ end
 local function let_in(run, job, g, now)
   take(run, job, g, now)
   redis.call('HDEL', P .. 'run:' .. run, 'waits')
-  for _, id in ipairs(executions_of(run)) do
+  for _, id in ipairs(queued_of(run)) do
     local key = P .. 'exec:' .. id
     redis.call('HDEL', key, 'waits')
     redis.call('HSET', key, 'message', '', 'start_by_ms', int(now + g.window))

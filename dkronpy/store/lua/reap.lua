@@ -58,6 +58,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
   if not e[1] then
     redis.call('ZREM', P .. 'open', id)
     ended = true
+  elseif e[1] ~= 'queued' and e[1] ~= 'running' and e[1] ~= 'retry_wait' then
+    silent = true  -- the end of another of these has ended it
   elseif e[1] == 'running' then
     ended = lease_ran_out(id, key, e)
   elseif e[1] == 'retry_wait' then
