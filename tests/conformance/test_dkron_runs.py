@@ -1,0 +1,178 @@
+"""What becomes of a job's runs in Dkron, statement by statement, and that the same happens here, on a real store.
+
+The numbers are those of ``test_dkron_semantics.py``: 1.5 status, 1.6 next, 3.3 no node, 3.4 groups, 4 the life of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from dkronpy.errors import InvalidError
+from tests.conformance.test_dkron_semantics import given
+from tests.integration.scheduler.site import Site
+from tests.support import StoreServer
+
+
+@pytest.fixture
+def site(store: redis.Redis, store_server: StoreServer) -> Iterator[Site]:
+    with Site(store_server.url) as site:
+        yield site
+
+
+def start(site: Site, job: str) -> str:
+    """Start a job by hand; the tail of its chain."""
+    return site.client.run_job(job).run.id.partition("@")[2]
+
+
+def status(site: Site, job: str) -> tuple[str, int, int]:
+    state = site.client.job(job).state
+    return state.status, state.success_count, state.error_count
+
+
+def test_1_5_status_is_that_of_the_last_run(site: Site) -> None:
+    site.save("job")
+    assert status(site, "job") == ("", 0, 0)
+    site.end(f"job@{start(site, 'job')}")
+    assert status(site, "job") == ("success", 1, 0)
+    site.end(f"job@{start(site, 'job')}", success=False)
+    assert status(site, "job") == ("failed", 1, 1)
+
+
+def test_1_5_some_nodes_of_several_that_fail_make_it_partially_failed(site: Site) -> None:
+    site.node("n2")
+    site.save_json(given(name="job"))
+    tail = start(site, "job")
+    site.end(f"job@{tail}", index=0)
+    site.end(f"job@{tail}", index=1, success=False)
+    assert status(site, "job") == ("partially_failed", 1, 1)
+
+
+def test_1_5_a_retry_that_succeeds_makes_a_success_and_is_followed(site: Site) -> None:
+    # in Dkron the failed attempt keeps the run partially_failed for ever, and no child starts
+    site.save("parent", retry=1)
+    site.save("child", after="parent")
+    tail = start(site, "parent")
+    site.end(f"parent@{tail}", success=False, pause_ms=0)
+    site.retry_now(f"parent@{tail}")
+    site.end(f"parent@{tail}", delivery=2)
+    assert status(site, "parent")[0] == "success"
+    assert site.states(tail, "child") == {"child": "running"}
+    execution = site.client.run(f"parent@{tail}").executions[0]
+    assert [(one.number, one.state, one.node) for one in execution.attempts] == [
+        (1, "failed", "n1"), (2, "success", "n1"),
+    ]  # fmt: skip
+
+
+def test_1_6_next_is_in_the_zone_of_the_job_and_absent_where_nothing_comes(site: Site) -> None:
+    site.save("daily", schedule="0 0 9 * * *", timezone="Asia/Tokyo")
+    site.save("never", schedule="@manually")
+    assert site.client.job("daily").state.next.endswith("T00:00:00Z")
+    assert site.client.job("never").state.next == "0001-01-01T00:00:00Z"
+
+
+def test_3_3_nobody_there_leaves_a_record(site: Site) -> None:
+    # Dkron has a line in a log for it
+    site.save_json(given(name="gpu", tags={"role": "gpu"}))
+    run = site.client.run_job("gpu").run
+    assert (run.state, run.reason) == ("skipped", "no_live_node")
+
+
+def test_3_4_all_nodes_of_a_run_share_it(site: Site) -> None:
+    site.node("n2")
+    site.save_json(given(name="job"))
+    view = site.client.run_job("job")
+    assert {one.run_id for one in view.executions} == {view.run.id}
+    assert {one.node for one in view.executions} == {"n1", "n2"}
+
+
+def test_4_1_forbid_skips_while_one_is_open_and_allow_does_not(site: Site) -> None:
+    site.save("forbid", concurrency="forbid")
+    site.save("allow")
+    for name, second in (("forbid", "skipped overlap"), ("allow", "running")):
+        start(site, name)
+        assert site.states(start(site, name), name) == {name: second}
+
+
+def test_4_1_nothing_that_died_is_in_the_way_for_ever(site: Site) -> None:
+    # Dkron needs four hours to see that a forbidding job is stale; here the lease says so
+    site.save("job", concurrency="forbid")
+    tail = start(site, "job")
+    site.lose(f"job@{tail}")
+    assert site.states(tail, "job") == {"job": "lost lease_expired"}
+    assert site.states(start(site, "job"), "job") == {"job": "running"}
+
+
+def test_4_4_retries_are_attempts_of_the_same_run_on_the_same_node(site: Site) -> None:
+    site.save("job", retry=2)
+    tail = start(site, "job")
+    for number in (1, 2, 3):
+        site.end(f"job@{tail}", success=False, pause_ms=0, delivery=number)
+        if number < 3:
+            site.retry_now(f"job@{tail}")
+    execution = site.client.run(f"job@{tail}").executions[0]
+    assert (execution.state, len(execution.attempts)) == ("failed", 3)
+    assert {one.node for one in execution.attempts} == {"n1"}
+
+
+def test_4_6_a_disabled_job_is_not_due_and_what_runs_goes_on(site: Site) -> None:
+    site.save("job", schedule="@hourly")
+    tail = start(site, "job")
+    site.client.toggle_job("job")
+    assert site.client.job("job").stored.due_ms is None
+    site.end(f"job@{tail}")
+    assert status(site, "job")[0] == "success"
+    site.client.toggle_job("job")
+    assert site.client.job("job").stored.due_ms is not None
+
+
+def test_4_7_an_ephemeral_job_goes_with_its_first_success(site: Site) -> None:
+    site.save("once", ephemeral=True)
+    site.end(f"once@{start(site, 'once')}", success=False)
+    assert [view.job.name for view in site.client.jobs()] == ["once"]
+    site.end(f"once@{start(site, 'once')}")
+    assert site.client.jobs() == []
+
+
+def test_4_8_a_child_is_never_due_by_itself_and_its_schedule_may_be_empty(site: Site) -> None:
+    site.save("parent")
+    site.save_json(given(name="child", parent_job="parent", schedule="* * * * * *"))
+    site.save_json(given(name="plain", parent_job="parent", schedule=""))
+    assert [site.client.job(name).stored.due_ms for name in ("child", "plain")] == [None, None]
+    assert site.client.job("parent").state.dependent_jobs == ("child", "plain")
+
+
+def test_4_8_children_follow_a_success_by_schedule_or_by_hand_and_nothing_else(site: Site) -> None:
+    site.save("parent")
+    site.save("child", after="parent")
+    site.save("grandchild", after="child")
+    tail = start(site, "parent")
+    site.end(f"parent@{tail}")
+    site.end(f"child@{tail}")
+    assert site.states(tail, "child", "grandchild") == {"child": "success", "grandchild": "running"}
+    failed = start(site, "parent")
+    site.end(f"parent@{failed}", success=False)
+    assert site.states(failed, "child") == {"child": "skipped parent_failed"}
+
+
+def test_4_8_a_child_s_own_bounds_switch_and_overlap_apply(site: Site) -> None:
+    site.save("parent")
+    site.save("off", after="parent", enabled=False)
+    site.save("over", after="parent", expires_at="2020-01-01T00:00:00Z")
+    site.save("busy", after="parent", concurrency="forbid")
+    first = start(site, "parent")
+    site.end(f"parent@{first}")
+    second = start(site, "parent")
+    site.end(f"parent@{second}")
+    assert site.states(first, "off", "over", "busy") == {"busy": "running"}
+    assert site.states(second, "off", "over", "busy") == {"busy": "skipped overlap"}
+
+
+def test_4_8_a_ring_of_parents_is_refused(site: Site) -> None:
+    # Dkron stores one, and runs it for ever
+    site.save("a")
+    site.save("b", after="a")
+    with pytest.raises(InvalidError, match="wait for one another"):
+        site.save("a", after="b")
