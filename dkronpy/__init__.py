@@ -28,16 +28,19 @@ if TYPE_CHECKING:
     from dkronpy.job import Job, Run
     from dkronpy.node import Target, all_nodes, any_node, on_node
     from dkronpy.notify import Notify
+    from dkronpy.param import Param
     from dkronpy.plugins.auth import Basic, Bearer
     from dkronpy.plugins.executor import RunContext
     from dkronpy.remote.client import Client
     from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec, at, cron, every, manual
+    from dkronpy.schedule.calendar import Calendar
     from dkronpy.secret import Secret, secret
 
 __all__ = [
     "Basic",
     "Bearer",
+    "Calendar",
     "CeleryTask",
     "Client",
     "Docker",
@@ -48,6 +51,7 @@ __all__ = [
     "Kafka",
     "Nats",
     "Notify",
+    "Param",
     "PubSub",
     "Python",
     "RabbitMQ",
@@ -80,6 +84,8 @@ _HOMES = {
     "dkronpy.plugins.auth": ("Basic", "Bearer"),
     "dkronpy.plugins.executor": ("RunContext",),
     "dkronpy.retry": ("Retry",),
+    "dkronpy.param": ("Param",),
+    "dkronpy.schedule.calendar": ("Calendar",),
     "dkronpy.schedule": ("ScheduleSpec", "at", "cron", "every", "manual"),
     "dkronpy.secret": ("Secret", "secret"),
 }

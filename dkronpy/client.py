@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.node import Node
 from dkronpy.outside import Outside, PingState
+from dkronpy.param import given_params
 from dkronpy.pools import Pools
 from dkronpy.records import JobAudit, Records
 from dkronpy.rename import Renamed, rename_node
@@ -84,18 +86,19 @@ class Client(JobsClient):
 
     # runs
 
-    def run_job(self, name: str, *, by: str = "") -> RunView:
-        """Start a job now, whatever its schedule says, in the name of *by* (this client unless said).
+    def run_job(self, name: str, *, by: str = "", params: Mapping[str, Any] | None = None) -> RunView:
+        """Start a job now, whatever its schedule says, in the name of *by* (this client unless said), with *params*.
 
-        Where it forbids overlap the run may be skipped at once.
+        Where it forbids overlap the run may be skipped at once. Raises InvalidError for params that do not fit.
         """
         deployment = self.deployment
         with deployment.store.errors():
             stored = deployment.jobs.get(name)
+            given, extra, said = given_params(stored.job, params or {})
             now_ms = deployment.store.now_ms()
             plan = self._planner.run(
                 stored.job, stored.schedule(), now_ms, now_ms, LiveNodes(deployment.nodes.all()),
-                trigger="manual", suffix=secrets.token_hex(3),
+                trigger="manual", suffix=secrets.token_hex(3), extra=extra, message=said, params=given,
             )  # fmt: skip
             plan = msgspec.structs.replace(plan, fired_by=by or self.who)
             forbid = stored.job.concurrency == "forbid"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from dkronpy.calendars import SharedCalendars
 from dkronpy.deployment import Deployment
 from dkronpy.maintenance import Maintenance
 from dkronpy.notices.record import Notices
@@ -14,6 +15,11 @@ class ClientParts:
 
     deployment: Deployment
     who: str
+
+    @cached_property
+    def calendars(self) -> SharedCalendars:
+        """The calendars that jobs share."""
+        return SharedCalendars(self.deployment, who=self.who)
 
     @cached_property
     def maintenance(self) -> Maintenance:

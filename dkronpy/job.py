@@ -14,8 +14,10 @@ from dkronpy.job_check import check_job
 from dkronpy.job_values import normalised
 from dkronpy.node import Target
 from dkronpy.notify import Notify
+from dkronpy.param import Param
 from dkronpy.retry import Retry
 from dkronpy.schedule import Schedule, parse
+from dkronpy.schedule.calendar import Calendar, OffDay, WorkingDays
 from dkronpy.schedule.problems import did_you_mean
 from dkronpy.schedule.zoned import Gap, Overlap
 
@@ -149,6 +151,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     priority: int = 0
     """Who of those that wait goes first: from -100 to 100, the higher the sooner."""
 
+    calendar: Calendar | None = None
+    """The working days that its due times keep to: a ``Calendar``, or the name of one of the store."""
+
+    off_day: OffDay = "skip"
+    """What becomes of a due time on a day off: ``skip``, or it moves to the ``next`` or ``previous`` working day."""
+
     catch_up: CatchUp = "latest"
     """Which of the due times that nobody served (all were down) are made up for: ``none``, the
     ``latest``, or ``all``.
@@ -176,6 +184,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
 
     deadline: timedelta | None = None
     """How long after its due time it should have succeeded; if not, people are told. None: nobody waits for it."""
+
+    params: dict[str, Param] = {}
+    """What a run may be given: parameters by name, each with type, default and bounds; or just defaults."""
 
     pause_after: int | None = None
     """After how many failures in a row it is paused, until somebody resumes it; None: never."""
@@ -261,7 +272,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
         Costs some 20 microseconds and is not kept here: who asks often keeps the answer. Raises
         ScheduleError.
         """
-        return parse(
+        schedule = parse(
             self.schedule if self.schedule and not self.after else "@manually",
             timezone=self.timezone,
             job=self.name,
@@ -272,6 +283,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
             overlap=self.overlap,
             hash_rule="dkron",
         )
+        if self.calendar is None or schedule.manual:
+            return schedule
+        return WorkingDays(schedule, self.calendar, self.off_day, self.timezone)
 
     def check(self) -> list[Problem]:
         """Everything that is wrong with it by itself; the executor's options are checked where plugins

@@ -12,7 +12,9 @@ from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
 from dkronpy.job_check_dispatch import concurrency, conditions, limits, near, parents, retry, target
 from dkronpy.notify import rule_problems
-from dkronpy.schedule import parse
+from dkronpy.param import params_problems
+from dkronpy.schedule import Schedule, parse
+from dkronpy.schedule.calendar import Calendar, WorkingDays
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
 from dkronpy.schedule.problems import SchedulePositionError
 from dkronpy.schedule.zones import check_zone
@@ -26,6 +28,7 @@ MOST_FAILURES = 100
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
+    "off_day": ("skip", "next", "previous"),
     "catch_up": ("none", "latest", "all"),
     "delivery": ("at_most_once", "at_least_once"),
 }
@@ -92,8 +95,33 @@ def _schedule(job: Job) -> Iterator[Problem]:
     except ScheduleError as error:
         yield Problem("schedule", text, str(error), error.hint)
     else:
-        if not schedule.manual and schedule.next(EPOCH) is None:
+        if not schedule.manual and _on_working_days(job, schedule).next(EPOCH) is None:
             yield _never_due(job)
+
+
+def _on_working_days(job: Job, schedule: Schedule) -> Schedule:
+    """The schedule with the job's calendar, where both can be used."""
+    calendar, zone = job.calendar, job.timezone if _zone_problem(job.timezone) is None else "UTC"
+    if not isinstance(calendar, Calendar) or any(calendar.problems()) or job.off_day not in _CHOICES["off_day"]:
+        return schedule
+    return WorkingDays(schedule, calendar, job.off_day, zone)
+
+
+def _calendar(job: Job) -> Iterator[Problem]:
+    calendar: Any = job.calendar
+    if calendar is None:
+        return
+    if not isinstance(calendar, Calendar):
+        hint = "write calendar='de' or Calendar(name='de', off=['12-25'])"
+        yield Problem("calendar", calendar, f"{calendar!r} is neither a calendar nor the name of one", hint)
+        return
+    for value, message in calendar.problems():
+        yield Problem("calendar", value, message)
+
+
+def _params(job: Job) -> Iterator[Problem]:
+    scheduled = isinstance(job.schedule, str) and job.schedule.strip().lower() not in ("@manually", "")
+    yield from params_problems(job.params, scheduled=scheduled or bool(job.after))
 
 
 def _never_due(job: Job) -> Problem:
@@ -210,5 +238,5 @@ def _is_text_map(value: Any) -> bool:
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
     _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, retry,
-    target, _texts, _mappings, _notify, _pause_after,
+    target, _texts, _mappings, _notify, _pause_after, _calendar, _params,
 )  # fmt: skip

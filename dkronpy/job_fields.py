@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from dkronpy.job import CatchUp, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
     from dkronpy.node import Target
     from dkronpy.notify import Notify
+    from dkronpy.param import Param
     from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec
+    from dkronpy.schedule.calendar import Calendar, OffDay
     from dkronpy.schedule.zoned import Gap, Overlap
 
     DurationLike = timedelta | str | int | float
@@ -43,6 +45,8 @@ class JobFields(TypedDict, total=False):
     pools: str | Sequence[str] | Mapping[str, int]
     rate: str
     priority: int
+    calendar: Calendar | str | None
+    off_day: OffDay
     catch_up: CatchUp
     catch_up_window: DurationLike
     catch_up_limit: int | None
@@ -51,6 +55,7 @@ class JobFields(TypedDict, total=False):
     delivery: Delivery
     on_lease_loss: OnLeaseLoss | None
     deadline: DurationLike | None
+    params: Mapping[str, Param | str | int | float | bool | Mapping[str, object]]
     pause_after: int | None
     stale_after: DurationLike | None
     max_lateness: DurationLike | None

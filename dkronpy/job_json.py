@@ -109,6 +109,10 @@ def _ours(job: Job) -> dict[str, Any]:
     ours = {name: value for name, value in values.items() if value}
     if job.notify is not None:
         ours["notify"] = [rule_json(rule) for rule in job.notify]
+    if job.calendar is not None:
+        ours["calendar"] = job.calendar.name if job.calendar.off is None else msgspec.to_builtins(job.calendar)
+    if job.params:
+        ours["params"] = msgspec.to_builtins(job.params)
     for name in _PLAIN:
         value = getattr(job, name)
         if value != _DEFAULTS[name]:
@@ -125,7 +129,7 @@ def _target_fields(job: Job) -> dict[str, Any]:
 _PLAIN = (
     "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout", "catch_up",
     "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
-    "overlap", "doc", "deadline", "stale_after", "pause_after", "catch_up_spacing", "max_lateness",
+    "overlap", "doc", "deadline", "stale_after", "pause_after", "off_day", "catch_up_spacing", "max_lateness",
 )  # fmt: skip
 
 
@@ -206,7 +210,7 @@ _SAME = {
         name: name
         for name in (
             "timezone", "schedule", "owner", "owner_email", "metadata", "processors", "concurrency",
-            "ephemeral", "starts_at", "expires_at", "notify", *_PLAIN,
+            "ephemeral", "starts_at", "expires_at", "notify", "calendar", "params", *_PLAIN,
         )
     },
 }  # fmt: skip

@@ -101,7 +101,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         ("name", "displayname", "timezone", "schedule", "owner", "owner_email", "parent_job", "concurrency",
          "concurrency_key", "rate",
          "executor", "status", "starts_at", "expires_at", "join", "catch_up", "delivery", "on_lease_loss",
-         "gap", "overlap", "doc"),
+         "gap", "overlap", "off_day", "doc"),
         _TEXT,
     ),
     **dict.fromkeys(("max_active", "queue_limit"), _COUNT),
@@ -122,6 +122,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness"),
         ("a duration", _is_duration),
     ),
+    "calendar": ("a name or an object", lambda value: _is_text(value) or _is_table(value)),
+    "params": ("an object", _is_table),
     "notify": ("a list of channels and rules", is_rules),
     "after": (
         "a name, an array of names or an object of conditions",

@@ -10,8 +10,10 @@ from typing import Any
 
 from dkronpy.node import Target
 from dkronpy.notify import read_rules
+from dkronpy.param import read_params
 from dkronpy.retry import Retry
 from dkronpy.schedule import ScheduleSpec
+from dkronpy.schedule.calendar import read_calendar
 from dkronpy.schedule.durations import DurationError, parse_duration
 from dkronpy.schedule.moments import read_moment
 from dkronpy.schedule.problems import SchedulePositionError
@@ -146,6 +148,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "max_lateness": _duration,
     "catch_up_spacing": _duration,
     "notify": read_rules,
+    "calendar": read_calendar,
+    "params": read_params,
     "start_deadline": _duration,
     "catch_up_window": _duration,
     "starts_at": _moment,

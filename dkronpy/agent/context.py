@@ -31,6 +31,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     due: datetime
     attempt: int
     token: int
+    params: Mapping[str, Any] = {}
 
 
 class AttemptContext:
@@ -134,8 +135,14 @@ class AttemptContext:
             "DKRONPY_FENCING_TOKEN": str(identity.token),
             "DKRONPY_DUE": identity.due.isoformat(),
             **{name.upper(): value for name, value in self.trace.items()},
+            **{f"DKRONPY_PARAM_{name.upper()}": _shown(value) for name, value in identity.params.items()},
         }
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = msgspec.to_builtins(self._identity)
         return facts
+
+
+def _shown(value: Any) -> str:
+    """A parameter as the environment has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,6 +15,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError
 from dkronpy.job import Job
 from dkronpy.job_json import decode_definition
+from dkronpy.param import carried_params
 from dkronpy.plugins.options import Options, resolve_secrets
 from dkronpy.plugins.processor import ExecutionInfo
 from dkronpy.plugins.registry import options_type
@@ -49,6 +50,7 @@ def facts_of(claim: Claim, job: Job, node: str, parents: ParentsReader) -> Facts
         attempt=claim.attempt,
         run_id=claim.execution.run_id,
         execution_id=claim.execution.id,
+        params=carried_params(job, claim.extra),
         parents=parents(job, run_id) if wanted else {},
     )
 

@@ -21,7 +21,7 @@ from dkronpy.agent.output import AttemptOutput, OutputPump
 from dkronpy.agent.parents import Parents
 from dkronpy.agent.policy import Policy, RefusedError
 from dkronpy.agent.processing import Processing
-from dkronpy.agent.rendering import plan_of, prepare
+from dkronpy.agent.rendering import Prepared, plan_of, prepare
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
@@ -124,7 +124,7 @@ class Runner:
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
-        context = self._context(claim, job, output)
+        context = self._context(claim, prepared, output)
         kill = job.limited if job.on_lease_loss is None else job.on_lease_loss == "kill"
         self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
         self.pump.add(output)
@@ -164,7 +164,7 @@ class Runner:
         self.reporter.report(report)
         return Ran(state="failed", reason=report.reason, message=report.message)
 
-    def _context(self, claim: Claim, job: Job, output: AttemptOutput) -> AttemptContext:
+    def _context(self, claim: Claim, prepared: Prepared, output: AttemptOutput) -> AttemptContext:
         execution = claim.execution
         identity = Identity(
             execution_id=execution.id,
@@ -174,13 +174,14 @@ class Runner:
             due=from_ms(execution.due_ms),
             attempt=claim.attempt,
             token=claim.token,
+            params=prepared.facts.params,
         )
         trace = {}
         if self.tracer is not None:
             trace["traceparent"] = traceparent(execution.run_id, execution.id, claim.attempt, claim.token)
         return AttemptContext(
-            identity, output=output, launcher=self.launcher, timeout=job.timeout, grace=self.settings.kill_grace,
-            trace=trace,
+            identity, output=output, launcher=self.launcher, timeout=prepared.job.timeout,
+            grace=self.settings.kill_grace, trace=trace,
             reach=self.policy.reach, no_new_privs=self.settings.no_new_privs,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.jobs import etag, require_revision, wanted_revision
 from dkronpy.api.pause import is_paused
-from dkronpy.api.repeats import run_once
+from dkronpy.api.repeats import params_of, run_once
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, from_ms, iso_ms, to_ms
 from dkronpy.config_check import full_check
@@ -115,9 +115,12 @@ def revisions(request: AnyRequest, job: FromPath[str]) -> RevisionList:
 
 
 @route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
-def run_own(request: AnyRequest, job: FromPath[str]) -> RunOut:
-    """Start a job now. Requests with the same ``Idempotency-Key`` are one run."""
-    return view_out(run_once(request, job))
+def run_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> RunOut:
+    """Start a job now, with ``{"params": {"days": 30}}`` where it takes parameters.
+
+    Requests with the same ``Idempotency-Key`` are one run.
+    """
+    return view_out(run_once(request, job, params_of(body)))
 
 
 @route("GET", "/api/v1/jobs/{job:str}/next", action="read", tags=["jobs"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
+
+import msgspec
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.failures import ApiError
@@ -16,8 +19,22 @@ _STARTING_SECONDS = 60
 _LONGEST = 255
 
 
-def run_once(request: AnyRequest, job: str) -> RunView:
-    """Start *job* by hand, unless this key started it before; then that run.
+def params_of(body: bytes) -> dict[str, Any]:
+    """The parameters in the body of a request for a run; none in an empty one. Raises ApiError (422)."""
+    if not body.strip():
+        return {}
+    try:
+        asked = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise ApiError(422, f"this is not JSON: {error}") from None
+    params = asked.get("params", {}) if isinstance(asked, dict) else None
+    if not isinstance(params, dict) or set(asked) - {"params"}:
+        raise ApiError(422, 'a run takes {"params": {"name": value}}, and nothing else')
+    return params
+
+
+def run_once(request: AnyRequest, job: str, params: dict[str, Any] | None = None) -> RunView:
+    """Start *job* by hand with *params*, unless this key started it before; then that run.
 
     Raises ApiError (409) while the first request is still under way, NotFoundError for an unknown job.
     """
@@ -26,7 +43,7 @@ def run_once(request: AnyRequest, job: str) -> RunView:
     if len(given) > _LONGEST:
         raise ApiError(400, f"Idempotency-Key: {len(given)} characters; {_LONGEST} are enough")
     if not given:
-        view = services.client.run_job(job, by=identity.name)
+        view = services.client.run_job(job, by=identity.name, params=params)
         note_of(request).detail = view.run.id
         return view
     seed = f"{identity.id}\0{job}\0{given}".encode("utf-8", "replace")
@@ -38,7 +55,7 @@ def run_once(request: AnyRequest, job: str) -> RunView:
                 raise ApiError(409, "the first request with this Idempotency-Key is still under way")
             return services.client.run(known)
         try:
-            view = services.client.run_job(job, by=identity.name)
+            view = services.client.run_job(job, by=identity.name, params=params)
         except DkronpyError:
             client.delete(key)
             raise

@@ -37,15 +37,17 @@ USUAL = 20
     example="""
     dkronpy run backup
     dkronpy run backup --wait
+    dkronpy run export --param days=30 --param customer=acme
     dkronpy run backup --wait --timeout 10m > output
     """,
 )
 @click.argument("job", shell_complete=complete_job)
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("-w", "--wait", is_flag=True, help="Print its output as it comes, and end as the run ends.")
 @click.option("--timeout", metavar="DURATION", help="Wait no longer than this (30s, 10m); the run goes on.")
 @data_options()
 @pass_session
-def run(session: Session, job: str, wait: bool, timeout: str | None, printer: Printer) -> int:
+def run(session: Session, job: str, params: tuple[str, ...], wait: bool, timeout: str | None, printer: Printer) -> int:
     """Start a job now, whatever its schedule says, and print the run's id.
 
     Exit status 1 if it is skipped at once. With --wait: 0 only if the run succeeds, 1 if it does not, 8 when --timeout
@@ -55,7 +57,7 @@ def run(session: Session, job: str, wait: bool, timeout: str | None, printer: Pr
     if seconds is not None and not wait:
         raise click.UsageError("--timeout says how long --wait waits; give both")
     client = session.client
-    view = client.run_job(job)
+    view = client.run_job(job, params=read_pairs(params))
     if not view.run.terminal:
         warn_if_nobody_works(client, view)
     if not wait:
@@ -71,6 +73,17 @@ def run(session: Session, job: str, wait: bool, timeout: str | None, printer: Pr
         raise
     say(outcome(client, ended))
     return 0 if ended.run.state == "success" else 1
+
+
+def read_pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    """``days=30`` texts by name. Raises click.UsageError."""
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals):
+            raise click.UsageError(f"--param: {text!r} is not NAME=VALUE, such as days=30")
+        pairs[name.strip()] = value
+    return pairs
 
 
 def wait_for_run(client: Client, view: RunView, deadline: float | None) -> RunView:

@@ -50,7 +50,7 @@ class Fleet:
         histories = {name: self.client.job_history(name) for name in drifted(stored, self.source)}
         return make_plan(
             self.source,
-            jobs,
+            self.client.calendars.resolved(jobs) if any(job.calendar for job in jobs) else jobs,
             stored,
             origins=origins,
             histories=histories,

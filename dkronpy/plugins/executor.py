@@ -169,5 +169,7 @@ class RunContext(msgspec.Struct, kw_only=True):
     due: datetime
     attempt: int
     token: int
+    params: dict[str, Any] = {}
+    """The parameters of the run."""
     cancelled: Any = None
     """A ``threading.Event`` that is set when the run is cancelled or times out."""

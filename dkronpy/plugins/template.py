@@ -90,13 +90,6 @@ class _Any(str):
         return self
 
 
-class _AnyTable(dict[str, _Any]):
-    """A table in which every name stands for something."""
-
-    def __missing__(self, name: str) -> _Any:
-        return _Any("1")
-
-
 def job_facts(job: Job) -> JobFacts:
     """What templates see of *job*."""
     return JobFacts(
@@ -123,9 +116,15 @@ def sample_facts(job: Job) -> Facts:
         attempt=1,
         run_id=run_id,
         execution_id=f"{run_id}.0",
-        params=_AnyTable(),
+        params=_sample_params(job),
         parents={parent: _Any("1") for parent in job.after if isinstance(parent, str)},
     )
+
+
+def _sample_params(job: Job) -> dict[str, Any]:
+    """A value for each of the job's parameters: its default, or what can be text and number at once."""
+    params: Any = job.params if isinstance(job.params, Mapping) else {}
+    return {name: _Any("1") if getattr(one, "default", None) is None else one.default for name, one in params.items()}
 
 
 def speaks_of(config: Mapping[str, Any], name: str) -> bool:
@@ -145,7 +144,8 @@ def concurrency_key(job: Job, run_id: str, due_ms: int, params: Mapping[str, Any
     from dkronpy.plugins._jinja import TemplateError, render_text
 
     try:
-        facts = {"job": job_facts(job), "due": from_ms(due_ms), "run_id": run_id, "params": params}
+        defaults = {name: param.default for name, param in job.params.items() if not strict}
+        facts = {"job": job_facts(job), "due": from_ms(due_ms), "run_id": run_id, "params": {**defaults, **params}}
         return render_text(job.concurrency_key, facts)[:LONGEST_KEY]
     except TemplateError:
         if strict:
@@ -157,7 +157,7 @@ def key_problems(job: Job) -> Iterator[Problem]:
     """What is wrong with the template of a job's concurrency key."""
     try:
         if isinstance(job.concurrency_key, str):
-            concurrency_key(job, "", 0, _AnyTable(), strict=True)
+            concurrency_key(job, "", 0, _sample_params(job), strict=True)
     except ConfigError as error:
         yield Problem("concurrency_key", job.concurrency_key, f"it cannot be rendered: {error}", error.hint)
 

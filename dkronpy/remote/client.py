@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
@@ -131,9 +131,10 @@ class Client(StoreClient):
 
     # runs
 
-    def run_job(self, name: str, *, by: str = "") -> RunView:
+    def run_job(self, name: str, *, by: str = "", params: Mapping[str, Any] | None = None) -> RunView:
         key = {"Idempotency-Key": uuid.uuid4().hex}
-        answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=key)
+        body = {"params": dict(params)} if params else None
+        answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=key, body=body)
         return view_in(self.connection.decode(RunOut, answer))
 
     def ping_job(

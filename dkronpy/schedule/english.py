@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from dkronpy.clock import from_ms
 
+from .calendar import WorkingDays
 from .combined import Bounded
 from .crontab import Crontab
 from .days import DayRule
@@ -42,15 +43,24 @@ def explain(schedule: Schedule | str, *, timezone: str = "", job: str = "") -> s
     if isinstance(schedule, str):
         schedule = parse(schedule, timezone=timezone, job=job)
     sentence = "; and ".join(_part(part) for part in schedule.parts)
+    seeded = schedule.seeded
+    if isinstance(schedule, WorkingDays):
+        sentence += _working_days(schedule)
+        schedule = schedule.inner
     if isinstance(schedule, Bounded):
         sentence += "".join(
             f", {word} {from_ms(moment):%Y-%m-%d %H:%M:%S} UTC"
             for word, moment in (("from", schedule.starts_ms), ("until", schedule.expires_ms))
             if moment is not None
         )
-    if schedule.seeded:
+    if seeded:
         sentence += " (~ and H: the job's name decides)"
     return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _working_days(schedule: WorkingDays) -> str:
+    moved = "" if schedule.off_day == "skip" else f", on a day off moved to the {schedule.off_day} one"
+    return f", on the working days of the calendar {schedule.calendar.name}{moved}"
 
 
 def _part(part: Schedule) -> str:

@@ -17,6 +17,7 @@ from dkronpy.job import Job
 from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
 from dkronpy.signing import Signer, split
+from dkronpy.store.calendars import Calendars
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash, shard_of
 from dkronpy.store.revisions import Revision, read_revisions
@@ -136,6 +137,7 @@ class Jobs:
         self.signer = signer
         self.only_signed = only_signed
         self.revisions = revisions
+        self.calendars = Calendars(store)
 
     def get(self, name: str) -> StoredJob:
         """One job. Raises NotFoundError."""
@@ -218,6 +220,7 @@ class Jobs:
 
     def change_many(self, changes: Sequence[Change]) -> list[Saved]:
         """Store many changes of different jobs, parents first; each atomic by itself, one try on what is read here."""
+        changes = [msgspec.structs.replace(one, job=self.calendars.resolved(one.job)) for one in changes]
         keys, client = self.store.keys, self.store.client
         now_ms = self.store.now_ms()
         with client.pipeline(transaction=False) as pipe:
@@ -349,8 +352,8 @@ def _conflict(name: str, in_force: int, wanted: int | None) -> ConflictError:
 
 
 def _timing(job: Job) -> tuple[Any, ...]:
-    schedule = "" if job.after else job.schedule
-    return (schedule, job.timezone, job.enabled, job.starts_at, job.expires_at, job.gap, job.overlap)
+    when = ("" if job.after else job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at)
+    return (*when, job.gap, job.overlap, job.calendar, job.off_day)
 
 
 def _readable(body: bytes | None) -> Job | None:

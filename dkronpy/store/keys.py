@@ -184,6 +184,11 @@ class Keys:
         return self.prefix + "pauses"
 
     @property
+    def calendars(self) -> str:
+        """Hash: name → a calendar that jobs share; capped."""
+        return self.prefix + "calendars"
+
+    @property
     def notify(self) -> str:
         """What the notifier's keys begin with: its office, position, conditions, timers and outbox."""
         return self.prefix + "notify:"
@@ -207,14 +212,15 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
     By their own content, since an empty one vanishes: active, open, done, pool, wait. One each: token, epoch, shards.
-    By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses.
+    By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses and
+    calendars.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
     and bindings. Records of open executions end with them.
     """
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|shards|nodes|quarantine|paused|pauses)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|shards|nodes|quarantine|paused|pauses|calendars)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         rf"{p}(pools|(pool|wait):.*)",

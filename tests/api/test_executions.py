@@ -115,6 +115,21 @@ def test_forgetting_what_has_just_ended_starts_its_followers_all_the_same(api: A
         wait_until(lambda number=number: len(api.ended("second")) == number, timeout=20, description="it followed")
 
 
+def test_a_run_is_given_parameters(api: Api) -> None:
+    api.create("export", params={"days": {"type": "integer", "default": 7, "maximum": 90}})
+    started = api.post("/api/v1/jobs/export/run", json={"params": {"days": 30}})
+    assert started.status_code == 202, started.text
+    for body, said in (
+        ({"params": {"days": 91}}, "91 is more than 90"),
+        ({"params": {"dys": 1}}, "there is no parameter"),
+        ({"params": [1]}, "a run takes"),
+        ({"days": 1}, "a run takes"),
+    ):
+        refused = api.post("/api/v1/jobs/export/run", json=body)
+        assert refused.status_code == 422, refused.text
+        assert said in refused.text
+
+
 def test_one_idempotency_key_is_one_run(api: Api) -> None:
     api.create("once")
     key = {"Idempotency-Key": "k1"}

@@ -25,7 +25,9 @@ from dkronpy.job_json import (
 )
 from dkronpy.node import Target, all_nodes, any_node
 from dkronpy.notify import EVENTS, Notify
+from dkronpy.param import Param
 from dkronpy.retry import Retry
+from dkronpy.schedule.calendar import Calendar
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "dkron_jobs.json").read_text("utf-8"))
 FULL = {
@@ -234,6 +236,11 @@ jobs = st.builds(
     on_lease_loss=st.sampled_from([None, "kill", "continue"]),
     deadline=st.none() | durations,
     stale_after=st.none() | durations,
+    calendar=st.none()
+    | st.builds(Calendar, name=names, off=st.none())
+    | st.builds(Calendar, name=names, off=st.just(("12-25",)), revision=st.integers(0, 9)),
+    off_day=st.sampled_from(["skip", "next", "previous"]),
+    params=st.dictionaries(names, st.builds(Param, type=st.just("integer"), default=st.integers(1, 5)), max_size=2),
     pause_after=st.none() | st.integers(1, 100),
     max_lateness=st.none() | durations,
     catch_up_spacing=st.none() | durations,

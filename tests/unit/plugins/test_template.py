@@ -165,18 +165,26 @@ def test_references_to_secrets_stay_references() -> None:
 # A job with templates, when it is saved
 
 
-def check(run: Run | Options) -> list[str]:
-    job = Job(name="nightly", schedule="@daily", run=run)
+def check(run: Run | Options, **params: str | int) -> list[str]:
+    job = Job(name="nightly", schedule="@daily", run=run, params=params)
     again = decode_definition(encode_definition(job))
     assert {str(p) for p in full_check(again)} == {str(p) for p in full_check(job)}
     return [str(problem) for problem in full_check(job)]
 
 
 def test_good_templates_can_be_saved() -> None:
-    assert check(Http("https://x/{{ params.customer }}", headers={"X-Due": "{{ due.isoformat() }}"})) == []
+    assert (
+        check(Http("https://x/{{ params.customer }}", headers={"X-Due": "{{ due.isoformat() }}"}), customer="x") == []
+    )
     assert check(Shell(("etl", "--day", "{{ due.date() }}"), env={"JOB": "{{ job.name }}"})) == []
-    assert check(Shell(("etl",), timeout="{{ params.minutes }}m")) == []
-    assert check(Python("tasks.x:f", "{{ params.x.y }}")) == []
+    assert check(Shell(("etl",), timeout="{{ params.minutes }}m"), minutes=5) == []
+    assert check(Python("tasks.x:f", "{{ params.x }}"), x="y") == []
+
+
+def test_a_parameter_that_the_job_does_not_have_is_named() -> None:
+    (found,) = check(Http("https://x/{{ params.custmer }}"), customer="x")
+    assert "executor_config.url" in found
+    assert "custmer" in found
 
 
 def test_every_bad_template_is_named_when_the_job_is_saved() -> None:
@@ -193,7 +201,7 @@ def test_a_line_for_the_shell_takes_no_template() -> None:
     (found,) = check(Shell("rm -rf /srv/{{ params.folder }}"))
     assert found.startswith("executor_config.command:")
     assert '"$NAME" in the command' in found
-    assert check(Shell('rm -rf "/srv/$FOLDER"', env={"FOLDER": "{{ params.folder }}"})) == []
+    assert check(Shell('rm -rf "/srv/$FOLDER"', env={"FOLDER": "{{ params.folder }}"}), folder="x") == []
     (found,) = check(Run("shell", {"command": "ls {{ params.folder }}"}))
     assert "write the command as a list of words" in found
 
