@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = b"***"
-SHORTEST = 4
-"""Shorter values are not masked: they would blot out ordinary text."""
+SHORTEST, SHORTEST_INSIDE = 4, 8
+"""Shorter values, and shorter pieces of base64, are not masked: they would blot out ordinary text."""
 
 
 def disguises(value: str) -> set[bytes]:
-    """A secret as it may appear in output: plain, base64, URL-encoded, inside JSON."""
+    """A secret as it may appear in output: plain, URL-encoded, in JSON, in base64, or in that of more than itself."""
     plain = value.encode()
-    encoded = base64.b64encode(plain)
-    forms = {plain, encoded, encoded.rstrip(b"="), quote(value, safe="").encode(), json.dumps(value)[1:-1].encode()}
-    return {form for form in forms if len(form) >= SHORTEST}
+    forms = {plain, json.dumps(value)[1:-1].encode(), json.dumps(value, ensure_ascii=False)[1:-1].encode()}
+    for text in (quote(value, safe=""), quote(value), quote_plus(value)):
+        forms |= {text.encode(), re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text).encode()}
+    for encoded in (base64.b64encode(plain), base64.urlsafe_b64encode(plain)):
+        forms |= {encoded, encoded.rstrip(b"=")}
+    return {form for form in forms if len(form) >= SHORTEST} | _inside_base64(plain)
+
+
+def _inside_base64(plain: bytes) -> set[bytes]:
+    """What of *plain* shows in the base64 of something longer, such as ``user:password``, wherever it stands in that.
+
+    The characters at its ends depend on what stands beside it, and stay: they hold less than a byte each.
+    """
+    found = set()
+    for before in range(3):
+        skipped = -(-before * 8 // 6)  # characters that what stands before has a part in
+        whole = (before + len(plain)) * 8 // 6  # characters that nothing behind has a part in
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(bytes(before) + plain)[skipped:whole])
+    return {form for form in found if len(form) >= SHORTEST_INSIDE}
 
 
 class Masker:
