@@ -76,6 +76,9 @@ def _schedule(job: Job) -> Iterator[Problem]:
             hint = "schedule=manual() for a job that is only started by hand"
             yield Problem("schedule", text, "the job would never run: it has no schedule and no 'after'", hint)
         return
+    timing = _timing(job)
+    if timing in _GOOD:
+        return
     bounds = [moment for moment in (job.starts_at, job.expires_at) if moment is not None]
     usable = all(_is_aware(moment) for moment in bounds) and bounds == sorted(bounds)
     try:
@@ -97,6 +100,21 @@ def _schedule(job: Job) -> Iterator[Problem]:
     else:
         if not schedule.manual and _on_working_days(job, schedule).next(EPOCH) is None:
             yield _never_due(job)
+        elif timing is not None and len(_GOOD) < _MOST_GOOD:
+            _GOOD.add(timing)
+
+
+_MOST_GOOD = 10_000
+_GOOD: set[tuple[Any, ...]] = set()
+"""Timings that were read without a problem: fleets have few of them, and reading one takes longer than all the rest."""
+
+
+def _timing(job: Job) -> tuple[Any, ...] | None:
+    """What its schedule is read from; None where the name is part of it, or a value is nothing to look up by."""
+    if "~" in job.schedule or "H" in job.schedule:
+        return None
+    timing = (job.schedule, job.timezone, job.gap, job.overlap, job.starts_at, job.expires_at)
+    return timing if all(value is None or isinstance(value, (str, datetime)) for value in timing) else None
 
 
 def _on_working_days(job: Job, schedule: Schedule) -> Schedule:

@@ -50,9 +50,15 @@ class Options(msgspec.Struct, frozen=True):
     plugin: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        defaults = _read_defaults(type(self))
         for name, hint in type_hints(type(self)).items():
+            value = getattr(self, name)
+            default = defaults.get(name)
+            if default is not None and value is default[0]:
+                msgspec.structs.force_setattr(self, name, default[1])
+                continue
             with contextlib.suppress(Rejected):
-                msgspec.structs.force_setattr(self, name, read(getattr(self, name), hint))
+                msgspec.structs.force_setattr(self, name, read(value, hint))
 
     @classmethod
     def from_config(  # noqa: PYI019 - Self is not in Python 3.10
@@ -107,8 +113,11 @@ class Options(msgspec.Struct, frozen=True):
     def problems(self) -> list[Problem]:
         """Everything that is wrong with these options; empty when they can be used."""
         found = []
+        defaults = _read_defaults(type(self))
         for name, hint in type_hints(type(self)).items():
             value = getattr(self, name)
+            if name in defaults and value is defaults[name][1]:
+                continue
             try:
                 read(value, hint)
             except Rejected as error:
@@ -126,6 +135,18 @@ class Options(msgspec.Struct, frozen=True):
     def but(self: OptionsT, **changes: Any) -> OptionsT:  # noqa: PYI019 - Self is not in Python 3.10
         """A copy with some options changed."""
         return msgspec.structs.replace(self, **changes)
+
+
+@functools.cache
+def _read_defaults(kind: type[Options]) -> dict[str, tuple[Any, Any]]:
+    """The defaults of a plugin's options as they are declared and as they are read: most options of most jobs."""
+    found = {}
+    hints = type_hints(kind)
+    for field in _fields(kind):
+        if field.default is not msgspec.NODEFAULT:
+            with contextlib.suppress(Rejected):
+                found[field.name] = (field.default, read(field.default, hints[field.name]))
+    return found
 
 
 def _read_config(cls: type[Options], config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
