@@ -24,11 +24,11 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     ),
     "finish that retries what was cancelled or has no attempts left": (
         Edit("finish", "and tonumber(e[3]) < tonumber(e[4] or 1) and e[5] ~= '1'", ""),
-        Edit("cancel", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
+        Edit("gate", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
     ),
     "fire without epoch and without compare-and-set": (_NO_EPOCH, _NO_COMPARE),
     "fire under a definition that has changed": (
-        Edit("fire", "if redis.call('HGET', entry, 'rev') ~= revision then", "if false then"),
+        Edit("fire", "if redis.call('HGET', entry, 'rev') ~= item[2] then", "if false then"),
     ),
     "fire beside a run that is still active": (Edit("fire", "redis.call('SCARD', active) > 0", "false"),),
     "fire that lets a run in beside one that has to end first": (
