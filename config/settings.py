@@ -46,6 +46,17 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # A folder with one file a secret. Empty: $CREDENTIALS_DIRECTORY, or /run/secrets.
 # secrets_dir = ""
 
+# A HashiCorp Vault (pip install "dkronpy[vault]"), where its key-value store is mounted, and below which path our
+# secrets lie; the token is $VAULT_TOKEN or in a file, or an AppRole signs in.
+# vault_url = ""
+# vault_mount = "secret"
+# vault_prefix = "dkronpy"
+# vault_namespace = ""
+# vault_ca = ""
+# vault_token_file = "~/.vault-token"
+# vault_role_id = ""
+# vault_secret_id_file = ""
+
 # --- Whom this node trusts (docs/security.md) -------------------------------------------------------------------------
 
 # The private key that signs what this process saves; the public keys (files or folders, separated by commas) that must

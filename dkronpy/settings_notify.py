@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-import msgspec
+from dkronpy.settings_vault import VaultSettings
 
 MailSecurity = Literal["auto", "starttls", "tls", "none"]
 
 
-class NotifySettings(msgspec.Struct, frozen=True, kw_only=True):
+class NotifySettings(VaultSettings, frozen=True, kw_only=True):
     """What the notifier is told. Where Dkron has a setting of that name, it means the same."""
 
-    channels: dict[str, Any] = {}
+    channels: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
     """The ways by which people are told, by name: ``{"ops": {"notifier": "slack", "url": ...}}``, or a URL each."""
 
     notify: str = ""

@@ -1,4 +1,4 @@
-"""Resolves a secret's name on the node, at the last moment: from the environment, or from a folder of files."""
+"""Resolves a secret's name on the node, at the last moment: from the environment, a folder of files, or Vault."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dkronpy.errors import NotFoundError
 from dkronpy.secret import Secret
+from dkronpy.secrets.vault import Vault
 from dkronpy.settings import Settings
 
 PREFIX = "DKRONPY_SECRET_"
@@ -26,23 +27,34 @@ def folders(configured: str) -> list[Path]:
 
 
 class SecretResolver:
-    """The values that secrets stand for on this node. Raises NotFoundError, naming where it looked, never a value."""
+    """The values that secrets stand for on this node.
 
-    def __init__(self, secrets_dir: str = "") -> None:
+    Raises NotFoundError, naming where it looked, never a value; and what Vault raises.
+    """
+
+    def __init__(self, secrets_dir: str = "", vault: Vault | None = None) -> None:
         self._folders = folders(secrets_dir)
+        self._vault = vault
 
     @classmethod
     def of(cls, settings: Settings) -> SecretResolver:
         """The resolver that a deployment's settings stand for."""
-        return cls(settings.secrets_dir)
+        vault = Vault(settings, token=os.environ.get("VAULT_TOKEN", "")) if settings.vault_url else None
+        return cls(settings.secrets_dir, vault)
 
     def __call__(self, secret: Secret) -> str:
-        value = os.environ.get(variable(secret.secret))
+        name = secret.secret
+        value = os.environ.get(variable(name))
         if value is not None:
             return value
         for folder in self._folders:
-            path = folder / secret.secret
+            path = folder / name
             if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
                 return path.read_text(encoding="utf-8").rstrip("\n")
-        places = ", ".join([f"${variable(secret.secret)}", *(str(folder / secret.secret) for folder in self._folders)])
-        raise NotFoundError(f"secret {secret.secret!r} is not on this node; looked at {places}")
+        value = self._vault(name) if self._vault is not None else None
+        if value is not None:
+            return value
+        places = [f"${variable(name)}", *(str(folder / name) for folder in self._folders)]
+        if self._vault is not None:
+            places.append(self._vault.where(name))
+        raise NotFoundError(f"secret {name!r} is not on this node; looked at {', '.join(places)}")

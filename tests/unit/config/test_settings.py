@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from dkronpy import settings as settings_module
-from dkronpy import settings_notify
+from dkronpy import settings_notify, settings_vault
 from dkronpy.errors import ConfigError, InvalidError
 from dkronpy.settings import Settings, env_name, load_settings, setting_names
 
@@ -147,7 +147,11 @@ def explained(module: ModuleType, name: str) -> list[str]:
 
 
 def test_every_setting_is_explained_in_the_code_and_in_the_manual() -> None:
-    found = [*explained(settings_notify, "NotifySettings"), *explained(settings_module, "Settings")]
+    found = [
+        *explained(settings_vault, "VaultSettings"),
+        *explained(settings_notify, "NotifySettings"),
+        *explained(settings_module, "Settings"),
+    ]
     assert found == list(setting_names())
     manual = (Path(settings_module.__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
     assert [name for name in setting_names() if f"`{name}`" not in manual or f"`{env_name(name)}`" not in manual] == []
