@@ -37,6 +37,7 @@ from dkronpy.api import (
     pools,
     questions,
     restore,
+    revisions,
     runs,
 )
 from dkronpy.api.failures import answer_error
@@ -50,7 +51,7 @@ from dkronpy.version import VERSION
 
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
-    nodes, events, login, ping, chains, maintenance, fleet, questions, pools,
+    nodes, events, login, ping, chains, maintenance, fleet, questions, pools, revisions,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those

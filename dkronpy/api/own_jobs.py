@@ -22,7 +22,7 @@ from dkronpy.errors import ConflictError, InvalidError
 from dkronpy.job_json import decode_job
 from dkronpy.schedule.zones import check_zone
 from dkronpy.store.jobs import Change
-from dkronpy.wire.jobs import JobList, RevisionList, Times, Verdict, Why, job_out, revision_out
+from dkronpy.wire.jobs import JobList, Times, Verdict, Why, job_out
 from dkronpy.wire.runs import RunOut, view_out
 
 _MOST = 500
@@ -108,12 +108,6 @@ def delete_own(
     note_of(request).detail = f"deleted revision {view.stored.revision}"
 
 
-@route("GET", "/api/v1/jobs/{job:str}/revisions", action="read", tags=["jobs"])
-def revisions(request: AnyRequest, job: FromPath[str]) -> RevisionList:
-    """What a job was, the newest first, with who made each revision, when and why; a deleted job's for a while."""
-    return RevisionList(items=[revision_out(one) for one in services_of(request).client.job_history(job)])
-
-
 @route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
 def run_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> RunOut:
     """Start a job now, with ``{"params": {"days": 30}}`` where it takes parameters.
@@ -165,4 +159,4 @@ def validate(body: RawBody) -> Verdict:
     return Verdict(valid=not errors, errors=errors)
 
 
-ROUTES = [list_own, show_own, put_own, delete_own, revisions, run_own, next_times, why, validate]
+ROUTES = [list_own, show_own, put_own, delete_own, run_own, next_times, why, validate]

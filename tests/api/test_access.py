@@ -73,6 +73,8 @@ TABLE = {
     "POST /api/v1/runs/{run}/cancel": OPERATE,
     "GET /api/v1/jobs/{job}/runs": READ,
     "GET /api/v1/jobs/{job}/revisions": READ,
+    "GET /api/v1/jobs/{job}/diff": READ,
+    "POST /api/v1/jobs/{job}/rollback": EDIT,
     "GET /api/v1/executions": READ,
     "GET /api/v1/executions/{execution}": READ,
     "GET /api/v1/executions/{execution}/bytes": READ,

@@ -121,6 +121,20 @@ def test_jobs_as_code_are_planned_applied_and_pruned(api: Api) -> None:
     assert api.get("/v1/jobs/code-c").status_code == 404
 
 
+def test_a_job_goes_back_to_what_it_was(api: Api) -> None:
+    api.create("op-back", owner="a")
+    api.create("op-back", owner="b")
+    (changed,) = api.get("/api/v1/jobs/op-back/diff").json()
+    assert changed == {"field": "owner", "old": "a", "new": "b"}
+    back = api.post("/api/v1/jobs/op-back/rollback?why=mistake")
+    assert (back.status_code, back.json()["what"]) == (200, "changed")
+    assert api.get("/v1/jobs/op-back").json()["owner"] == "a"
+    assert api.get("/api/v1/jobs/op-back/revisions").json()["items"][0]["why"] == "mistake"
+    for path in ("diff?old=99", "diff?new=0"):
+        assert api.get(f"/api/v1/jobs/op-back/{path}").status_code in {400, 404}
+    assert api.post("/api/v1/jobs/op-never/rollback").status_code == 404
+
+
 def test_pools_are_made_sized_and_taken_away(site: Site, remote: Client) -> None:
     remote.pools.set("op-pool", 2)
     remote.pools.set("op-pool", 3)
