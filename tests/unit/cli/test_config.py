@@ -138,13 +138,6 @@ def test_an_executor_shows_its_options(invoke: Invoke) -> None:
     assert "did you mean 'shell'?" in result.stderr
 
 
-def test_flower_is_not_shown_to_others_without_a_login(invoke: Invoke) -> None:
-    result = invoke("flower", "--address", "0.0.0.0")
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith("error: flower_address: '0.0.0.0'")
-    assert "DKRONPY_FLOWER_BASIC_AUTH" in result.stderr
-
-
 def test_a_tag_without_a_value_is_refused(invoke: Invoke) -> None:
     result = invoke("agent", "--tag", "web")
     assert result.exit_code == 2
