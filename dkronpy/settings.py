@@ -181,9 +181,6 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     several separated by commas.
     """
 
-    http_url: str = ""
-    """The address that people reach the HTTP server under, such as ``https://jobs.example.org``. Empty: as they ask."""
-
     oidc_issuer: str = ""
     """The OpenID Connect provider that people sign in with, such as ``https://login.example.org``."""
 

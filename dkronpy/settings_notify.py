@@ -31,7 +31,9 @@ class NotifySettings(VaultSettings, frozen=True, kw_only=True):
     """How often a job that goes on failing is told of again."""
 
     public_url: str = ""
-    """Where people find the pages, such as ``https://jobs.example.org``; notices link there."""
+    """The address that people reach the server under, such as ``https://jobs.example.org``: notices and Flower link
+    there, and whoever signs in with OpenID Connect comes back there. Empty: as they ask.
+    """
 
     beat_ping_url: str = ""
     """A URL that the leading beat visits every minute: whoever watches it notices that no beat leads."""

@@ -80,7 +80,7 @@ def callback(request: AnyRequest) -> Response[str]:
 def redirect_of(request: AnyRequest) -> str:
     """Where the provider sends people back to; it has to be registered there."""
     settings = services_of(request).client.deployment.settings
-    base = settings.http_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    base = settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
     return f"{base}{_PATH}/callback"
 
 
@@ -101,7 +101,7 @@ def _cookie(request: AnyRequest, name: str, value: str, path: str, age: int, *, 
     settings = services_of(request).client.deployment.settings
     return Cookie(
         name, path=path, value=value, httponly=True, samesite="strict" if strict else "lax", max_age=age,
-        secure=settings.http_url.startswith("https://") or request.url.scheme == "https",
+        secure=settings.public_url.startswith("https://") or request.url.scheme == "https",
     )  # fmt: skip
 
 
