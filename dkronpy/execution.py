@@ -140,6 +140,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
     """How many due times the record stands for."""
     execution_ids: tuple[str, ...] = ()
+    params: str = ""
+    """The values that it was given, as a JSON object; '' where nobody gave any."""
 
     @property
     def terminal(self) -> bool:

@@ -62,6 +62,7 @@ RUN = Table(
     Column("until_ms", BigInteger, nullable=False),
     Column("count", BigInteger, nullable=False),
     Column("execution_ids", JSON, nullable=False),
+    Column("params", Text, nullable=False),
     Column("record_rank", SmallInteger, nullable=False),
     Column("aged_ms", BigInteger, nullable=False),
     Index("dkronpy_run_due", "due_ms", "id"),

@@ -285,6 +285,8 @@ def _run_row(run: RunPlan, in_force: int) -> list[Any]:
         fields += "trigger", run.trigger
     if run.message:
         fields += "message", run.message
+    if "params" in run.extra:
+        fields += "params", run.extra["params"]
     if run.until_ms or run.count != 1:
         fields += "count", str(run.count), "until_ms", str(run.until_ms)
     executions = [
@@ -391,4 +393,5 @@ def _run(run_id: str, fields: Mapping[str, str]) -> Run:
         until_ms=_number(fields, "until_ms"),
         count=int(fields.get("count", 1)),
         execution_ids=tuple([execution_id(run_id, index) for index in range(_size(fields))]),
+        params=fields.get("params", ""),
     )

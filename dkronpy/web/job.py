@@ -1,4 +1,4 @@
-"""One job: when and where it runs, its chain, how its runs went; run it, switch it off, delete it."""
+"""One job: when and where it runs, its chain, how its runs went; switch it off, delete it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.job_head import head, next_due, notes_of
 from dkronpy.web.jobs import delete
-from dkronpy.web.places import job_place, local_place, place, run_place
+from dkronpy.web.places import job_place, local_place, place
 from dkronpy.web.render import render
 from dkronpy.web.sentences import policies
 from dkronpy.web.site import site_of, viewer_of
@@ -39,14 +39,6 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     )  # fmt: skip
 
 
-@form("/jobs/{job:str}/run", action="operate")
-def run(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
-    """Start it now, and look at the run."""
-    viewer = viewer_of(request)
-    started = site_of(request).client.run_job(job, by=viewer.who)
-    return see_other(run_place(started.run.id))
-
-
 @form("/jobs/{job:str}/toggle", action="operate")
 def toggle(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Switch it off, or on again; ``to`` says which is meant, so that two people do not undo one another."""
@@ -68,4 +60,4 @@ def remove(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     return see_other(place("/jobs?done=deleted"))
 
 
-ROUTES = [show, run, toggle, remove]
+ROUTES = [show, toggle, remove]

@@ -19,6 +19,7 @@ from dkronpy.web import (
     job_definition,
     job_due,
     job_edit,
+    job_run,
     job_statistics,
     jobs,
     nodes,
@@ -39,8 +40,8 @@ from dkronpy.web.sign_in import with_token
 from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
-    overview, jobs, job, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes, coming_week,
-    settings, pauses, tokens, audit_log, first, stream, sign_in, files,
+    overview, jobs, job, job_run, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes,
+    coming_week, settings, pauses, tokens, audit_log, first, stream, sign_in, files,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.gantt import gantt
 from dkronpy.web.handlers import PageError, form, page, see_other
+from dkronpy.web.job_run import given_to, written
 from dkronpy.web.places import run_place
 from dkronpy.web.render import HEADERS, render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
@@ -39,7 +40,7 @@ def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
     view = site.client.run(run)
     execution = _chosen(view, request.query_params.get("execution", ""))
     number = _attempt(execution, request.query_params.get("attempt", ""))
-    history = site.board.history(view.run.job)
+    history, known = site.board.history(view.run.job), site.board.jobs().get(view.run.job)
     return render(
         request,
         "run.html",
@@ -58,7 +59,9 @@ def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
         **_chain(site, viewer, view.run),
         flower=site.flower_task(execution.id) if execution is not None else "",
         neighbours=_neighbours(view.run, history),
-        exists=view.run.job in site.board.jobs(),
+        exists=known is not None,
+        takes_params=known is not None and bool(known.job.params),
+        given={name: written(value) for name, value in given_to(view.run).items()},
     )
 
 

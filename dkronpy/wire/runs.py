@@ -49,7 +49,10 @@ class ExecutionOut(msgspec.Struct, kw_only=True):
 
 
 class RunOut(msgspec.Struct, kw_only=True):
-    """One firing of a job. ``executions`` is null in lists, ``execution_ids`` names them always."""
+    """One firing of a job. ``executions`` is null in lists, ``execution_ids`` names them always.
+
+    ``params`` are the values that it was given; the others had their defaults.
+    """
 
     id: str
     job: str
@@ -67,6 +70,7 @@ class RunOut(msgspec.Struct, kw_only=True):
     revision: int
     execution_ids: list[str]
     executions: list[ExecutionOut] | None = None
+    params: dict[str, str | int | float | bool] = {}
 
 
 class RunList(msgspec.Struct, kw_only=True):
@@ -121,6 +125,7 @@ def run_out(run: Run, executions: tuple[Execution, ...] | None = None) -> RunOut
         finished_at=time_out(run.finished_ms), until=time_out(run.until_ms), count=run.count, revision=run.revision,
         execution_ids=list(run.execution_ids),
         executions=None if executions is None else [execution_out(one) for one in executions],
+        params=msgspec.json.decode(run.params) if run.params else {},
     )  # fmt: skip
 
 
@@ -166,7 +171,7 @@ def run_in(one: RunOut) -> Run:
         id=one.id, job=one.job, due_ms=time_in(one.due), trigger=one.trigger, decision=one.decision, state=one.state,
         reason=one.reason, message=one.message, fired_ms=time_in(one.fired_at), fired_by=one.fired_by,
         finished_ms=time_in(one.finished_at), until_ms=time_in(one.until), count=one.count, revision=one.revision,
-        execution_ids=tuple(one.execution_ids),
+        execution_ids=tuple(one.execution_ids), params=msgspec.json.encode(one.params).decode() if one.params else "",
     )  # fmt: skip
 
 

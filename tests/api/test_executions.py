@@ -119,6 +119,7 @@ def test_a_run_is_given_parameters(api: Api) -> None:
     api.create("export", params={"days": {"type": "integer", "default": 7, "maximum": 90}})
     started = api.post("/api/v1/jobs/export/run", json={"params": {"days": 30}})
     assert started.status_code == 202, started.text
+    assert started.json()["params"] == {"days": 30}
     for body, said in (
         ({"params": {"days": 91}}, "91 is more than 90"),
         ({"params": {"dys": 1}}, "there is no parameter"),

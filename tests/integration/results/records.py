@@ -29,6 +29,7 @@ def a_run(job: str = "backup", due_ms: int = T0, *, suffix: str = "", **fields: 
         "revision": 3,
         "finished_ms": due_ms + 1000,
         "execution_ids": (execution_id(name, 0), execution_id(name, 1)),
+        "params": '{"days":30}',
     }
     return Run(**{**usual, **fields})
 
