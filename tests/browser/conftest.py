@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from dkronpy import all_nodes
+from dkronpy import Param, Shell, all_nodes
 from dkronpy.job import Job, Run
 from tests.acceptance.fleet import Fleet
 from tests.support import StoreServer, free_port, wait_until
@@ -45,6 +45,16 @@ JOBS = [
     Job(name="third", after=("first", "second"), when="always", run=shell("true")),
     Job(name="broken", schedule="@manually", run=shell("echo oops >&2; exit 3")),
     Job(name="slow", schedule="@manually", run=shell("echo begun; exec sleep 60")),
+    Job(
+        name="export",
+        schedule="@manually",
+        run=Shell(("echo", "{{ params.days }}", "days of", "{{ params.customer }}")),
+        params={
+            "days": Param(type="integer", default=7, minimum=1, maximum=90, doc="How far it goes back."),
+            "customer": Param(pattern="[a-z]+", doc="Whose data."),
+            "mode": Param(default="full", choices=("full", "quick")),
+        },
+    ),
     Job(name="everywhere", schedule="@manually", run=shell("echo hello"), on=all_nodes()),
     Job(
         name="counts",
@@ -117,13 +127,13 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
-    """Opens pages in a browser of its own; the test fails if one complains (*refused*: a 403 or 404 is no surprise)."""
+    """Opens pages in a browser of its own; the test fails if one complains (*refused*: not of a 403, 404, 422)."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
     def listen(page: Page, refused: bool) -> None:
         def console(message: ConsoleMessage) -> None:
-            expected = "net::ERR_" in message.text or (refused and "with a status of 40" in message.text)
+            expected = "net::ERR_" in message.text or (refused and "with a status of 4" in message.text)
             if message.type in {"error", "warning"} and not expected:
                 complaints.append(f"{page.url}: {message.text}")
 

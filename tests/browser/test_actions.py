@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from dkronpy.job import Job
@@ -142,6 +143,68 @@ def test_output_is_searched_with_the_keyboard(site: Site, open_page: NewPage) ->
     assert page.evaluate("[...CSS.highlights.get('here')][0].toString()") == "line 1"
     page.locator("#find").fill("nothing such")
     expect(said).to_have_text("none")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_run_is_given_what_is_typed(site: Site, open_page: NewPage, script: bool) -> None:
+    page = open_page("/ui/jobs/export", refused=True, java_script_enabled=script)
+    page.get_by_role("link", name="Run now").click()
+    days = page.get_by_label("days")
+    expect(days).to_have_value("7")
+    days.fill("91")
+    page.get_by_label("customer").fill("acme")
+    page.get_by_label("mode").select_option("quick")
+    page.get_by_role("button", name="Run export").click()
+    expect(page.get_by_role("alert")).to_have_text("91 is more than 90")
+    expect(days).to_have_value("91")
+    expect(days).to_have_accessible_description(
+        re.compile("91 is more than 90 How far it goes back. integer, from 1 to 90")
+    )
+    expect(page.get_by_label("mode")).to_have_value("quick")
+    days.fill("30")
+    page.get_by_role("button", name="Run export").click()
+    expect(page).to_have_url(re.compile("/ui/runs/export@"))
+    site.fleet.ended(page.url.rpartition("/")[2])
+    page.reload()
+    expect(page.locator("#log pre")).to_contain_text("30 days of acme")
+    expect(page.locator(".facts")).to_contain_text("customer=acme days=30 mode=quick")
+    page.get_by_role("link", name="Run again").click()
+    expect(page.get_by_label("customer")).to_have_value("acme")
+
+
+def test_a_job_is_paused_and_resumed(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/jobs/never"))
+    page.get_by_text("Pause…").click()
+    page.get_by_label("Why").fill("moving house")
+    page.get_by_label("How long").select_option("for 4 hours")
+    page.get_by_role("button", name="Pause never").click()
+    expect(page.locator(".banner")).to_contain_text("moving house")
+    assert [(one.job, one.reason) for one in site.client.maintenance.pauses()] == [("never", "moving house")]
+    page.get_by_role("button", name="Resume never").click()
+    expect(page.get_by_text("Pause…")).to_be_visible()
+    assert not site.client.maintenance.pauses()
+
+
+def test_a_job_is_edited_and_goes_back_to_what_it_was(site: Site, open_page: NewPage) -> None:
+    site.client.save_job(Job(name="edited", schedule="0 0 5 1 1 *", run=shell("true"), doc="as it was"))
+    first = site.client.job("edited").stored.revision
+    page = live(open_page("/ui/jobs/edited"))
+    page.get_by_role("link", name="Edit").click()
+    field = page.get_by_label("JSON, as Dkron writes jobs")
+    field.fill(field.input_value().replace("0 0 5 1 1 *", "0 0 6 1 1 *").replace("as it was", "as it is"))
+    page.get_by_label("Why").fill("an hour later")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    job = site.client.job("edited").job
+    assert (job.schedule, job.doc) == ("0 0 6 1 1 *", "as it is")
+    page.get_by_role("link", name="Definition").click()
+    expect(page.locator(".revisions")).to_contain_text("an hour later")
+    page.get_by_text("back to this…").click()
+    page.get_by_role("button", name=f"Back to revision {first}").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    assert site.client.job("edited").job.but() == job.but(schedule="0 0 5 1 1 *", doc="as it was")
+    assert len(site.client.job_history("edited")) == 3
+    site.client.delete_job("edited")
 
 
 def test_everything_works_without_script(site: Site, open_page: NewPage) -> None:

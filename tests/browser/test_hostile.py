@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from playwright.sync_api import Dialog, Page, expect
 
+from dkronpy import Param
 from dkronpy.job import Job, Run
-from tests.browser.conftest import NewPage, Site, live
+from tests.browser.conftest import NewPage, Site, live, shell
 
 EVIL = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}</textarea></title><svg/onload=alert(3)>"
 
@@ -76,6 +77,72 @@ def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
     expect(page.locator("#means")).to_contain_text("JSON")
     assert page.locator("main img, main script").count() == 0
     assert not done
+
+
+def test_nodes_metadata_and_parameters_are_text(site: Site, open_page: NewPage) -> None:
+    agent = site.fleet.agent("evil-node", note=EVIL)
+    name = f"x{EVIL}"
+    params = {"one": Param(default=EVIL, choices=(EVIL, "b"), doc=EVIL), "two": Param(default="", pattern=f".*|{EVIL}")}
+    site.client.save_job(
+        Job(
+            name="evil-given",
+            schedule="@manually",
+            run=shell("true"),
+            metadata={name: EVIL},
+            params=params,
+        )
+    )
+    run = site.client.run_job("evil-given", params={"two": EVIL}).run.id
+    site.fleet.ended(run)
+    page = open_page("/ui/", refused=True)
+    done = watched(page)
+    for path, shown in (
+        ("/ui/nodes", "<script>alert(2)"), ("/ui/nodes/evil-node", "<script>alert(2)"),
+        ("/ui/jobs?q=evil-given", "evil-given"),
+        ("/ui/jobs/evil-given", "evil-given"), ("/ui/jobs/evil-given/definition", "<script>alert(2)"),
+        ("/ui/jobs/evil-given/run", "<script>alert(2)"),
+        (f"/ui/jobs/evil-given/run?like={quote(run)}", "<script>alert(2)"),
+        (f"/ui/runs/{run}", f"two={EVIL}"), ("/ui/runs", "evil-given"), ("/ui/audit", "Audit log"),
+    ):  # fmt: skip
+        page.goto(path)
+        page.wait_for_load_state()
+        expect(page.locator("main")).to_contain_text(shown)
+        clean(page, path)
+    page.goto("/ui/jobs/evil-given/run")
+    page.get_by_label("two").evaluate("(one, name) => { one.name = name; }", f"param.{EVIL}")
+    page.get_by_role("button", name="Run evil-given").click()
+    expect(page.get_by_role("alert")).to_contain_text("<script>alert(2)")
+    clean(page, "an unknown parameter")
+    assert not done
+    site.client.delete_job("evil-given")
+    agent.kill()
+
+
+def test_the_crontab_box_and_the_name_of_a_token_are_text(site: Site, open_page: NewPage) -> None:
+    page = open_page("/ui/tokens", refused=True)
+    done = watched(page)
+    page.locator("form.stack").evaluate("(form) => { form.noValidate = true; }")
+    page.get_by_label("Name").fill(EVIL)
+    page.get_by_role("button", name="Make token").click()
+    expect(page.get_by_role("alert")).to_contain_text("<script>alert(2)")
+    expect(page.get_by_label("Name")).to_have_value(EVIL[:100])
+    clean(page, "tokens")
+    page.locator("form.stack").evaluate(
+        "(form, text) => { form.action = '/ui/crontab'; form.noValidate = true;"
+        " const field = document.createElement('textarea'); field.name = 'crontab'; field.value = text;"
+        " form.append(field);"
+        " form.requestSubmit(); }",
+        f"{EVIL}\nX={EVIL}\n30 2 * * * {EVIL}\n{EVIL} 2 * * * true\n",
+    )
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("tbody")).to_contain_text("<script>alert(2)")
+    clean(page, "crontab")
+    assert not done
+
+
+def clean(page: Page, where: str) -> None:
+    """What would have been an element has to be text."""
+    assert page.locator("main img, main script, main svg[onload]").count() == 0, where
 
 
 def test_a_form_of_another_site_does_nothing(site: Site, open_page: NewPage) -> None:

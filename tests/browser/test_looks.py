@@ -33,6 +33,7 @@ def paths(site: Site) -> list[str]:
         "/ui/audit",
         "/ui/pauses",
         "/ui/jobs/never/edit",
+        "/ui/jobs/export/run",
         "/ui/new",
         "/ui/runs",
         f"/ui/runs/{failed}",
