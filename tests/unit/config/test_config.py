@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -379,12 +378,3 @@ def test_loading_needs_no_redis_and_no_network(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("2 []\n", "", 0)
     load(tmp_path, jobs_py="import socket\nsocket.create_connection(('127.0.0.1', 9))\n")
     assert "the network was touched: socket" in run_without_network(tmp_path / "config").stderr
-
-
-def test_a_thousand_jobs_load_in_a_moment(tmp_path: Path) -> None:
-    load(tmp_path)
-    line = 'Job(name=f"job-{n}", schedule=f"{n % 60} * * * *", run=Shell("x"))'
-    (tmp_path / "config" / "many.py").write_text(f"{HEAD}for n in range(1000):\n    {line}\n")
-    start = time.perf_counter()
-    assert len(load_jobs(tmp_path / "config").require()) == 1000
-    assert time.perf_counter() - start < 3
