@@ -110,8 +110,8 @@ _GOOD: set[tuple[Any, ...]] = set()
 
 
 def _timing(job: Job) -> tuple[Any, ...] | None:
-    """What its schedule is read from; None where the name is part of it, or a value is nothing to look up by."""
-    if "~" in job.schedule or "H" in job.schedule:
+    """What its schedule is read from; None where its name or a calendar is part of that, or a value is no key."""
+    if "~" in job.schedule or "H" in job.schedule or job.calendar is not None:
         return None
     timing = (job.schedule, job.timezone, job.gap, job.overlap, job.starts_at, job.expires_at)
     return timing if all(value is None or isinstance(value, (str, datetime)) for value in timing) else None

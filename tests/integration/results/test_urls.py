@@ -20,7 +20,7 @@ from tests.support import ROOT
         ("localhost:6379", "no results backend has this scheme"),
         ("mysql://root:s3cret@db/history", "no results backend has this scheme"),
         ("postgresql+asyncpg://u:s3cret@db/history", "no results backend has this scheme"),
-        ("redis://:s3cret@localhost:port/0", "Port could not be cast to integer"),
+        ("redis://:s3cret@localhost:port/0", "'port' is not a port"),
         ("redis://localhost/results", "the database 'results' is not a number"),
         ("redis://localhost?db=one", "Invalid value"),
         ("redis://localhost?colour=red", "colour"),

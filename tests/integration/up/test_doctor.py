@@ -19,7 +19,7 @@ from tests.support import spawn, wait_until
 CHECKS = [
     "settings", "versions", "configuration", "executors", "time zones", "secrets", "data folder", "store",
     "store version", "persistence", "eviction", "memory", "clock", "leader", "lag", "nodes", "targets", "quarantine",
-    "queues",
+    "queues", "signatures",
 ]  # fmt: skip
 
 
