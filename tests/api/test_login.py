@@ -89,7 +89,7 @@ def test_who_signs_in_has_the_highest_role_of_their_groups_until_they_leave(site
     assert Api(api.url, secret).get("/api/v1/audit").json()["items"][0]["detail"] == "signed in as admin"
     bob = Browser()
     bob.sign_in(api, "bob")
-    session = Api(api.url, str(bob.cookies.get("dkronpy_token")))
+    session = Api(api.url, str(bob.cookies.get("dkronpy_token", path="/ui/")))
     assert (session.get("/v1/jobs").status_code, session.get("/api/v1/audit").status_code) == (200, 403)
     csrf = re.search(r'name="csrf" value="([^"]+)"', ann.get(f"{api.url}/ui/settings", timeout=20).text)
     assert csrf is not None

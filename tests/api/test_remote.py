@@ -190,7 +190,8 @@ def test_the_command_line_needs_no_store(site: Site, api: Api) -> None:
     jobs.write_text(f"from dkronpy import Job, Run\n\nsaid = {definition.replace('echo hi', 'echo ho')}\n")
     assert "cli-a stays disabled" in command("apply", str(jobs))
     assert "(stays)" in command("plan", str(jobs))
-    assert "cli-a changed" in command("job", "rollback", "cli-a", "1")
+    first = json.loads(command("job", "history", "cli-a", "-o", "json"))[-1]["revision"]
+    assert "cli-a changed" in command("job", "rollback", "cli-a", str(first))
     assert "echo hi" in command("job", "show", "cli-a")
     assert "cli-a" in command("audit", "cli-a")
     assert "cli-a" in command("pause", "cli-a", "--until", "1h")

@@ -43,6 +43,12 @@ class Door:
     def note(self, request: AnyRequest, detail: str) -> None:
         self.notes.append(detail)
 
+    def provider(self) -> str:
+        return ""
+
+    def leave(self, token: str) -> None:
+        self.notes.append("left")
+
 
 class Browser:
     """Reads pages and sends their forms."""
