@@ -10,6 +10,7 @@ from playwright.sync_api import Dialog, Page, expect
 from dkronpy import Param
 from dkronpy.job import Job, Run
 from tests.browser.conftest import NewPage, Site, live, shell
+from tests.support import wait_until
 
 EVIL = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}</textarea></title><svg/onload=alert(3)>"
 
@@ -116,6 +117,8 @@ def test_nodes_metadata_and_parameters_are_text(site: Site, open_page: NewPage) 
     assert not done
     site.client.delete_job("evil-given")
     agent.kill()
+    wait_until(lambda: "evil-node" not in site.fleet.alive(), timeout=30, description="the node is gone")
+    site.client.forget_node("evil-node")  # the other tests know one node
 
 
 def test_the_crontab_box_and_the_name_of_a_token_are_text(site: Site, open_page: NewPage) -> None:
