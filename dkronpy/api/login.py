@@ -20,8 +20,8 @@ from dkronpy.errors import DeniedError
 PAGES = "/ui/"
 SESSION_COOKIE = "dkronpy_token"
 """The cookie that the pages read a token from."""
-_FLOWER = "/flower"
-"""Where `dkronpy flower` serves on the same host: whoever is signed in to the pages is so there."""
+_COOKIE_PATHS = ("/ui", "/flower")
+"""The pages, and where `dkronpy flower` serves on the same host. Signing out forgets the cookies of these paths."""
 _STATE_COOKIE = "dkronpy_login"
 _PATH = "/oidc"
 _LONGEST = 2000
@@ -70,7 +70,7 @@ def callback(request: AnyRequest) -> Response[str]:
     cookies = [
         *(
             _cookie(request, SESSION_COOKIE, secret, path, int(lifetime.total_seconds()), strict=True)
-            for path in (PAGES, _FLOWER)
+            for path in _COOKIE_PATHS
         ),
         _cookie(request, _STATE_COOKIE, "", _PATH, 0, strict=False),
     ]

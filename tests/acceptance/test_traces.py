@@ -67,7 +67,9 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_run_is_one_trace_across_beat_agent_and_the_call_it_makes(collector: Collector, tmp_path: Path) -> None:
-    settings = {"DKRONPY_OTEL_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    settings = {
+        "DKRONPY_OTEL_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200", "DKRONPY_HTTP_ALLOW": "127.0.0.1",
+    }  # fmt: skip
     with StoreServer() as server, Fleet(server, tmp_path, settings) as fleet:
         fleet.beat()
         fleet.agent("n1")

@@ -106,13 +106,13 @@ def test_flower_that_others_reach_asks_for_a_login(dkronpy: CommandLine) -> None
     arguments = ("flower", "--address", "0.0.0.0", "--port", str(port))
     with dkronpy.service(*arguments, DKRONPY_FLOWER_BASIC_AUTH="ops:secret") as flower:
         flower.wait_for("Flower is at")
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/workers")
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/flower/workers")
         request.add_header("Authorization", "Basic b3BzOnNlY3JldA==")
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
         status = "000"
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/workers", timeout=10).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/flower/workers", timeout=10).close()
         except urllib.error.HTTPError as error:
             status = str(error.code)
             error.close()
