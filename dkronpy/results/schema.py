@@ -28,7 +28,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dkronpy.errors import StoreRefusedError
 
-VERSION = 1
+VERSION = 2
 _PART = "results"
 _LOCK = 0x646B726F6E7079  # "dkronpy": whoever creates the tables holds PostgreSQL's advisory lock of this number
 
@@ -112,11 +112,18 @@ OUTPUT = Table(
 )
 
 
+UPGRADES = {1: ("ALTER TABLE dkronpy_run ADD COLUMN params TEXT DEFAULT '' NOT NULL",)}
+"""What makes the tables of a version those of the next one."""
+
+
 def create(engine: Engine) -> None:
-    """Create what is missing. Raises ``StoreRefusedError`` when the tables are of another version."""
+    """Create what is missing, and bring older tables up to date.
+
+    Raises ``StoreRefusedError`` when the tables are of a later version.
+    """
     if inspect(engine).has_table(SCHEMA.name):
         with engine.connect() as connection:
-            if _is_complete(connection):
+            if _version(connection) == VERSION:
                 return  # a user without the right to create tables is fine once they are there
     with engine.begin() as connection:
         _wait_for_turn(connection)
@@ -124,8 +131,18 @@ def create(engine: Engine) -> None:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(CreateIndex(index, if_not_exists=True))
-        if not _is_complete(connection):
+        found = _version(connection)
+        if found is None:
             connection.execute(SCHEMA.insert().values(part=_PART, version=VERSION))
+        elif found < VERSION:
+            _upgrade(connection, found)
+
+
+def _upgrade(connection: Connection, found: int) -> None:
+    for version in range(found, VERSION):
+        for statement in UPGRADES[version]:
+            connection.exec_driver_sql(statement)
+    connection.execute(SCHEMA.update().where(SCHEMA.c.part == _PART).values(version=VERSION))
 
 
 def _wait_for_turn(connection: Connection) -> None:
@@ -137,12 +154,12 @@ def _wait_for_turn(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _is_complete(connection: Connection) -> bool:
-    """Whether the row is there that is written last; checks its version."""
+def _version(connection: Connection) -> int | None:
+    """The version in the row that is written last; None where it is not there."""
     found = connection.scalar(select(SCHEMA.c.version).where(SCHEMA.c.part == _PART))
-    if found not in (None, VERSION):
+    if found is not None and found > VERSION:
         raise StoreRefusedError(
             f"results backend: its tables are of version {found}, this dkronpy knows version {VERSION}",
             hint="run the version of dkronpy that wrote them, or name another database in results_url",
         )
-    return found is not None
+    return None if found is None else int(found)

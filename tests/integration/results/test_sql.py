@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from dkronpy.errors import StoreRefusedError
 from dkronpy.results.engine import make_engine
+from dkronpy.results.schema import VERSION
 from tests.integration.results.conftest import Opener, Place
 from tests.integration.results.records import a_run, an_execution, save_all, save_in_processes
 from tests.services_postgres import PostgresServer
@@ -25,7 +27,7 @@ def test_eight_processes_create_the_tables_at_once(sql_place: Place) -> None:
     engine = make_engine(sql_place.url)
     assert set(sa.inspect(engine).get_table_names()) == TABLES
     with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT part, version FROM dkronpy_schema")).all() == [("results", 1)]
+        assert connection.execute(sa.text("SELECT part, version FROM dkronpy_schema")).all() == [("results", VERSION)]
         assert connection.scalar(sa.text("SELECT count(*) FROM dkronpy_run")) == 8
     engine.dispose()
 
@@ -47,13 +49,28 @@ def test_rows_can_be_read_by_anything_that_speaks_sql(sql_place: Place, open_pla
     assert '"exit_code": 0' in str(row.attempts) or row.attempts[1]["exit_code"] == 0
 
 
-def test_tables_of_another_version_are_left_alone(sql_place: Place, open_place: Opener) -> None:
+def test_tables_of_an_earlier_version_are_brought_up_to_date(sql_place: Place, open_place: Opener) -> None:
+    open_place(sql_place.url).save_run(a_run())
+    engine = make_engine(sql_place.url)
+    with engine.begin() as connection:  # as 0.1 made them
+        connection.execute(sa.text("ALTER TABLE dkronpy_run DROP COLUMN params"))
+        connection.execute(sa.text("UPDATE dkronpy_schema SET version = 1"))
+    engine.dispose()
+    save_in_processes(sql_place.url, *([f"job{number}"] for number in range(4)), threads=1, count=1)
+    results = open_place(sql_place.url)
+    assert results.run(a_run().id) == msgspec.structs.replace(a_run(), params="")
+    assert len(results.runs()) == 5
+
+
+def test_tables_of_a_later_version_are_left_alone(sql_place: Place, open_place: Opener) -> None:
     open_place(sql_place.url).ping()
     engine = make_engine(sql_place.url)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE dkronpy_schema SET version = 2"))
+        connection.execute(sa.text(f"UPDATE dkronpy_schema SET version = {VERSION + 1}"))
     engine.dispose()
-    with pytest.raises(StoreRefusedError, match="its tables are of version 2, this dkronpy knows version 1"):
+    with pytest.raises(
+        StoreRefusedError, match=f"its tables are of version {VERSION + 1}, this dkronpy knows version {VERSION}"
+    ):
         open_place(sql_place.url).save_run(a_run())
 
 
