@@ -61,8 +61,8 @@ class Shards:
 
     def ask(self) -> Led:
         """Keep, take and give up leads as is our share now."""
-        ttl_ms = self.ttl_ms if self.ledger.store.shards == 1 else min(self.ttl_ms, SHARED_TTL_MS)
-        shards, beats = self.ledger.attend(self.holder, ttl_ms)
+        shards, beats = self.ledger.attend(self.holder, self._ttl_ms(self.ledger.store.shards))
+        ttl_ms = self._ttl_ms(shards)  # a beat that has just come knows only now how many there are
         for shard in [shard for shard in self._leaderships if shard >= shards]:
             self._leaderships.pop(shard).release()
         mine = [shard for shard in range(shards) if self._at(shard).epoch is not None]
@@ -95,6 +95,9 @@ class Shards:
         for leadership in self._leaderships.values():
             leadership.release()
         self.ledger.leave(self.holder)
+
+    def _ttl_ms(self, shards: int) -> int:
+        return self.ttl_ms if shards == 1 else min(self.ttl_ms, SHARED_TTL_MS)
 
     def _at(self, shard: int) -> Leadership:
         if shard not in self._leaderships:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -172,6 +173,8 @@ def test_the_command_line_needs_no_store(site: Site, api: Api) -> None:
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
+    with suppress(NotFoundError):
+        site.client.delete_job("cli-a")  # of a try that failed in the middle
     jobs = site.folder / "cli_jobs.py"
     definition = 'Job(name="cli-a", schedule="@manually", run=Run("shell", {"command": "echo hi"}))'
     jobs.write_text(f"from dkronpy import Job, Run\n\nsaid = {definition}\n")

@@ -117,6 +117,7 @@ def test_ctrl_c_ends_all_that_was_started(project: Path) -> None:
 
 TESTS = """
 import pytest
+from dkronpy.errors import NotFoundError
 
 def test_it_says_hello(dkronpy_job):
     run = dkronpy_job("hello").run(node="n1")
@@ -133,7 +134,7 @@ def test_its_definition_and_result(dkronpy_job):
 
 def test_its_secret(dkronpy_job):
     assert dkronpy_job("hidden").run(secrets={"pw": "hunter2"}).output == "***\\n"
-    with pytest.raises(ValueError, match="gives no secret 'pw'"):
+    with pytest.raises(NotFoundError, match="gives no secret 'pw'"):
         dkronpy_job("hidden").run()
 
 def test_a_name_that_is_none(dkronpy_job):

@@ -12,7 +12,7 @@ import redis
 from dkronpy.clock import SystemClock
 from dkronpy.deployment import Deployment
 from dkronpy.job import Job, Run
-from dkronpy.scheduler.shards import Shards
+from dkronpy.scheduler.shards import SHARED_TTL_MS, Shards
 from dkronpy.settings import Settings
 from dkronpy.store.keys import shard_of
 from dkronpy.supervisor.checks_deployment import check_deployment
@@ -97,6 +97,18 @@ def test_beats_share_the_shards_and_epochs_rise(deployment: Deployment) -> None:
     assert set(first.ask().leads) == set(range(5))
 
 
+def test_a_beat_that_has_just_come_takes_short_leads(deployment: Deployment) -> None:
+    beat(deployment, "a", 4).ask()
+    another = Deployment(Settings(store_url=deployment.store.url))  # it has not been told of the shards
+
+    taken = beat(another, "b", 4).ask().leads
+
+    assert len(taken) == 2
+    keys = [deployment.store.keys.leader_of(shard) for shard in taken]
+    assert max(deployment.store.client.pttl(key) for key in keys) <= SHARED_TTL_MS
+    another.close()
+
+
 def test_two_beats_fire_all_shards_and_one_goes_on_alone(store_server: StoreServer, tmp_path: Path) -> None:
     settings = {"DKRONPY_SHARDS": "4", "DKRONPY_LEADER_TTL": "10s"}
     with Fleet(store_server, tmp_path, settings) as fleet:
@@ -116,8 +128,8 @@ def test_two_beats_fire_all_shards_and_one_goes_on_alone(store_server: StoreServ
         ours = f":{beats[1].process.pid}"
 
         def all_ours() -> bool:
-            runs = [fleet.client.runs(job=name, limit=1)[0] for name in NAMES[:8]]
-            return all(run.fired_by.endswith(ours) and run.due_ms > killed for run in runs)
+            last = [fleet.client.runs(job=name, limit=1) for name in NAMES[:8]]
+            return all(runs and runs[0].fired_by.endswith(ours) and runs[0].due_ms > killed for runs in last)
 
         wait_until(all_ours, timeout=30, description="the other beat fires every job")
         first = [
