@@ -127,9 +127,6 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # http_hosts = ""
 # http_origins = ""
 
-# The address that people reach the HTTP server under: "https://jobs.example.org". Empty: as they ask.
-# http_url = ""
-
 # Signing in with an OpenID Connect provider, and the role of each group: {"ops": "admin", "*": "viewer"}.
 # oidc_issuer = ""
 # oidc_client_id = ""
