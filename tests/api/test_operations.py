@@ -27,10 +27,12 @@ def remote(api: Api) -> Iterator[Client]:
 
 def test_pauses_come_and_go_as_on_the_store(site: Site, remote: Client) -> None:
     local = site.client
+    for left in local.maintenance.pauses():  # other tests pause things here, too
+        local.maintenance.resume(id=left.id)
     remote.save_job(dkronpy.Job(name="op-paused", schedule="@every 1h", run=dkronpy.Run("shell", {"command": "true"})))
     made = remote.maintenance.pause(job="op-paused", reason="repairs", until=timedelta(hours=2))
     assert local.maintenance.pauses() == remote.maintenance.pauses() == [made]
-    assert (made.until_ms or 0) - made.from_ms == 2 * 3600 * 1000
+    assert abs((made.until_ms or 0) - made.from_ms - 2 * 3600 * 1000) < 1000  # the clock is read twice
     assert remote.maintenance.of_job(remote.job("op-paused").job) == made
     later = datetime.now(timezone.utc) + timedelta(days=1)  # noqa: TID251 - what a person would type
     window = remote.maintenance.pause(tag="role=web", start=later, until=later + timedelta(hours=1))
