@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dkronpy.declare import defaults, job, template
+    from dkronpy.config.declare import defaults, job, template
     from dkronpy.executors.celery import CeleryTask
     from dkronpy.executors.docker import Docker
     from dkronpy.executors.ecs import Ecs
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from dkronpy.executors.rabbitmq import RabbitMQ
     from dkronpy.executors.shell import Shell
     from dkronpy.job import Job, Run
+    from dkronpy.job.notify import Notify
+    from dkronpy.job.param import Param
+    from dkronpy.job.retry import Retry
     from dkronpy.node import Target, all_nodes, any_node, on_node
-    from dkronpy.notify import Notify
-    from dkronpy.param import Param
     from dkronpy.plugins.auth import Basic, Bearer
     from dkronpy.plugins.executor import RunContext
     from dkronpy.remote.client import Client
-    from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec, at, cron, every, manual
     from dkronpy.schedule.calendar import Calendar
     from dkronpy.secret import Secret, secret
@@ -77,14 +77,14 @@ __all__ = [
 
 _HOMES = {
     "dkronpy.remote.client": ("Client",),
-    "dkronpy.declare": ("defaults", "job", "template"),
+    "dkronpy.config.declare": ("defaults", "job", "template"),
     "dkronpy.job": ("Job", "Run"),
     "dkronpy.node": ("Target", "all_nodes", "any_node", "on_node"),
-    "dkronpy.notify": ("Notify",),
+    "dkronpy.job.notify": ("Notify",),
     "dkronpy.plugins.auth": ("Basic", "Bearer"),
     "dkronpy.plugins.executor": ("RunContext",),
-    "dkronpy.retry": ("Retry",),
-    "dkronpy.param": ("Param",),
+    "dkronpy.job.retry": ("Retry",),
+    "dkronpy.job.param": ("Param",),
     "dkronpy.schedule.calendar": ("Calendar",),
     "dkronpy.schedule": ("ScheduleSpec", "at", "cron", "every", "manual"),
     "dkronpy.secret": ("Secret", "secret"),

@@ -20,7 +20,7 @@ from dkronpy.client import Client
 from dkronpy.errors import ConfigError, ConflictError
 from dkronpy.execution import Execution, Run
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition, encode_definition
+from dkronpy.job.json import decode_definition, encode_definition
 from dkronpy.store.counts import Counts, prepare, read_counts
 from dkronpy.store.jobs import StoredJob
 from dkronpy.version import VERSION

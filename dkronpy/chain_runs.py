@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dkronpy.chain import tails
 from dkronpy.execution import Run
+from dkronpy.job.chain import tails
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import Ledger
 

@@ -18,7 +18,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
 from redis.retry import Retry
 
-from dkronpy.redis_url import RedisUrl, read_redis_url
+from dkronpy.settings.redis_url import RedisUrl, read_redis_url
 
 ASK_TIMEOUT = 2.0
 parse_url: Any = redis.connection.parse_url  # it has no types

@@ -12,7 +12,7 @@ from celery.backends.redis import RedisBackend
 from kombu.transport.redis import Channel, Transport
 
 from dkronpy.redis_pool import FollowingConnection, FollowingTLSConnection, directory_of, tls_options
-from dkronpy.redis_url import SCHEMES, RedisUrl, read_redis_url, scheme_of
+from dkronpy.settings.redis_url import SCHEMES, RedisUrl, read_redis_url, scheme_of
 
 URL, KEY = "dkronpy_url", "dkronpy_key"
 TRANSPORT_OPTIONS = {

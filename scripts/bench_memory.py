@@ -18,7 +18,8 @@ from dkronpy.app import make_app
 from dkronpy.deployment import Deployment
 from dkronpy.dispatch.send import courier_for
 from dkronpy.dispatch.targets import Planner
-from dkronpy.job import Job, Retry, Run
+from dkronpy.job import Job, Run
+from dkronpy.job.retry import Retry
 from dkronpy.scheduler.due import DueReader
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Change

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dkronpy.chain import tail_of
 from dkronpy.chain_runs import ChainRuns
 from dkronpy.execution import Execution, Run
 from dkronpy.job import Job
+from dkronpy.job.chain import tail_of
 from dkronpy.plugins.template import ParentFacts
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import Ledger

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from dkronpy.agent.rendering import Prepared
 from dkronpy.errors import ConfigError, DkronpyError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from dkronpy.node import Node
 from dkronpy.plugins.reach import Reach
 from dkronpy.plugins.registry import executor_names
 from dkronpy.settings import Settings
-from dkronpy.settings_values import words
+from dkronpy.settings.values import words
 from dkronpy.signing import SignatureError, Verifier
 from dkronpy.store.ledger import Claim
 

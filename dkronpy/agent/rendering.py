@@ -14,8 +14,8 @@ from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
-from dkronpy.param import carried_params
+from dkronpy.job.json import decode_definition
+from dkronpy.job.param import carried_params
 from dkronpy.plugins.options import Options, resolve_secrets
 from dkronpy.plugins.processor import ExecutionInfo
 from dkronpy.plugins.registry import options_type

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from dkronpy.api.catalogue import tell_changed
 from dkronpy.clock import to_ms
-from dkronpy.job_json import NEVER, JobState
+from dkronpy.job.json import NEVER, JobState
 from dkronpy.store.connection import Store
 
 

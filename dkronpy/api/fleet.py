@@ -12,12 +12,12 @@ from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.errors import InvalidError, Problem
 from dkronpy.fleet.apply import Applied, Fleet, is_mass
 from dkronpy.fleet.plan import FleetPlan
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job
+from dkronpy.job.json import decode_job
 
 MOST = 20_000
 

@@ -11,7 +11,7 @@ import msgspec
 from dkronpy.api.access import Identity
 from dkronpy.api.failures import ApiError
 from dkronpy.client import JobView
-from dkronpy.job_json import NEVER
+from dkronpy.job.json import NEVER
 
 _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _SortKey = Callable[[JobView], Any]

@@ -14,10 +14,10 @@ from dkronpy.api.handlers import route
 from dkronpy.api.jobs import etag, wanted_revision
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import Services, identity_of, note_of, services_of
-from dkronpy.config_check import check_executor
+from dkronpy.config.check import check_executor
 from dkronpy.errors import ConfigError, ConflictError, DkronpyError, Problem
 from dkronpy.job import Job
-from dkronpy.job_json import JobState, decode_job, encode_job
+from dkronpy.job.json import JobState, decode_job, encode_job
 from dkronpy.plugins.registry import executor_names
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dkronpy.api.repeats import run_once
 from dkronpy.api.services import Services, identity_of, note_of, services_of
 from dkronpy.client import JobView
 from dkronpy.errors import ConflictError
-from dkronpy.job_json import encode_job
+from dkronpy.job.json import encode_job
 
 HAS_CHILDREN = "could not delete job with dependent jobs, delete children first"
 

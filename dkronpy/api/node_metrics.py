@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from dkronpy.api.services import Services
 from dkronpy.client import Status
 from dkronpy.node import Node
-from dkronpy.settings_values import is_redis
+from dkronpy.settings.values import is_redis
 from dkronpy.store.connection import Store, connect
 
 MOST_NODES = 500

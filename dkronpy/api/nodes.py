@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
-from dkronpy.rename import Renamed
+from dkronpy.client.rename import Renamed
 from dkronpy.wire.deployment import NodeList, node_out
 
 _PATH = "/api/v1/nodes/{node:str}"

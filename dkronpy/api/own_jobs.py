@@ -17,9 +17,9 @@ from dkronpy.api.pause import is_paused
 from dkronpy.api.repeats import params_of, run_once
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, from_ms, iso_ms, to_ms
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.errors import ConflictError, InvalidError
-from dkronpy.job_json import decode_job
+from dkronpy.job.json import decode_job
 from dkronpy.schedule.zones import check_zone
 from dkronpy.store.jobs import Change
 from dkronpy.wire.jobs import JobList, Times, Verdict, Why, job_out

@@ -8,7 +8,7 @@ from dkronpy.api.answers import AnyRequest
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.outside import PING_STATES, PingState
+from dkronpy.client.outside import PING_STATES, PingState
 from dkronpy.wire.runs import RunOut, view_out
 
 _MOST = 128_000

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
-from dkronpy.pools import Pool
+from dkronpy.client.pools import Pool
 
 _ALL = "/api/v1/pools"
 _PATH = f"{_ALL}/{{name:str}}"

@@ -12,10 +12,10 @@ from dkronpy.api.answers import AnyRequest
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.backfill import Backfill
+from dkronpy.client.backfill import Backfill
+from dkronpy.client.records import JobAudit
 from dkronpy.clock import aware, iso_ms, to_ms
 from dkronpy.forecast import forecast
-from dkronpy.records import JobAudit
 
 _DAY_MS = 86_400_000
 

@@ -12,7 +12,7 @@ import msgspec
 from dkronpy.client import Client, RunView
 from dkronpy.clock import from_ms
 from dkronpy.execution import Attempt, Execution, Run
-from dkronpy.job_json import NEVER, go_time
+from dkronpy.job.json import NEVER, go_time
 
 _NANOS = 1_000_000
 

@@ -18,7 +18,7 @@ from dkronpy.api.job_saves import RefusedError, refuse_bad
 from dkronpy.api.services import Services, identity_of, note_of, services_of
 from dkronpy.errors import ConfigError, DkronpyError
 from dkronpy.job import Job
-from dkronpy.job_json import JobState, decode_job
+from dkronpy.job.json import JobState, decode_job
 from dkronpy.store.jobs import Change
 
 LARGEST = 256 * 1024 * 1024

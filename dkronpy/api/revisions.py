@@ -11,7 +11,7 @@ from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import identity_of, note_of, services_of
-from dkronpy.job_diff import FieldChange
+from dkronpy.job.diff import FieldChange
 from dkronpy.store.jobs import Saved
 from dkronpy.wire.jobs import RevisionList, revision_out
 

@@ -14,7 +14,7 @@ from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import Times, read_moment, rfc3339
 
 if TYPE_CHECKING:
-    from dkronpy.records import JobAudit
+    from dkronpy.client.records import JobAudit
 
 NOT_CLEAN = 1
 SHOWN = 5

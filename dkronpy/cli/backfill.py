@@ -17,7 +17,7 @@ from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import read_moment
 
 if TYPE_CHECKING:
-    from dkronpy.backfill import Plan, Progress
+    from dkronpy.client.backfill import Plan, Progress
 
 NOT_DONE = 1
 BAR = 30
@@ -68,7 +68,7 @@ def backfill(
     Ctrl-C stops it: what is active goes on, and the same command goes on from there. Exit status 1 when not every run
     succeeded.
     """
-    from dkronpy.backfill import Backfill, Progress
+    from dkronpy.client.backfill import Backfill, Progress
     from dkronpy.clock import to_ms
 
     start_ms = to_ms(read_moment(start, None, option="--from"))

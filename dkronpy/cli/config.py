@@ -104,7 +104,7 @@ def shown_value(name: str, value: Any) -> str:
     from datetime import timedelta
 
     from dkronpy.schedule.durations import format_duration
-    from dkronpy.settings_notify import concealed
+    from dkronpy.settings.notify import concealed
 
     value = concealed(name, value)
     if name.endswith("_url") and value:

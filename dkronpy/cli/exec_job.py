@@ -21,7 +21,7 @@ from dkronpy.cli.output import write_bytes
 from dkronpy.cli.session import Session, command, pass_session
 
 if TYPE_CHECKING:
-    from dkronpy.outside import Begun, Ended, Outside
+    from dkronpy.client.outside import Begun, Ended, Outside
 
 KEPT = 128_000
 RENEW_SECONDS = 15.0
@@ -136,7 +136,7 @@ def _outside(session: Session, quiet: bool) -> Outside | None:
     from dkronpy.errors import DkronpyError
 
     try:
-        from dkronpy.outside import Outside
+        from dkronpy.client.outside import Outside
 
         settings = session.loaded[0]
         folder = Path(settings.data_dir) / "exec"
@@ -195,9 +195,9 @@ def _renewed(outside: Outside | None, begun: Begun | None, ran: _Child) -> Itera
 
 def _tell(outside: Outside, begun: Begun | None, ran: _Child, job: str, argv: tuple[str, ...], quiet: bool) -> None:
     """Report the end, with what could not be reported before."""
+    from dkronpy.client.outside import Ended
     from dkronpy.errors import DkronpyError
     from dkronpy.execution import Output
-    from dkronpy.outside import Ended
 
     head, tail = ran.output()
     ended: Ended = Ended(

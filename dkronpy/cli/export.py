@@ -33,7 +33,7 @@ def export(session: Session, names: tuple[str, ...], source: str | None, form: s
     from dkronpy.errors import NotFoundError
     from dkronpy.fleet.plan import parents_first
     from dkronpy.fleet.source import jobs_source
-    from dkronpy.job_json import encode_job
+    from dkronpy.job.json import encode_job
 
     views = session.client.some_jobs(names) if names else session.client.jobs()
     if missing := set(names) - {view.job.name for view in views}:

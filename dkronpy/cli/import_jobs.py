@@ -138,7 +138,7 @@ for verb in (crontab, dkron, celery_beat, kubernetes):
 def _told(found: Imported, place: str, form: str, *, strict: bool) -> int:
     """The jobs on standard output, the report on standard error."""
     from dkronpy.fleet.source import jobs_source
-    from dkronpy.job_json import encode_definition
+    from dkronpy.job.json import encode_definition
 
     if form == "json":
         import json

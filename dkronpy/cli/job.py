@@ -84,7 +84,7 @@ def list_command(session: Session, executor: str | None, failing: bool, disabled
 @pass_session
 def show(session: Session, name: str, printer: Printer) -> None:
     """Show one job; with -o json as Dkron writes it, so that its clients read it."""
-    from dkronpy.job_json import encode_job
+    from dkronpy.job.json import encode_job
 
     view = session.client.job(name)
     definition = encode_job(view.job, view.state)

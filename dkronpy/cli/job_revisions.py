@@ -35,7 +35,7 @@ def history(session: Session, name: str, printer: Printer) -> None:
 
     A job that was deleted is remembered for 30 days.
     """
-    from dkronpy.job_diff import differences
+    from dkronpy.job.diff import differences
 
     found = session.client.job_history(name)
     rows = []

@@ -109,7 +109,7 @@ def _described(trial: Trial, loaded: LoadedConfig) -> Iterator[str]:
 
     from dkronpy.fleet.times import target_words
     from dkronpy.job import Run
-    from dkronpy.job_diff import fields_of, shown
+    from dkronpy.job.diff import fields_of, shown
 
     job = trial.job
     rendered = Run(job.executor, trial.options().to_config())

@@ -17,7 +17,7 @@ from kombu.serialization import dumps
 from dkronpy.carrier import CARRIER_TASK, describe, node_queue
 from dkronpy.dispatch.courier import Courier
 from dkronpy.node import queue_name
-from dkronpy.redis_url import SCHEMES, read_redis_url, scheme_of
+from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of
 
 log = logging.getLogger(__name__)
 

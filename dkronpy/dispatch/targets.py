@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from dkronpy.admission import LONGEST_WAIT_MS, gate
 from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.strategies import Chooser
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job
+from dkronpy.job.admission import LONGEST_WAIT_MS, gate
 from dkronpy.node import BELOW, Node, Target
 from dkronpy.plugins.template import concurrency_key
 from dkronpy.schedule import Schedule

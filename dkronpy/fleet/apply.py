@@ -7,7 +7,7 @@ from itertools import islice
 
 import msgspec
 
-from dkronpy.client_jobs import JobsClient
+from dkronpy.client.jobs import JobsClient
 from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.fleet.plan import FleetPlan, JobPlan, drifted, make_plan
 from dkronpy.job import Job

@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from dkronpy.job import Job
-from dkronpy.job_diff import FieldChange, differences
-from dkronpy.job_json import encode_definition
+from dkronpy.job.diff import FieldChange, differences
+from dkronpy.job.json import encode_definition
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.revisions import Revision
 

@@ -10,7 +10,7 @@ from dkronpy.clock import iso_ms
 from dkronpy.fleet.plan import FleetPlan, JobPlan
 from dkronpy.fleet.times import Peak, TimeChange
 from dkronpy.fleet.warnings import Doubt
-from dkronpy.job_diff import FieldChange
+from dkronpy.job.diff import FieldChange
 
 Moment = Callable[[int], str]
 """How a moment in ms is said."""

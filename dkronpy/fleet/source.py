@@ -15,10 +15,10 @@ import msgspec
 import dkronpy
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job, Run
-from dkronpy.job_json import untyped
+from dkronpy.job.json import untyped
+from dkronpy.job.retry import Retry
 from dkronpy.node import Target, all_nodes, any_node, on_node
 from dkronpy.plugins.registry import options_type
-from dkronpy.retry import Retry
 from dkronpy.schedule import cron
 from dkronpy.schedule.durations import format_duration
 from dkronpy.secret import Secret

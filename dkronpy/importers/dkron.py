@@ -11,8 +11,8 @@ import msgspec
 from dkronpy.errors import ConfigError, DkronpyError
 from dkronpy.importers.imported import Gathering, Imported
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job, encode_job
-from dkronpy.job_shapes import json_type
+from dkronpy.job.json import decode_job, encode_job
+from dkronpy.job.shapes import json_type
 from dkronpy.plugins.registry import options_type
 from dkronpy.plugins.template import has_templates
 

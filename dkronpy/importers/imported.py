@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.job import Job
 
 _UNFIT = re.compile(r"[^a-z0-9_-]+")

@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, get_args
 
-from dkronpy.admission import Concurrency
 from dkronpy.errors import ConfigError
 from dkronpy.importers.imported import Gathering, Imported
 from dkronpy.job import Job
+from dkronpy.job.admission import Concurrency
+from dkronpy.job.retry import Retry
 from dkronpy.plugins.registry import import_extra, options_by_class_name
-from dkronpy.retry import Retry
 from dkronpy.secret import Secret
 
 _POLICIES = {"Allow": "allow", "Forbid": "forbid"}

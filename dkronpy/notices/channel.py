@@ -11,7 +11,7 @@ import msgspec
 
 from dkronpy.errors import InvalidError, PluginError, Problem
 from dkronpy.job import Job
-from dkronpy.notify import Notify
+from dkronpy.job.notify import Notify
 from dkronpy.plugins.notifier import NotifierOptions
 from dkronpy.plugins.options import PREFIX
 from dkronpy.plugins.registry import names, options_type

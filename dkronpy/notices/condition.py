@@ -6,7 +6,7 @@ from statistics import median
 
 import msgspec
 
-from dkronpy.notify import Happening
+from dkronpy.job.notify import Happening
 
 MISSED = frozenset(
     {"misfire_late", "no_live_node", "no_node", "not_started_in_deadline", "pool_full", "rate_limited", "store_full"}

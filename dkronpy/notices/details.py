@@ -11,7 +11,7 @@ from dkronpy.deployment import Deployment
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import REASONS, Execution, Run
 from dkronpy.job import Job
-from dkronpy.notify import Happening
+from dkronpy.job.notify import Happening
 from dkronpy.plugins.notifier import Notice
 from dkronpy.schedule.durations import format_duration
 from dkronpy.store.output import read_output

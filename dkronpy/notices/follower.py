@@ -19,10 +19,10 @@ from dkronpy.deployment import Deployment
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Run
 from dkronpy.job import Job
+from dkronpy.job.notify import Happening, Notify, promised, tells
 from dkronpy.notices.channel import OWNER, Channel, Channels
 from dkronpy.notices.condition import Condition
 from dkronpy.notices.outbox import Batch, Outbox
-from dkronpy.notify import Happening, Notify, promised, tells
 from dkronpy.store.events import changes_of
 
 log = logging.getLogger(__name__)

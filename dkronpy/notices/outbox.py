@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import msgspec
 import redis
 
+from dkronpy.job.notify import Happening
 from dkronpy.notices.condition import Condition
-from dkronpy.notify import Happening
 from dkronpy.store.connection import Store
 
 OFFICE_MS = 15_000

@@ -12,12 +12,12 @@ from typing import Any
 from dkronpy.clock import from_ms
 from dkronpy.deployment import Deployment
 from dkronpy.errors import DkronpyError
+from dkronpy.job.notify import Happening, Notify
 from dkronpy.masking import Masker
 from dkronpy.notices.channel import Channel, Channels
 from dkronpy.notices.details import Details
 from dkronpy.notices.outbox import Delivery, Outbox, Post
 from dkronpy.notices.text import STORM, message_of
-from dkronpy.notify import Happening, Notify
 from dkronpy.plugins.notifier import Message, Notice, Notifier, NotifierError
 from dkronpy.plugins.options import resolve_secrets
 from dkronpy.plugins.registry import options_type, plugin_class

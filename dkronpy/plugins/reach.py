@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from dkronpy.errors import DkronpyError
-from dkronpy.settings_values import Network, read_networks
+from dkronpy.settings.values import Network, read_networks
 
 _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"})
 """Metadata services that are at no link-local address: AWS over IPv6, Alibaba, Oracle, Azure."""

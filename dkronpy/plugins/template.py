@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dkronpy.admission import LONGEST_KEY
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
+from dkronpy.job.admission import LONGEST_KEY
 from dkronpy.plugins.options import PREFIX, Options
 from dkronpy.plugins.values import as_secret, shown
 from dkronpy.secret import Secret

@@ -8,23 +8,23 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
-from dkronpy.chain import Link
 from dkronpy.client import Client as StoreClient
 from dkronpy.client import Event, JobView, RunView, Status
+from dkronpy.client.maintenance import Maintenance
+from dkronpy.client.outside import PingState
+from dkronpy.client.records import JobAudit
+from dkronpy.client.rename import Renamed
 from dkronpy.clock import from_ms, iso_ms, to_ms
 from dkronpy.errors import ConfigError, ConflictError
 from dkronpy.execution import Execution, Output, Run
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job, encode_job
-from dkronpy.maintenance import Maintenance
+from dkronpy.job.chain import Link
+from dkronpy.job.json import decode_job, encode_job
 from dkronpy.node import Node
-from dkronpy.outside import PingState
-from dkronpy.records import JobAudit
 from dkronpy.remote.connection import Connection, segment
 from dkronpy.remote.maintenance import RemoteMaintenance
 from dkronpy.remote.pools import RemotePools
 from dkronpy.remote.stream import pieces, sent_events
-from dkronpy.rename import Renamed
 from dkronpy.store.jobs import Change, Saved, StoredJob
 from dkronpy.store.revisions import Revision
 from dkronpy.wire.deployment import EventList, NodeList, Quarantined, StatusOut, event_in, node_in, status_in

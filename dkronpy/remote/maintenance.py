@@ -1,11 +1,11 @@
-"""Pauses by way of a server: the methods of ``dkronpy.maintenance.Maintenance``, each by one route."""
+"""Pauses by way of a server: the methods of ``dkronpy.client.maintenance.Maintenance``, each by one route."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from dkronpy.client.maintenance import Maintenance
 from dkronpy.job import Job
-from dkronpy.maintenance import Maintenance
 from dkronpy.pause import Pause, covering
 from dkronpy.remote.connection import Connection
 from dkronpy.schedule.durations import format_duration

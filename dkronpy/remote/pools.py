@@ -1,8 +1,8 @@
-"""Pools by way of a server: the methods of ``dkronpy.pools.Pools``, each by one route."""
+"""Pools by way of a server: the methods of ``dkronpy.client.pools.Pools``, each by one route."""
 
 from __future__ import annotations
 
-from dkronpy.pools import Pool, Pools
+from dkronpy.client.pools import Pool, Pools
 from dkronpy.remote.connection import Connection, segment
 
 _PATH = "/api/v1/pools"

@@ -16,7 +16,7 @@ import msgspec
 
 from dkronpy.errors import ConfigError
 from dkronpy.execution import Attempt, Execution, Output, Run
-from dkronpy.redis_url import SCHEMES as REDIS_SCHEMES
+from dkronpy.settings.redis_url import SCHEMES as REDIS_SCHEMES
 
 RETENTION = timedelta(days=30)
 KEEP = 100

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dkronpy.chain import decide, suffix_of, tail_of
 from dkronpy.chain_runs import ChainRuns
 from dkronpy.clock import to_ms
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.execution import Run
 from dkronpy.job import Job
+from dkronpy.job.chain import decide, suffix_of, tail_of
 from dkronpy.node import Node
 from dkronpy.pause import covering
 from dkronpy.results.backend import ResultsBackend

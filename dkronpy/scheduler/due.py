@@ -19,7 +19,7 @@ from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from dkronpy.node import Node
 from dkronpy.pause import Pause, covering
 from dkronpy.schedule import Schedule

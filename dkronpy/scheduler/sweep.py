@@ -11,7 +11,7 @@ from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.strategies import Chooser
 from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from dkronpy.node import BELOW, Node
 from dkronpy.scheduler.drain import Drain
 from dkronpy.scheduler.farewell import Farewell

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
 from dkronpy.redis_pool import directory_of, pool_of
-from dkronpy.redis_url import SCHEMES, read_redis_url, scheme_of
+from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of
 from dkronpy.store.keys import Keys
 
 CONNECT_TIMEOUT = 2.0

@@ -14,7 +14,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundError, Problem
 from dkronpy.execution import run_id
 from dkronpy.job import Job
-from dkronpy.job_json import NEVER, JobState, decode_definition, encode_definition, go_time
+from dkronpy.job.json import NEVER, JobState, decode_definition, encode_definition, go_time
 from dkronpy.schedule import Schedule
 from dkronpy.signing import Signer, split
 from dkronpy.store.calendars import Calendars

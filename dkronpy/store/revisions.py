@@ -10,7 +10,7 @@ import msgspec
 
 from dkronpy.errors import ConfigError, NotFoundError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from dkronpy.store.connection import Store
 
 log = logging.getLogger(__name__)

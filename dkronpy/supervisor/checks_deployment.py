@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dkronpy.client import Client, Status
 from dkronpy.node import QUEUE_PREFIX, Node
 from dkronpy.settings import Settings
-from dkronpy.settings_values import is_redis
+from dkronpy.settings.values import is_redis
 from dkronpy.store.connection import connect, store_errors
 from dkronpy.supervisor.checks import Finding, counted, fail, ok, run_checks, some, warn
 from dkronpy.version import VERSION

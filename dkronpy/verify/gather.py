@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dkronpy.client import Client
+from dkronpy.client.records import Records
 from dkronpy.node import queue_name
-from dkronpy.records import Records
 from dkronpy.store.jobs import StoredJob
 from dkronpy.verify.history import Counters, FaultNote, History, JobHistory, Mark, read_marks
 

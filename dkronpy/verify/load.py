@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dkronpy.job import Job, Run
+from dkronpy.job.retry import Retry
 from dkronpy.node import Target
-from dkronpy.retry import Retry
 
 PREFIX = "verify-"
 _SECOND = timedelta(seconds=1)

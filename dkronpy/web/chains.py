@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from markupsafe import Markup
 
-from dkronpy.chain import Link
 from dkronpy.client import JobView
+from dkronpy.job.chain import Link
 from dkronpy.web.board import Board, took
 from dkronpy.web.layers import TALL, WIDE, Edge, arrange, components, longest_path
 from dkronpy.web.moments import say_ms

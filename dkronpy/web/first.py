@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job, Run
 from dkronpy.web.door import AnyRequest

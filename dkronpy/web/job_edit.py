@@ -9,10 +9,10 @@ from litestar import Response
 from litestar.params import FromPath
 
 from dkronpy.clock import from_ms
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.errors import ConflictError, DkronpyError, InvalidError, Problem
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job
+from dkronpy.job.json import decode_job
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.job_head import definition_of, is_managed, next_due

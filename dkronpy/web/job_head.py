@@ -10,7 +10,7 @@ from typing import Any
 from dkronpy.client import JobView
 from dkronpy.clock import from_ms
 from dkronpy.execution import Run
-from dkronpy.job_json import encode_job
+from dkronpy.job.json import encode_job
 from dkronpy.schedule import Schedule, dst_notes
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.sentences import in_words

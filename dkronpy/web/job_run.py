@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from dkronpy.errors import InvalidError, Problem
 from dkronpy.execution import Run
 from dkronpy.job import Job
-from dkronpy.param import LONGEST, Param
+from dkronpy.job.param import LONGEST, Param
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import fields_of, form, page, see_other
 from dkronpy.web.places import job_place, run_place

@@ -13,7 +13,7 @@ from dkronpy.errors import ScheduleError
 from dkronpy.results.backend import mask
 from dkronpy.schedule.zones import check_zone
 from dkronpy.settings import Settings, setting_names
-from dkronpy.settings_notify import concealed
+from dkronpy.settings.notify import concealed
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.places import BASE, local_place, place

@@ -9,7 +9,7 @@ import msgspec
 
 from dkronpy.client import JobView
 from dkronpy.clock import iso_ms
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job.json import decode_job, encode_job
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.revisions import Revision
 from dkronpy.wire.runs import time_in, time_out

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from dkronpy.chain import Link
 from dkronpy.client import RunView
 from dkronpy.clock import iso_ms, to_ms
 from dkronpy.execution import Attempt, Execution, Output, Run
+from dkronpy.job.chain import Link
 
 
 class AttemptOut(msgspec.Struct, kw_only=True):

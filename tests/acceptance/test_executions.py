@@ -10,7 +10,7 @@ from celery.result import AsyncResult
 from dkronpy import on_node
 from dkronpy.app import make_app
 from dkronpy.job import Job, Run
-from dkronpy.retry import Retry
+from dkronpy.job.retry import Retry
 from dkronpy.why import why_run
 from tests.acceptance.fleet import Fleet, left_running
 from tests.support import wait_until

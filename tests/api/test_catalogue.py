@@ -14,7 +14,7 @@ from dkronpy.api.catalogue import Catalogue, views_of
 from dkronpy.client import Client, JobView
 from dkronpy.clock import SystemClock
 from dkronpy.job import Job, Run
-from dkronpy.job_json import JobState
+from dkronpy.job.json import JobState
 from dkronpy.settings import Settings
 from tests.support import StoreServer
 

@@ -19,8 +19,8 @@ from typing import Any
 import pika
 import pytest
 
-from dkronpy.config_check import full_check
-from dkronpy.job_json import decode_job
+from dkronpy.config.check import full_check
+from dkronpy.job.json import decode_job
 from dkronpy.plugins.executor import Executor, Outcome
 from dkronpy.plugins.registry import executor_class, options_type
 from dkronpy.testing.harness import ExecutorHarness

@@ -22,7 +22,7 @@ from dkronpy.dispatch.strategies import Chooser
 from dkronpy.dispatch.targets import LiveNodes
 from dkronpy.errors import InvalidError
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job.json import decode_job, encode_job
 from dkronpy.node import Node
 
 UTC = timezone.utc

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dkronpy.execution import Execution
 from dkronpy.job import Job
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from dkronpy.store.ledger import Ledger
 
 LEASE_MS = 60_000

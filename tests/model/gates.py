@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
-from dkronpy.admission import read_rate
 from dkronpy.job import Job
+from dkronpy.job.admission import read_rate
 from tests.model.snapshot import RunRow, Snapshot
 
 P = "dkronpy:"

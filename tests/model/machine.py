@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import CatchUp, Job, Run
+from dkronpy.job.retry import Retry
 from dkronpy.node import all_nodes, any_node
-from dkronpy.retry import Retry
 from tests.model.agents import Work
 from tests.model.steps import ModelStore
 from tests.model.world import NODES, Ending, World

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
+from dkronpy.job.notify import Notify
 from dkronpy.notices.outbox import LostError
-from dkronpy.notify import Notify
 from dkronpy.pause import Pause
 from tests.executors.servers import HttpServer
 from tests.notices.conftest import MakeDesk

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from dkronpy.job.notify import EVENTS
 from dkronpy.notices.channel import Channels
-from dkronpy.notify import EVENTS
 from dkronpy.plugins.registry import names, options_type
 from dkronpy.settings import load_settings
 from tests.executors.test_docs import END, table

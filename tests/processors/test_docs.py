@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dkronpy.config_check import full_check
-from dkronpy.job_json import decode_job
+from dkronpy.config.check import full_check
+from dkronpy.job.json import decode_job
 from dkronpy.plugins.registry import names, options_type
 from tests.executors.test_docs import BEGIN, END, table
 

@@ -200,8 +200,8 @@ def test_what_cannot_be_used_is_refused(process: Process, name: str, config: dic
 
 def test_dkrons_own_example(tmp_path: Path) -> None:
     """The processors of Dkron's documentation are taken as they stand."""
-    from dkronpy.config_check import full_check
-    from dkronpy.job_json import decode_job
+    from dkronpy.config.check import full_check
+    from dkronpy.job.json import decode_job
 
     job, _ = decode_job(
         json.dumps(

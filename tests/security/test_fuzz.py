@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dkronpy.cli.times import read_moment
 from dkronpy.errors import DkronpyError
 from dkronpy.job import Job, Run
-from dkronpy.job_json import decode_definition, decode_job, encode_definition
+from dkronpy.job.json import decode_definition, decode_job, encode_definition
 from dkronpy.masking import Masker, disguises
 from dkronpy.node import Node
 from dkronpy.node_expression import satisfies

@@ -10,7 +10,7 @@ import pytest
 from dkronpy import any_node
 from dkronpy.errors import ConfigError
 from dkronpy.job import Job, Run
-from dkronpy.job_json import decode_definition, encode_definition
+from dkronpy.job.json import decode_definition, encode_definition
 from dkronpy.signing import SignatureError, Signer, Verifier, split
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 from dkronpy import all_nodes
+from dkronpy.client.records import JobAudit, Records
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.execution import Run as RunRecord
 from dkronpy.job import Job, Run
-from dkronpy.records import JobAudit, Records
 from tests.acceptance.fleet import Fleet
 from tests.faults.proxy import Proxy
 from tests.support import Spawned, StoreServer, wait_until

@@ -76,7 +76,7 @@ def test_an_audit_is_clean_until_a_record_is_gone(fleet: CommandLine) -> None:
 
 
 def _enabled(job: Job) -> bytes:
-    from dkronpy.job_json import encode_definition
+    from dkronpy.job.json import encode_definition
 
     return encode_definition(job.but(enabled=True))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dkronpy.job import Job, Run
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job.json import decode_job, encode_job
 from dkronpy.schedule.calendar import Calendar
 from tests.integration.cli.conftest import CommandLine
 

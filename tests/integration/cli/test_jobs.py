@@ -6,7 +6,7 @@ import json
 
 import redis
 
-from dkronpy.job_json import decode_job
+from dkronpy.job.json import decode_job
 from dkronpy.node import Node
 from tests.integration.cli.conftest import CommandLine
 from tests.support import wait_until

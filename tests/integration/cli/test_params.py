@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dkronpy.job import Job, Run
-from dkronpy.param import Param
+from dkronpy.job.param import Param
 from tests.integration.cli.conftest import CommandLine
 
 PARAMS = {"days": Param(type="integer", default=7, maximum=90), "full": False}

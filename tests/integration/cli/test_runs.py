@@ -6,9 +6,9 @@ import json
 import signal
 from pathlib import Path
 
-from dkronpy.job_json import go_time
+from dkronpy.job.json import go_time
+from dkronpy.job.retry import Retry
 from dkronpy.node import all_nodes, any_node
-from dkronpy.retry import Retry
 from tests.integration.cli.conftest import CommandLine
 from tests.support import wait_until
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dkronpy.job_json import decode_definition
+from dkronpy.job.json import decode_definition
 from tests.integration.store.plans import LEASE, Desk, backup, scheduled_run
 from tests.support import wait_until
 

@@ -15,7 +15,7 @@ from dkronpy import Job, Shell, any_node
 from dkronpy.collect import Collection, collecting
 from dkronpy.config import ConfigInvalidError, LoadedConfig, load_jobs
 from dkronpy.errors import ConfigError
-from dkronpy.retry import Retry
+from dkronpy.job.retry import Retry
 
 HEAD = "from dkronpy import Http, Job, Shell, all_nodes, any_node, cron, defaults, every, job, template\n"
 

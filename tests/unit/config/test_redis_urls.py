@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dkronpy.errors import InvalidError
-from dkronpy.redis_url import read_redis_url
 from dkronpy.settings import load_settings
+from dkronpy.settings.redis_url import read_redis_url
 
 TAGGED = {"DKRONPY_KEY_PREFIX": "{d}:", "DKRONPY_REDBEAT_KEY_PREFIX": "{d}redbeat:"}
 

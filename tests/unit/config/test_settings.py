@@ -12,10 +12,11 @@ from types import ModuleType
 
 import pytest
 
-from dkronpy import settings as settings_module
-from dkronpy import settings_notify, settings_vault
 from dkronpy.errors import ConfigError, InvalidError
 from dkronpy.settings import Settings, env_name, load_settings, setting_names
+from dkronpy.settings import notify as settings_notify
+from dkronpy.settings import settings as settings_module
+from dkronpy.settings import vault as settings_vault
 
 
 def write(folder: Path, text: str) -> Path:
@@ -153,5 +154,5 @@ def test_every_setting_is_explained_in_the_code_and_in_the_manual() -> None:
         *explained(settings_module, "Settings"),
     ]
     assert found == list(setting_names())
-    manual = (Path(settings_module.__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
+    manual = (Path(settings_module.__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
     assert [name for name in setting_names() if f"`{name}`" not in manual or f"`{env_name(name)}`" not in manual] == []

@@ -9,7 +9,7 @@ import pytest
 from dkronpy import Basic, Http, Job, Retry, Run, Shell, all_nodes, any_node, cron, every, on_node, secret
 from dkronpy.config import load_jobs
 from dkronpy.fleet.source import jobs_source
-from dkronpy.job_json import decode_definition, encode_definition, untyped
+from dkronpy.job.json import decode_definition, encode_definition, untyped
 from dkronpy.node import Target
 
 JOBS = (

@@ -18,7 +18,7 @@ from dkronpy.importers.dkron import read_dkron
 from dkronpy.importers.imported import Imported
 from dkronpy.importers.kubernetes import read_kubernetes
 from dkronpy.job import Job
-from dkronpy.job_json import untyped
+from dkronpy.job.json import untyped
 from dkronpy.node import Target
 
 FILES = Path(__file__).parent / "files"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dkronpy.admission import read_rate
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.job import Job, Run
+from dkronpy.job.admission import read_rate
 
 
 def a_job(**fields: Any) -> Job:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dkronpy.chain import decide, failed_first, links, suffix_of, tail_again, tail_of, tails
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.job import Run as What
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job.chain import decide, failed_first, links, suffix_of, tail_again, tail_of, tails
+from dkronpy.job.json import decode_job, encode_job
 
 TAIL = "2026-11-23T02:30:00.000Z"
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from dkronpy.job import Job, Run
-from dkronpy.job_check import propose_name
+from dkronpy.job.check import propose_name
+from dkronpy.job.retry import Retry
 from dkronpy.node import Target, any_node
-from dkronpy.retry import Retry
 from dkronpy.schedule import cron, every, manual
 
 RUN = Run("shell", {"command": "true"})

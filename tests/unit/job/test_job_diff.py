@@ -6,7 +6,7 @@ import pytest
 
 from dkronpy import Http, Job, Shell, any_node, secret
 from dkronpy.job import Run
-from dkronpy.job_diff import FieldChange, differences, fields_of
+from dkronpy.job.diff import FieldChange, differences, fields_of
 
 JOB = Job(name="backup", schedule="@every 1h", run=Shell("true"))
 

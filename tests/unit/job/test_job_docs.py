@@ -10,8 +10,8 @@ import pytest
 
 from dkronpy.config import full_check, load_jobs
 from dkronpy.job import Job
-from dkronpy.job_fields import AllFields
-from dkronpy.job_json import decode_job
+from dkronpy.job.fields import AllFields
+from dkronpy.job.json import decode_job
 
 MANUAL = (Path(__file__).resolve().parents[3] / "docs" / "jobs.md").read_text("utf-8")
 

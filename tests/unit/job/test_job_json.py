@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dkronpy.errors import ConfigError, InvalidError
 from dkronpy.job import Job, Run
-from dkronpy.job_json import (
+from dkronpy.job.json import (
     NEVER,
     JobState,
     decode_definition,
@@ -22,10 +22,10 @@ from dkronpy.job_json import (
     encode_job,
     go_time,
 )
+from dkronpy.job.notify import EVENTS, Notify
+from dkronpy.job.param import Param
+from dkronpy.job.retry import Retry
 from dkronpy.node import Target, all_nodes, any_node
-from dkronpy.notify import EVENTS, Notify
-from dkronpy.param import Param
-from dkronpy.retry import Retry
 from dkronpy.schedule.calendar import Calendar
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "dkron_jobs.json").read_text("utf-8"))

@@ -8,7 +8,7 @@ import pytest
 
 from dkronpy.errors import InvalidError
 from dkronpy.job import Job, Run
-from dkronpy.param import Param, values_of
+from dkronpy.job.param import Param, values_of
 
 PARAMS = {
     "days": Param(type="integer", default=7, minimum=1, maximum=90),

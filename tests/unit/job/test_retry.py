@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from dkronpy.job import Job, Run
-from dkronpy.job_json import decode_job, encode_job
+from dkronpy.job.json import decode_job, encode_job
+from dkronpy.job.retry import Retry
 from dkronpy.node import all_nodes
-from dkronpy.retry import Retry
 
 
 def problems(retry: Retry, **fields: object) -> list[str]:

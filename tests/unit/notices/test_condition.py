@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from dkronpy.job import Job, Run
+from dkronpy.job.notify import EVENTS, Happening, Notify, read_rules, tells
 from dkronpy.notices.condition import Condition
 from dkronpy.notices.follower import due_of
-from dkronpy.notify import EVENTS, Happening, Notify, read_rules, tells
 
 
 def history(*states: str) -> list[Happening | None]:

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.errors import InvalidError
 from dkronpy.executors.http import Http
 from dkronpy.executors.python import Python
 from dkronpy.executors.shell import Shell
 from dkronpy.job import Job, Run
-from dkronpy.job_json import decode_definition, encode_definition
+from dkronpy.job.json import decode_definition, encode_definition
 from dkronpy.plugins.options import Options
 from dkronpy.plugins.template import Facts, JobFacts, is_template, render_options
 from dkronpy.secret import Secret, secret
@@ -216,7 +216,7 @@ def test_lines_of_dkron_with_braces_of_other_programs_run_unchanged() -> None:
 def test_jobs_without_templates_do_not_pay_for_jinja() -> None:
     program = """
 import sys
-from dkronpy.config_check import full_check
+from dkronpy.config.check import full_check
 from dkronpy.job import Job, Run
 assert full_check(Job(name="a", schedule="@daily", run=Run("shell", {"command": "ls -l"}))) == []
 assert "jinja2" not in sys.modules

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from dkronpy.client import JobView
 from dkronpy.job import Job
-from dkronpy.job_json import JobState
+from dkronpy.job.json import JobState
 from dkronpy.store.jobs import StoredJob
 from dkronpy.web.density import minutes_of, week_of
 from tests.unit.web.conftest import shell

@@ -9,7 +9,7 @@ import msgspec
 from dkronpy.client import JobView
 from dkronpy.execution import Run
 from dkronpy.job import Job
-from dkronpy.job_json import JobState
+from dkronpy.job.json import JobState
 from dkronpy.store.jobs import StoredJob
 from dkronpy.web.digest import Digest
 from tests.unit.web.conftest import shell

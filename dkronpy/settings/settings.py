@@ -17,11 +17,11 @@ from typing import Any, Literal
 import msgspec
 
 from dkronpy.errors import ConfigError, InvalidError, Problem
-from dkronpy.redis_url import kind_of
 from dkronpy.schedule.problems import did_you_mean
-from dkronpy.settings_check import contradictions
-from dkronpy.settings_notify import NotifySettings
-from dkronpy.settings_values import BadValueError, is_redis, read_value
+from dkronpy.settings.check import contradictions
+from dkronpy.settings.notify import NotifySettings
+from dkronpy.settings.redis_url import kind_of
+from dkronpy.settings.values import BadValueError, is_redis, read_value
 
 ENV_PREFIX = "DKRONPY_"
 FILE_NAME = "settings.py"

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dkronpy.admission import ACCEPTED_RATE, HIGHEST_PRIORITY, POLICIES, read_rate
 from dkronpy.errors import Problem
+from dkronpy.job.admission import ACCEPTED_RATE, HIGHEST_PRIORITY, POLICIES, read_rate
+from dkronpy.job.retry import KINDS, Retry
 from dkronpy.node import Target
 from dkronpy.node_expression import ExpressionError, read_expression
-from dkronpy.retry import KINDS, Retry
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
 from dkronpy.schedule.problems import did_you_mean
 
 if TYPE_CHECKING:
-    from dkronpy.job import Job
+    from dkronpy.job.job import Job
 
 MOST_RETRIES = 1000
 MOST_ACTIVE = 10_000

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import msgspec
 
-from dkronpy.admission import QUEUE_LIMIT, Concurrency
 from dkronpy.collect import current_defaults, declare, is_collecting
 from dkronpy.errors import Problem
-from dkronpy.job_check import check_job
-from dkronpy.job_values import normalised
+from dkronpy.job.admission import QUEUE_LIMIT, Concurrency
+from dkronpy.job.check import check_job
+from dkronpy.job.notify import Notify
+from dkronpy.job.param import Param
+from dkronpy.job.retry import Retry
+from dkronpy.job.values import normalised
 from dkronpy.node import Target
-from dkronpy.notify import Notify
-from dkronpy.param import Param
-from dkronpy.retry import Retry
 from dkronpy.schedule import Schedule, parse
 from dkronpy.schedule.calendar import Calendar, OffDay, WorkingDays
 from dkronpy.schedule.problems import did_you_mean
@@ -48,7 +48,7 @@ class RunOptions(Protocol):
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from dkronpy.job_fields import AllFields, JobFields
+    from dkronpy.job.fields import AllFields, JobFields
 
     Runnable = Run | RunOptions
 else:
@@ -79,7 +79,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
 
     A field that holds something impossible is no error yet: ``check()`` names every problem at once.
     Durations are given as seconds (``90``), text (``"1h30m"``) or ``timedelta``, and kept as ``timedelta``.
-    Names and meaning of what Dkron knows are Dkron's; its JSON is read and written by ``dkronpy.job_json``.
+    Names and meaning of what Dkron knows are Dkron's; its JSON is read and written by ``dkronpy.job.json``.
     """
 
     name: str

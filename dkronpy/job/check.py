@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
-from dkronpy.job_check_dispatch import concurrency, conditions, limits, near, parents, retry, target
-from dkronpy.notify import rule_problems
-from dkronpy.param import params_problems
+from dkronpy.job.check_dispatch import concurrency, conditions, limits, near, parents, retry, target
+from dkronpy.job.notify import rule_problems
+from dkronpy.job.param import params_problems
 from dkronpy.schedule import Schedule, parse
 from dkronpy.schedule.calendar import Calendar, WorkingDays
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
@@ -20,7 +20,7 @@ from dkronpy.schedule.problems import SchedulePositionError
 from dkronpy.schedule.zones import check_zone
 
 if TYPE_CHECKING:
-    from dkronpy.job import Job
+    from dkronpy.job.job import Job
 
 LONGEST_NAME = 200
 MOST_CAUGHT_UP = 100_000

@@ -11,20 +11,20 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.chain import Link
-from dkronpy.client_jobs import JobsClient, JobView
+from dkronpy.client.jobs import JobsClient, JobView
+from dkronpy.client.outside import Outside, PingState
+from dkronpy.client.pools import Pools
+from dkronpy.client.records import JobAudit, Records
+from dkronpy.client.rename import Renamed, rename_node
+from dkronpy.client.rerun import Reruns
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
+from dkronpy.job.chain import Link
+from dkronpy.job.param import given_params
 from dkronpy.node import Node
-from dkronpy.outside import Outside, PingState
-from dkronpy.param import given_params
-from dkronpy.pools import Pools
-from dkronpy.records import JobAudit, Records
-from dkronpy.rename import Renamed, rename_node
-from dkronpy.rerun import Reruns
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
 from dkronpy.store.ledger import Firing
@@ -236,7 +236,7 @@ class Client(JobsClient):
         return None if run is None else self.run(run.id)
 
     def audit_job(self, name: str, start_ms: int, end_ms: int) -> JobAudit:
-        """Whether every due time of a window has exactly one record; see ``dkronpy.records``. Raises NotFoundError."""
+        """Whether every due time of a window has exactly one record (``dkronpy.audit``). Raises NotFoundError."""
         return Records(self.deployment).audit(name, start_ms, end_ms)
 
     def _range_at(self, name: str, at_ms: int) -> Run | None:
@@ -270,7 +270,7 @@ class Client(JobsClient):
                 raise NotFoundError(f"there is no node {name!r}", hint="`dkronpy node list` names them all")
 
     def rename_node(self, old: str, new: str) -> Renamed:
-        """Give what a node was meant to do to another; see ``dkronpy.rename``."""
+        """Give what a node was meant to do to another; see ``dkronpy.client.rename``."""
         return rename_node(self.deployment, old, new, by=self.who)
 
     def status(self) -> Status:

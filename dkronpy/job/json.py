@@ -12,11 +12,11 @@ import msgspec
 
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
-from dkronpy.job import Job, Run
-from dkronpy.job_shapes import RETRY_KEYS, TARGET_KEYS, json_type, type_problems
+from dkronpy.job.job import Job, Run
+from dkronpy.job.notify import rule_json
+from dkronpy.job.retry import Retry
+from dkronpy.job.shapes import RETRY_KEYS, TARGET_KEYS, json_type, type_problems
 from dkronpy.node import Target
-from dkronpy.notify import rule_json
-from dkronpy.retry import Retry
 from dkronpy.schedule.durations import format_duration
 from dkronpy.signing import split
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dkronpy.config_errors import FileProblem, Place
+from dkronpy.config.errors import FileProblem, Place
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job import Job
-from dkronpy.job_json import decode_job
-from dkronpy.job_shapes import json_type
+from dkronpy.job.json import decode_job
+from dkronpy.job.shapes import json_type
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from dkronpy.calendars import SharedCalendars
+from dkronpy.client.calendars import SharedCalendars
+from dkronpy.client.maintenance import Maintenance
 from dkronpy.deployment import Deployment
-from dkronpy.maintenance import Maintenance
 from dkronpy.notices.record import Notices
 
 

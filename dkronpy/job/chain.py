@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from dkronpy.execution import Run
-from dkronpy.job import Job
+from dkronpy.job.job import Job
 
 Outcome = Literal["success", "failure", "skipped"]
 ON_PURPOSE = frozenset({"overlap", "misfire_late", "misfire_collapsed", "paused", "parent_failed"})

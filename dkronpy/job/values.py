@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timezone
 from typing import Any
 
+from dkronpy.job.notify import read_rules
+from dkronpy.job.param import read_params
+from dkronpy.job.retry import Retry
 from dkronpy.node import Target
-from dkronpy.notify import read_rules
-from dkronpy.param import read_params
-from dkronpy.retry import Retry
 from dkronpy.schedule import ScheduleSpec
 from dkronpy.schedule.calendar import read_calendar
 from dkronpy.schedule.durations import DurationError, parse_duration

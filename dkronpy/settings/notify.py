@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-from dkronpy.settings_vault import VaultSettings
+from dkronpy.settings.vault import VaultSettings
 
 MailSecurity = Literal["auto", "starttls", "tls", "none"]
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from dkronpy.redis_url import SCHEMES, scheme_of
 from dkronpy.schedule.durations import DurationError, parse_duration
 from dkronpy.schedule.problems import did_you_mean
+from dkronpy.settings.redis_url import SCHEMES, scheme_of
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})

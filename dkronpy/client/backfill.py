@@ -13,13 +13,13 @@ from random import SystemRandom
 
 import msgspec
 
+from dkronpy.client.records import AT_ONCE, BACKFILL, Records
 from dkronpy.clock import iso_ms
 from dkronpy.deployment import Deployment
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.execution import Run, run_id
 from dkronpy.node import Node
-from dkronpy.records import AT_ONCE, BACKFILL, Records
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.ledger import Firing
 

@@ -17,7 +17,7 @@ from dkronpy.schedule.problems import did_you_mean
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from dkronpy.job_fields import JobFields
+    from dkronpy.job.fields import JobFields
 
 CallableT = TypeVar("CallableT", bound=Callable[..., Any])
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from dkronpy.admission import Concurrency
-    from dkronpy.job import CatchUp, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
+    from dkronpy.job.admission import Concurrency
+    from dkronpy.job.job import CatchUp, Delivery, Job, Join, OnLeaseLoss, Run, RunOptions, When
+    from dkronpy.job.notify import Notify
+    from dkronpy.job.param import Param
+    from dkronpy.job.retry import Retry
     from dkronpy.node import Target
-    from dkronpy.notify import Notify
-    from dkronpy.param import Param
-    from dkronpy.retry import Retry
     from dkronpy.schedule import ScheduleSpec
     from dkronpy.schedule.calendar import Calendar, OffDay
     from dkronpy.schedule.zoned import Gap, Overlap

@@ -13,7 +13,7 @@ from dkronpy.errors import InvalidError, Problem
 from dkronpy.schedule.problems import did_you_mean
 
 if TYPE_CHECKING:
-    from dkronpy.job import Job
+    from dkronpy.job.job import Job
 
 Type = Literal["text", "integer", "number", "boolean"]
 TYPES: tuple[Type, ...] = ("text", "integer", "number", "boolean")

@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 from dkronpy.collect import Collection, Declared, collecting
-from dkronpy.config_check import check_executor, cycles, duplicates, full_check, unknown_parents
-from dkronpy.config_errors import FileProblem, problem_in_job, problem_of_error, shown_path
-from dkronpy.config_import import ConfigSource, find_source, imported
-from dkronpy.config_json import JsonJob, json_problem, read_json_file
+from dkronpy.config.check import check_executor, cycles, duplicates, full_check, unknown_parents
+from dkronpy.config.errors import FileProblem, problem_in_job, problem_of_error, shown_path
+from dkronpy.config.json import JsonJob, json_problem, read_json_file
+from dkronpy.config.modules import ConfigSource, find_source, imported
 from dkronpy.errors import ConfigError, Problem
 from dkronpy.job import Job
 

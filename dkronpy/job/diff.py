@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.job import Job
-from dkronpy.job_json import untyped
+from dkronpy.job.job import Job
+from dkronpy.job.json import untyped
 from dkronpy.schedule.durations import format_duration
 
 MASK = "***"

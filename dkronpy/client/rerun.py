@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from dkronpy.chain import Link, failed_first, links, suffix_of, tail_again, tail_of
 from dkronpy.chain_runs import ChainRuns
 from dkronpy.deployment import Deployment
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.execution import Run
 from dkronpy.job import Job
+from dkronpy.job.chain import Link, failed_first, links, suffix_of, tail_again, tail_of
 from dkronpy.store.ledger import Firing, RunPlan
 
 

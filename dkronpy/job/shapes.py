@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dkronpy.errors import Problem
+from dkronpy.job.notify import is_rules
 from dkronpy.node import Target
-from dkronpy.notify import is_rules
 from dkronpy.schedule.problems import did_you_mean
 
 RETRY_KEYS = ("delay", "backoff", "cap", "jitter", "on", "elsewhere")

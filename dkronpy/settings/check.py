@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dkronpy.errors import Problem
-from dkronpy.redis_url import SCHEMES, hash_tag, kind_of, read_redis_url, scheme_of
-from dkronpy.settings_values import is_redis, read_networks
+from dkronpy.settings.redis_url import SCHEMES, hash_tag, kind_of, read_redis_url, scheme_of
+from dkronpy.settings.values import is_redis, read_networks
 
 if TYPE_CHECKING:
-    from dkronpy.settings import Settings
+    from dkronpy.settings.settings import Settings
 
 MOST_SHARDS = 64
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dkronpy.client_parts import ClientParts
-from dkronpy.config_check import full_check
+from dkronpy.client.parts import ClientParts
+from dkronpy.config.check import full_check
 from dkronpy.deployment import Deployment
 from dkronpy.errors import InvalidError, NotFoundError
 from dkronpy.job import Job
-from dkronpy.job_diff import FieldChange, differences
-from dkronpy.job_json import JobState
+from dkronpy.job.diff import FieldChange, differences
+from dkronpy.job.json import JobState
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Change, Saved, StoredJob
 from dkronpy.store.revisions import Revision, find_revision
