@@ -45,9 +45,9 @@ OptionsT = TypeVar("OptionsT", bound=NotifierOptions)
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that people are told. Times are in UTC; empty and None stand for what is not known.
 
-    ``event`` is a word of ``dkronpy.job.notify.EVENTS``, or ``reminder``, or ``test``. ``headline`` is one line; ``why``
-    a sentence or two; ``output`` the last lines of what was printed. ``times`` and ``since`` say how often in a row and
-    since when. ``command`` is what to type next.
+    ``event`` is a word of ``dkronpy.job.notify.EVENTS``, or ``reminder``, or ``test``. ``headline`` is one line;
+    ``why`` a sentence or two; ``output`` the last lines of what was printed. ``times`` and ``since`` say how often in a
+    row and since when. ``command`` is what to type next.
     """
 
     id: str
