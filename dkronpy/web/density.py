@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import threading
+from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError  # noqa: A004 - the built-in one only since 3.11
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
 
 import msgspec
 
-from dkronpy.client import JobView
 from dkronpy.clock import to_ms
+from dkronpy.schedule import Schedule
 
 DAYS = 7
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-CONSTANT_MS = 5 * MINUTE_MS
-"""A job that is due so often at least is the same in every hour: it is counted, and not drawn."""
-MOST_DUE = 60_000
-"""Due times that are computed for a page; what lies beyond is said, not shown."""
+CONSTANT = 288
+"""A job that starts in so many minutes of a day, every five at least, is the same in every hour: it is not drawn."""
 LEVELS = 6
-MOST_WEEKS = 20
-PATIENCE_S = 0.08
-"""How long a page waits for its week to be counted before it says that it comes."""
 _NAMED = 40
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """In which minutes (counted from the epoch, rising) a job starts; none where it is ``constant``: all the time."""
+
+    minutes: array[int]
+    constant: bool = False
+
+
+NOTHING = Counted(array("I"))
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,14 +41,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
-    """Seven days of hours; ``constant`` names jobs that are due all the time, ``left_out`` counts those not drawn."""
+    """Seven days of hours; ``constant`` names jobs that are due all the time.
+
+    ``jobs`` of ``all_jobs`` are counted so far; ``minutes`` says how many start in which minute.
+    """
 
     days: tuple[tuple[int, tuple[Cell, ...]], ...]
     constant: tuple[str, ...]
-    left_out: int
     busiest: int
-    names: dict[int, list[str]]
-    """Which jobs start in which minute (counted from the epoch)."""
+    jobs: int
+    all_jobs: int
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,66 +61,41 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
 
 
-class Weeks:
-    """Counts weeks in a thread of its own, and remembers them until a job changes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[Hashable, Future[Week]] = {}
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="dkronpy-week")
-
-    def find(self, views: Sequence[JobView], start: datetime, stamp: Hashable) -> Week | None:
-        """The week, or None while it is being counted, which takes seconds where there are thousands of jobs.
-
-        *stamp* is another one when the jobs are.
-        """
-        key = (str(start.tzinfo), to_ms(start), stamp)
-        with self._lock:
-            if key not in self._known:
-                if len(self._known) >= MOST_WEEKS:
-                    self._known.clear()
-                self._known[key] = self._worker.submit(week_of, views, start)
-            future = self._known[key]
-        try:
-            return future.result(PATIENCE_S)
-        except TimeoutError:
-            return None
+def count(schedule: Schedule, start_ms: int, end_ms: int) -> Counted:
+    """The minutes of a span in which a schedule is due; a second time in the same minute changes nothing."""
+    most, first_day = CONSTANT * -(-(end_ms - start_ms) // DAY_MS), start_ms + DAY_MS
+    minutes = array("I")
+    at = schedule.next_ms(start_ms - 1)
+    while at is not None and at < end_ms:
+        minute = at // MINUTE_MS
+        minutes.append(minute)
+        if len(minutes) >= most or (len(minutes) == CONSTANT and at < first_day):
+            return Counted(NOTHING.minutes, constant=True)
+        at = schedule.next_ms((minute + 1) * MINUTE_MS - 1)
+    return Counted(minutes)
 
 
-def week_of(views: Iterable[JobView], start: datetime) -> Week:
-    """The density from the midnight *start* (aware) on."""
-    zone = start.tzinfo
-    start_ms, end = to_ms(start), start.replace(tzinfo=None) + timedelta(days=DAYS)
-    end_ms = to_ms(end.replace(tzinfo=zone))
-    names: dict[int, list[str]] = {}
-    constant, left, budget = [], 0, MOST_DUE
-    for view in views:
-        if not view.job.enabled or view.stored.due_ms is None:
-            continue
-        if _is_constant(view, start_ms):
-            constant.append(view.job.name)
-            continue
-        due = list(islice(view.stored.schedule().between_ms(start_ms - 1, end_ms - 1), budget))
-        budget -= len(due)
-        left += budget <= 0
-        for minute in {at // MINUTE_MS for at in due}:
-            names.setdefault(minute, []).append(view.job.name)
-    return _arranged(names, start, tuple(constant), left)
+def week_of(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: int) -> Week:
+    """The density from the midnight *start* (aware) on, of named jobs out of *all_jobs*."""
+    first, end = to_ms(start) // MINUTE_MS, _midnight(start, DAYS) // MINUTE_MS
+    starts: Counter[int] = Counter()
+    constant, jobs = [], 0
+    for name, one in counted:
+        jobs += 1
+        if one.constant:
+            constant.append(name)
+        else:
+            starts.update(one.minutes[bisect_left(one.minutes, first) : bisect_left(one.minutes, end)])
+    return _arranged(starts, start, tuple(constant), (jobs, all_jobs))
 
 
-def _is_constant(view: JobView, start_ms: int) -> bool:
-    """Whether it is due every few minutes around the clock."""
-    first = list(islice(view.stored.schedule().between_ms(start_ms - 1, start_ms + DAY_MS), 290))
-    return len(first) >= DAY_MS // CONSTANT_MS
-
-
-def _arranged(names: dict[int, list[str]], start: datetime, constant: tuple[str, ...], left: int) -> Week:
+def _arranged(starts: Mapping[int, int], start: datetime, constant: tuple[str, ...], jobs: tuple[int, int]) -> Week:
     peaks: Counter[int] = Counter()
     totals: Counter[int] = Counter()
-    for minute, jobs in names.items():
+    for minute, many in starts.items():
         hour = minute // 60
-        peaks[hour] = max(peaks[hour], len(jobs))
-        totals[hour] += len(jobs)
+        peaks[hour] = max(peaks[hour], many)
+        totals[hour] += many
     busiest = max(peaks.values(), default=0)
     days = []
     for number in range(DAYS):
@@ -125,18 +106,27 @@ def _arranged(names: dict[int, list[str]], start: datetime, constant: tuple[str,
             hour = at_ms // HOUR_MS
             cells.append(Cell(at_ms=at_ms, peak=peaks[hour], total=totals[hour], level=_level(peaks[hour], busiest)))
         days.append((to_ms(midnight), tuple(cells)))
-    return Week(days=tuple(days), constant=constant, left_out=left, busiest=busiest, names=names)
+    return Week(days=tuple(days), constant=constant, busiest=busiest, jobs=jobs[0], all_jobs=jobs[1])
+
+
+def _midnight(start: datetime, days: int) -> int:
+    return to_ms((start.replace(tzinfo=None) + timedelta(days=days)).replace(tzinfo=start.tzinfo))
 
 
 def _level(peak: int, busiest: int) -> int:
     return 0 if not peak else max(1, -(-peak * LEVELS // max(busiest, LEVELS)))
 
 
-def minutes_of(week: Week, hour_ms: int) -> list[Minute]:
+def minutes_of(counted: Iterable[tuple[str, Counted]], hour_ms: int) -> list[Minute]:
     """Which jobs start in which minutes of an hour."""
     first = hour_ms // MINUTE_MS
+    found: dict[int, list[str]] = {}
+    for name, one in counted:
+        place = bisect_left(one.minutes, first)
+        while place < len(one.minutes) and one.minutes[place] < first + 60:
+            found.setdefault(one.minutes[place], []).append(name)
+            place += 1
     return [
-        Minute(at_ms=minute * MINUTE_MS, count=len(week.names[minute]), names=tuple(week.names[minute][:_NAMED]))
-        for minute in range(first, first + 60)
-        if minute in week.names
+        Minute(at_ms=minute * MINUTE_MS, count=len(names), names=tuple(names[:_NAMED]))
+        for minute, names in sorted(found.items())
     ]

@@ -16,6 +16,9 @@ MOST_VIEWERS = 500
 BEAT_SECONDS = 5.0
 """How often a browser hears from us when nothing changes."""
 REST_SECONDS = 0.25
+"""How long a browser is left alone after a message while things go on happening."""
+QUICK_SECONDS = 0.03
+"""And after one that came out of silence; each further one doubles it."""
 _RETRY_SECONDS = 1.0
 _BLOCK_MS = 1000
 
@@ -45,6 +48,10 @@ class Viewing:
     def _add(self, topics: set[str]) -> None:
         self._topics |= topics
         self._something.set()
+
+    def silent(self) -> bool:
+        """Whether nothing has changed since the last look."""
+        return not self._topics
 
     async def next(self) -> set[str]:
         """What has changed since; nothing after BEAT_SECONDS of silence."""
@@ -77,9 +84,11 @@ class Pulse:
         self._join(viewing)
         try:
             yield b"retry: 1000\n\n" + _message({"all"} if resumed else set(), sees)
+            rest = QUICK_SECONDS
             while True:
+                rest = QUICK_SECONDS if viewing.silent() else min(2 * rest, REST_SECONDS)
                 yield _message(await viewing.next(), sees)
-                await asyncio.sleep(REST_SECONDS)
+                await asyncio.sleep(rest)
         finally:
             with self._lock:
                 self._viewings.discard(viewing)
@@ -98,15 +107,15 @@ class Pulse:
             try:
                 for event in self._client.events(block_ms=_BLOCK_MS):
                     if missed:
-                        self._tell({"all"})
+                        self.tell({"all"})
                         missed = False
                     if event is not None:
-                        self._tell(topics_of(event))
+                        self.tell(topics_of(event))
                     elif not self._anybody():
                         break
             except DkronpyError:
                 missed = True
-                self._tell({"store"})
+                self.tell({"store"})
                 pause.wait(_RETRY_SECONDS)
 
     def _wanted(self) -> bool:
@@ -118,7 +127,8 @@ class Pulse:
         with self._lock:
             return bool(self._viewings)
 
-    def _tell(self, topics: set[str]) -> None:
+    def tell(self, topics: set[str]) -> None:
+        """From any thread: these have changed."""
         with self._lock:
             viewings = list(self._viewings)
         for viewing in viewings:

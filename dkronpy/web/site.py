@@ -15,10 +15,10 @@ from dkronpy.node import Node
 from dkronpy.schedule.zones import check_zone
 from dkronpy.web.assets import Assets
 from dkronpy.web.board import Board
-from dkronpy.web.density import Weeks
 from dkronpy.web.door import AnyRequest, Door, OpenDoor
 from dkronpy.web.pulse import Pulse
 from dkronpy.web.registry import NoRegistry, Registry
+from dkronpy.web.weeks import Weeks
 
 ZONE_COOKIE = "dkronpy_zone"
 THEME_COOKIE = "dkronpy_theme"
@@ -37,10 +37,11 @@ class Site:
     assets: Assets = field(default_factory=Assets)
     board: Board = field(init=False)
     pulse: Pulse = field(init=False)
-    weeks: Weeks = field(default_factory=Weeks, init=False)
+    weeks: Weeks = field(init=False)
 
     def __post_init__(self) -> None:
         self.board, self.pulse = Board(self.client), Pulse(self.client)
+        self.weeks = Weeks(lambda: self.pulse.tell({"week"}))
 
     def flower_task(self, execution: str) -> str:
         """Where Flower shows an execution; '' where nobody said where Flower is."""

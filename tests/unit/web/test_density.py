@@ -1,42 +1,131 @@
-"""How dense a week is, also where a day has 23 or 25 hours."""
+"""How dense a week is, also where a day has 23 or 25 hours, and how it is counted behind the scenes."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from dkronpy.client import JobView
+from dkronpy.clock import to_ms
 from dkronpy.job import Job
 from dkronpy.job.json import JobState
 from dkronpy.store.jobs import StoredJob
-from dkronpy.web.density import minutes_of, week_of
+from dkronpy.web.density import CONSTANT, Counted, Week, count, minutes_of, week_of
+from dkronpy.web.weeks import Weeks
+from tests.support import wait_until
 from tests.unit.web.conftest import shell
 
 BERLIN = ZoneInfo("Europe/Berlin")
+MONDAY = datetime(2026, 11, 23, tzinfo=BERLIN)
 
 
-def view(name: str, schedule: str, **fields: object) -> JobView:
+def view(name: str, schedule: str, *, revision: int = 1, anchor_ms: int = 0, **fields: object) -> JobView:
     job = Job(name=name, schedule=schedule, run=shell("true"), timezone="Europe/Berlin", **fields)  # type: ignore[misc]
-    return JobView(stored=StoredJob(job=job, revision=1, anchor_ms=0, due_ms=1), state=JobState())
+    return JobView(stored=StoredJob(job=job, revision=revision, anchor_ms=anchor_ms, due_ms=1), state=JobState())
+
+
+def counted(views: Iterable[JobView], start: datetime) -> list[tuple[str, Counted]]:
+    begin, end = to_ms(start) - 86_400_000, to_ms(start) + 9 * 86_400_000
+    return [(one.job.name, count(one.stored.schedule(), begin, end)) for one in views]
 
 
 def test_a_cell_is_the_busiest_minute_of_its_hour() -> None:
     views = [view("a", "0 2 * * *"), view("b", "0 2 * * MON"), view("c", "30 2 * * *"), view("tick", "* * * * * *")]
-    week = week_of(views, datetime(2026, 11, 23, tzinfo=BERLIN))  # a Monday
+    found = counted(views, MONDAY)
+    week = week_of(found, MONDAY, len(views))
     monday, tuesday = week.days[0][1], week.days[1][1]
     assert (monday[2].peak, monday[2].total) == (2, 3)
     assert (tuesday[2].peak, tuesday[2].total) == (1, 2)
     assert monday[3].peak == 0
     assert week.constant == ("tick",)
-    assert week.busiest == 2
-    assert [(one.count, one.names) for one in minutes_of(week, monday[2].at_ms)] == [(2, ("a", "b")), (1, ("c",))]
+    assert (week.busiest, week.jobs, week.all_jobs) == (2, 4, 4)
+    assert [(one.count, one.names) for one in minutes_of(found, monday[2].at_ms)] == [(2, ("a", "b")), (1, ("c",))]
 
 
-def test_a_disabled_job_is_not_counted() -> None:
-    week = week_of([view("a", "0 2 * * *", enabled=False)], datetime(2026, 11, 23, tzinfo=BERLIN))
-    assert week.busiest == 0
+def test_several_due_times_in_a_minute_are_one_start() -> None:
+    week = week_of(counted([view("a", "*/10 0 2 * * *")], MONDAY), MONDAY, 1)
+    assert (week.days[0][1][2].peak, week.days[0][1][2].total) == (1, 1)
+
+
+@pytest.mark.parametrize("schedule", ["*/5 * * * *", "* 9-17 * * *"])
+def test_what_is_due_all_the_time_is_not_counted_out(schedule: str) -> None:
+    found = count(view("a", schedule).stored.schedule(), to_ms(MONDAY), to_ms(MONDAY) + 9 * 86_400_000)
+    assert found.constant
+    assert len(found.minutes) == 0
+    assert CONSTANT == 24 * 60 / 5
 
 
 def test_the_hours_after_a_clock_change_are_those_of_the_clock() -> None:
-    week = week_of([view("a", "0 12 * * *")], datetime(2027, 3, 26, tzinfo=BERLIN))  # the change is on the 28th
+    start = datetime(2027, 3, 26, tzinfo=BERLIN)  # the change is on the 28th
+    week = week_of(counted([view("a", "0 12 * * *")], start), start, 1)
     assert [[cell.peak for cell in cells].index(1) for _, cells in week.days] == [12] * 7
+
+
+class Watched(dict[str, JobView]):
+    """Jobs that are looked through no further than to a given one, until that is let go."""
+
+    def __init__(self, views: Iterable[JobView], *, until: int = 1 << 30) -> None:
+        super().__init__((one.job.name, one) for one in views)
+        self.until, self.go = until, threading.Event()
+
+    def items(self) -> Iterator[tuple[str, JobView]]:  # type: ignore[override]
+        for number, pair in enumerate(super().items()):
+            if number == self.until:
+                assert self.go.wait(20)
+            yield pair
+
+
+def test_a_page_never_waits_for_the_week_and_is_told_when_it_is_there() -> None:
+    told = threading.Event()
+    weeks, views = Weeks(told.set), Watched([view("a", "0 2 * * *"), view("b", "30 3 * * *")], until=0)
+    now = MONDAY + timedelta(hours=9)
+    assert weeks.find(views, now, "alice", 1) == (None, False)
+    views.go.set()
+    assert told.wait(20)
+    week, fresh = weeks.find(views, now, "alice", 1)
+    assert week is not None
+    assert fresh
+    assert [cells[2].peak for _, cells in week.days] == [1] * 7
+    assert [one.names for one in weeks.minutes(views, week.days[1][1][3].at_ms)] == [("b",)]
+
+
+def test_only_what_changed_is_counted_again_and_the_old_week_is_shown_meanwhile() -> None:
+    weeks, now = Weeks(), MONDAY + timedelta(hours=9)
+    views = Watched([view("a", "0 2 * * *"), view("b", "@every 1h", anchor_ms=60_000)])
+    first = settled(weeks, views, now, 1)
+    kept = weeks._counted["b"]
+    views = Watched([view("a", "0 4 * * *", revision=2), views["b"]], until=0)
+    assert weeks.find(views, now, "alice", 2) == (first, False)
+    views.go.set()
+    week = settled(weeks, views, now, 2)
+    assert (week.days[0][1][2].peak, week.days[0][1][4].peak) == (1, 1)
+    assert [cell.total for cell in week.days[0][1]][1:5] == [1, 1, 1, 2]
+    assert weeks._counted["b"] is kept
+
+
+def test_a_disabled_job_is_not_counted_and_somebody_who_sees_less_has_a_week_of_their_own() -> None:
+    weeks, now = Weeks(), MONDAY + timedelta(hours=9)
+    views = Watched([view("a", "0 2 * * *"), view("off", "0 2 * * *", enabled=False), view("c", "0 2 * * *")])
+    assert settled(weeks, views, now, 1).busiest == 2
+    assert settled(weeks, {"c": views["c"]}, now, 1, who="carla").busiest == 1
+
+
+def test_the_next_day_is_counted_when_it_comes() -> None:
+    weeks, views = Weeks(), Watched([view("a", "0 2 * * *"), view("h", "H 2 * * *")])
+    settled(weeks, views, MONDAY + timedelta(hours=9), 1)
+    week = settled(weeks, views, MONDAY + timedelta(days=5, hours=9), 1)
+    assert [cells[2].total for _, cells in week.days] == [2] * 7
+
+
+def settled(weeks: Weeks, views: dict[str, JobView], now: datetime, stamp: int, who: str = "alice") -> Week:
+    """The week once it is counted."""
+
+    def ready() -> Week | None:
+        week, fresh = weeks.find(views, now, who, stamp)
+        return week if fresh else None
+
+    return wait_until(ready, description="the week is counted")
