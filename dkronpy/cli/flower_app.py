@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 _MARK = b"</header>"
 """After the first of these in Flower's pages of one task and of one worker our link stands."""
 
+_SIGN_IN = """<!doctype html><html lang="en"><title>Sign in</title><meta name="viewport" content="width=device-width">
+<h1>Sign in first</h1><p><a href="{link}">Sign in to dkronpy</a>, then come back and reload this page;
+or <a href="?token">use a token</a>.</p>
+"""
+"""What a browser is told first where people sign in with a provider and have no password."""
+
 
 def flower_class(flower: Any, door: FlowerDoor | None, pages: str) -> Any:
     """The application's class. *door* is None where Flower's own login stands guard; *pages* is where ours are."""
     web: Any = import_module("tornado.web")
     _let_in(import_module("flower.api").BaseApiHandler)
-    refused = _refused(web.RequestHandler)
+    refused = _refused(web.RequestHandler, pages, provided=door is not None and door.provided)
     task = _linked(import_module("flower.views.tasks").TaskView, pages, run_link)
     worker = _linked(import_module("flower.views.workers").WorkerView, pages, node_link)
 
@@ -46,7 +52,7 @@ def flower_class(flower: Any, door: FlowerDoor | None, pages: str) -> Any:
     return OurFlower
 
 
-def _refused(handler: Any) -> Any:
+def _refused(handler: Any, pages: str, *, provided: bool) -> Any:
     class Refused(handler):  # type: ignore[misc]
         """Says why not."""
 
@@ -55,10 +61,16 @@ def _refused(handler: Any) -> Any:
 
         def prepare(self) -> None:
             self.set_status(self.verdict.status)
+            self.set_header("Cache-Control", "no-store")
+            asked = self.request.headers
+            people = provided and "text/html" in asked.get("Accept", "") and "Authorization" not in asked
+            if self.verdict.status == 401 and people and self.request.query != "token":
+                self.set_header("Content-Type", "text/html; charset=utf-8")
+                self.finish(_SIGN_IN.format(link=escape(f"{pages}{BASE}/sign-in")))
+                return
             if self.verdict.status == 401:
                 self.set_header("WWW-Authenticate", 'Basic realm="dkronpy", charset="UTF-8"')
             self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.set_header("Cache-Control", "no-store")
             self.finish(self.verdict.text + "\n")
 
         def check_xsrf_cookie(self) -> None:

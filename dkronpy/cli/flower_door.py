@@ -44,7 +44,7 @@ class FlowerDoor:
     def __init__(
         self, store: Store, clock: Clock, *, exposed: bool, provided: bool = False, public: str = "/healthcheck"
     ) -> None:
-        self._store, self._exposed, self._provided, self._public = store, exposed, provided, public
+        self._store, self._exposed, self.provided, self._public = store, exposed, provided, public
         self._sessions = Sessions(store)
         self._tokens, self._policies, self._limit = Tokens(store), Policies(store), FailureLimit(clock)
 
@@ -61,7 +61,7 @@ class FlowerDoor:
             return Verdict(status=503, text=str(error))
 
     def _decide(self, method: str, path: str, headers: Mapping[str, str], address: str) -> Verdict:
-        if not self._exposed and not self._provided and not self._tokens.any():
+        if not self._exposed and not self.provided and not self._tokens.any():
             return Verdict()
         secret = secret_of(headers.get("Authorization", "")) or _cookie(headers.get("Cookie", ""))
         if not secret:

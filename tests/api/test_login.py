@@ -3,71 +3,31 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 
 from dkronpy.api.login import local
 from dkronpy.api.services import Services
 from dkronpy.errors import ConfigError
 from tests.api.site import Api, Site, site_on
-from tests.support import StoreServer, wait_until
-
-
-class Browser(requests.Session):
-    """Keeps cookies, follows redirects, and fills in the provider's form."""
-
-    def sign_in(self, api: Api, who: str) -> requests.Response:
-        """From our login page to the answer of our callback."""
-        form = self.get(f"{api.url}/oidc/login?next=/ui/jobs", timeout=20)
-        return self.post(form.url, data={"sub": who, "action": "authorize"}, timeout=20)
+from tests.oidc import Browser, oidc_provider, settings_of
+from tests.support import StoreServer
 
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a provider that knows Ann of ops, Bob of dev, and Eve of nothing."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
-    log = tmp_path_factory.mktemp("provider") / "log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=sink)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(url), timeout=40, description="the provider answers")
-        for who, groups in (("ann", ["ops", "dev"]), ("bob", "dev"), ("eve", [])):
-            claims = {"email": f"{who}@example.org", "groups": groups}
-            assert requests.put(f"{url}/users/{who}", json=claims, timeout=10).status_code < 300
+    with oidc_provider(tmp_path_factory.mktemp("provider")) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/.well-known/openid-configuration", timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
 
 
 @pytest.fixture(scope="module")
 def site(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Api]]:
     """A server that sends people to the provider."""
-    settings = {
-        "DKRONPY_OIDC_ISSUER": provider,
-        "DKRONPY_OIDC_CLIENT_ID": "dkronpy",
-        "DKRONPY_OIDC_CLIENT_SECRET": "between-us",
-        "DKRONPY_OIDC_ROLES": "ops=admin,dev=operator",
-    }
-    with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("login"), settings) as found:
+    with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("login"), settings_of(provider)) as found:
         _, api = found.serve()
         yield found, api
 
@@ -77,7 +37,7 @@ def test_who_signs_in_has_the_highest_role_of_their_groups_until_they_leave(site
     assert api.get("/v1/jobs").status_code == 401
     ann = Browser()
     assert "Sign in with 127.0.0.1" in ann.get(f"{api.url}/ui/", timeout=20).text
-    signed = ann.sign_in(api, "ann")
+    signed = ann.sign_in(api.url, "ann")
     assert (signed.status_code, 'url=/ui/jobs"' in signed.text) == (200, True), signed.text
     kept = {one.path: one for one in ann.cookies if one.name == "dkronpy_token"}
     assert set(kept) == {"/ui", "/flower"}
@@ -89,7 +49,7 @@ def test_who_signs_in_has_the_highest_role_of_their_groups_until_they_leave(site
     assert kept["/flower"].value == secret
     assert Api(api.url, secret).get("/api/v1/audit").json()["items"][0]["detail"] == "signed in as admin"
     bob = Browser()
-    bob.sign_in(api, "bob")
+    bob.sign_in(api.url, "bob")
     session = Api(api.url, str(bob.cookies.get("dkronpy_token", path="/ui")))
     assert (session.get("/v1/jobs").status_code, session.get("/api/v1/audit").status_code) == (200, 403)
     csrf = re.search(r'name="csrf" value="([^"]+)"', ann.get(f"{api.url}/ui/settings", timeout=20).text)
@@ -105,7 +65,7 @@ def test_who_signs_in_has_the_highest_role_of_their_groups_until_they_leave(site
 
 def test_who_has_no_role_gets_in_nowhere_and_is_in_the_audit_log(site: tuple[Site, Api]) -> None:
     found, api = site
-    refused = Browser().sign_in(api, "eve")
+    refused = Browser().sign_in(api.url, "eve")
     assert (refused.status_code, "has no role here" in refused.text) == (403, True)
     assert "dkronpy_token" not in refused.headers.get("Set-Cookie", "")
     denied = Services(found.client).audit.entries(outcome="denied", limit=1)[0]
