@@ -7,6 +7,7 @@ the processes interleave. The history is kept, so that it can be judged again.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -17,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dkronpy.verify.checker import check
 from dkronpy.verify.history import History, read_history
-from tests.faults.system.nemesis import FAULTS, campaign
+from tests.faults import isolation
+from tests.faults.system.machine import Machine
+from tests.faults.system.nemesis import EVERY_FAULT, campaign
 from tests.faults.system.world import World
-from tests.support import StoreServer
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,12 +30,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="where chance begins")
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--round", type=float, default=60.0, metavar="SECONDS", help="how long a round is")
-    parser.add_argument("--only", choices=sorted(FAULTS), action="append", help="only these faults; repeatable")
+    parser.add_argument("--only", choices=sorted(EVERY_FAULT), action="append", help="only these faults; repeatable")
     parser.add_argument("--store", choices=("valkey", "redis"), default="valkey")
+    parser.add_argument("--rabbitmq", action="store_true", help="the messages go by a RabbitMQ, which is hurt as well")
+    parser.add_argument(
+        "--isolated",
+        action="store_true",
+        help="in a network and on disks of its own, where packets vanish and disks fill up (needs root)",
+    )
     parser.add_argument("--judge", type=Path, metavar="FILE", help="judge a history that was kept, and nothing else")
     options = parser.parse_args(argv)
     if options.judge:
         return judge(read_history(options.judge), options.judge)
+    if options.isolated and not isolation.inside():
+        os.execvp("unshare", isolation.command([sys.executable, *sys.orig_argv[1:]]))
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"seed {options.seed}, {options.minutes:g} minutes, logs in {folder}", flush=True)
     end, number = time.monotonic() + options.minutes * 60, 0
@@ -42,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         place = folder / f"round-{number}"
         place.mkdir()
         seconds = min(options.round, max(10.0, end - time.monotonic()))
-        with StoreServer(kind=options.store) as server, World(server, place) as world:
+        machine = Machine(place, store=options.store, rabbitmq=options.rabbitmq, isolated=options.isolated)
+        with machine, World(machine, place) as world:
             world.start()
             world.begin(seconds)
             campaign(world, options.seed + number - 1, seconds, options.only)

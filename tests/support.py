@@ -62,14 +62,24 @@ def store_binary(kind: Kind) -> Path:
 class StoreServer:
     """A real Redis or Valkey in its own folder: append-only file, no eviction, unix socket, loopback port.
 
-    ``options`` are further directives for it (``appendfsync="always"``; ``_`` stands for ``-``). Port, socket
-    and data stay the same through ``restart``. Use it as a context manager, or call ``stop`` at the end.
+    ``options`` are further directives for it (``appendfsync="always"``; ``_`` stands for ``-``), *folder* is where its
+    own folder is made. Port, socket and data stay the same through ``restart``. Use it as a context manager, or call
+    ``stop`` at the end.
     """
 
-    def __init__(self, *, kind: Kind = "valkey", password: str | None = None, **options: str) -> None:
+    def __init__(
+        self,
+        *,
+        kind: Kind = "valkey",
+        password: str | None = None,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        **options: str,
+    ) -> None:
         self.kind: Kind = kind
         self.password = password
-        self.folder = Path(tempfile.mkdtemp(prefix="store-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="store-", dir=folder))
+        self._environment = {**os.environ, **(environment or {})}
         self.socket_path = self.folder / "store.sock"
         self.port = 0
         self._options = {name.replace("_", "-"): value for name, value in options.items()}
@@ -91,6 +101,11 @@ class StoreServer:
         """The process id of the running server."""
         assert self._process is not None, "the server is not running"
         return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     @property
     def url(self) -> str:
@@ -166,8 +181,9 @@ class StoreServer:
         configuration.write_text(self._configuration(port))
         with (self.folder / "server.log").open("ab") as log:
             process = subprocess.Popen(
-                [store_binary(self.kind), configuration], stdout=log, stderr=log, cwd=self.folder
-            )
+                [store_binary(self.kind), configuration], stdout=log, stderr=log, cwd=self.folder,
+                env=self._environment,
+            )  # fmt: skip
         with redis.Redis(unix_socket_path=str(self.socket_path), password=self.password) as client:
 
             def settled() -> bool:

@@ -60,16 +60,22 @@ def each_due_time_has_one_record(history: History) -> Found:
 
 
 def _follows(history: History, job: JobHistory) -> Found:
-    """A job that follows one other has one run for each success of it."""
+    """A job that follows one other has a run for each success of it, and at most a reason for any other end."""
     for parent in (one for one in history.jobs if (one.name,) == job.after):
-        wanted = {run.due_ms for run in parent.runs if run.state == "success"}
-        seen = Counter(run.due_ms for run in job.runs if run.trigger == "chained")
-        for due in sorted(wanted | set(seen)):
-            if seen[due] != (due in wanted):
-                yield (
-                    f"{job.name} at {iso_ms(due)}",
-                    f"{seen[due]} runs after {parent.name}, which succeeded: {due in wanted}",
-                )
+        ends = {run.due_ms: run.state for run in parent.runs}
+        records: defaultdict[int, list[Run]] = defaultdict(list)
+        for run in job.runs:
+            if run.trigger == "chained":
+                records[run.due_ms].append(run)
+        for due in sorted({*ends, *records}):
+            seen, why = records[due], [run.reason for run in records[due]]
+            what = f"{len(seen)} records ({', '.join(why)}) after {parent.name}, which is {ends.get(due, 'not there')}"
+            if ends.get(due) == "success":
+                right = len(seen) == 1 and why != ["parent_failed"]
+            else:
+                right = why in ([], ["parent_failed"])
+            if not right:
+                yield f"{job.name} at {iso_ms(due)}", what
 
 
 def everything_has_ended(history: History) -> Found:
@@ -139,15 +145,28 @@ def _attempt_agrees(execution: Execution, attempt: Attempt, end: Mark | None) ->
         yield execution.id, f"attempt {attempt.number} has failed, and the job wrote ok"
 
 
-def forbidden_runs_do_not_overlap(history: History) -> Found:
-    """I6: of a job that forbids overlap no two commands ran at once, as the commands themselves saw it."""
+def no_more_at_once_than_allowed(history: History) -> Found:
+    """I6: no more ran at once than their job allows and their pool has slots for, as the commands themselves saw it."""
+    spans = {job.name: list(_spans(history, job)) for job in history.jobs if job.at_once or job.pools}
     for job in history.jobs:
-        if not job.forbids_overlap:
-            continue
-        spans = sorted(_spans(history, job))
-        for (begin, end, token), (later, _, other) in pairwise(spans):
-            if later < end:
-                yield job.name, f"token {other} began {end - later} ms before token {token} ended (it began at {begin})"
+        if job.at_once:
+            yield from _crowded(job.name, job.at_once, [(*span, 1) for span in spans[job.name]])
+    for pool, slots in history.pools.items():
+        holders = [(*span, job.pools[pool]) for job in history.jobs if pool in job.pools for span in spans[job.name]]
+        yield from _crowded(f"pool {pool}", slots, holders)
+
+
+def _crowded(who: str, room: int, holders: list[tuple[int, int, int, int]]) -> Found:
+    """Where more room was taken than there is; a holder is when it began, when it ended, its token, what it takes."""
+    inside: list[tuple[int, int, int, int]] = []
+    for holder in sorted(holders):
+        begin, _, token, takes = holder
+        inside = [one for one in inside if one[1] > begin]
+        taken = sum(one[3] for one in inside)
+        if taken + takes > room:
+            others = ", ".join(f"{one[2]} ({one[1] - begin} ms more)" for one in inside)
+            yield who, f"token {token} began at {begin} beside {others}: {taken + takes} of {room}"
+        inside.append(holder)
 
 
 def _spans(history: History, job: JobHistory) -> Iterator[tuple[int, int, int]]:
@@ -214,7 +233,7 @@ RULES: dict[str, Callable[[History], Found]] = {
     "I3": no_start_after_an_unknown_end,
     "I4": at_least_once_was_tried_to_the_end,
     "I5": records_say_what_happened,
-    "I6": forbidden_runs_do_not_overlap,
+    "I6": no_more_at_once_than_allowed,
     "I7": counters_equal_records,
     "I8": epochs_only_rise,
     "I9": tokens_are_unique,

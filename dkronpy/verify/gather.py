@@ -37,6 +37,7 @@ def gather(
         start_ms=start_ms,
         end_ms=end_ms,
         jobs=tuple(_job_history(client, one, start_ms, end_ms) for one in stored),
+        pools={pool.name: pool.slots for pool in client.pools.all()},
         marks=tuple(marks),
         witnessed=truth is not None,
         epochs=tuple(epochs),
@@ -61,7 +62,8 @@ def _job_history(client: Client, stored: StoredJob, start_ms: int, end_ms: int) 
     return JobHistory(
         name=name,
         delivery=job.delivery,
-        forbids_overlap=job.forbids_overlap,
+        at_once=0 if job.concurrency == "allow" else job.max_active or 1,
+        pools=dict(job.pools),
         max_attempts=job.max_attempts,
         after=job.after,
         owed=tuple(stored.schedule().between_ms(start_ms, end_ms)) if job.schedule else (),

@@ -33,12 +33,15 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
 class JobHistory(msgspec.Struct, frozen=True, kw_only=True):
     """One job: what it was owed, what was recorded. Due times are milliseconds since the epoch.
 
-    ``complete`` says that the history holds every record that the job ever had, so that counters can be compared.
+    ``at_once`` is how many of its commands may run at once, 0 for any number; ``pools`` how many slots of which pool
+    each of them takes. ``complete`` says that the history holds every record that the job ever had, so that counters
+    can be compared.
     """
 
     name: str
     delivery: str
-    forbids_overlap: bool
+    at_once: int = 0
+    pools: dict[str, int] = {}
     max_attempts: int
     after: tuple[str, ...] = ()
     owed: tuple[int, ...]
@@ -56,11 +59,15 @@ class FaultNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the judge is told. ``witnessed`` is False where the jobs' own lines could not be read."""
+    """Everything the judge is told. ``witnessed`` is False where the jobs' own lines could not be read.
+
+    ``pools`` says how many slots each pool has.
+    """
 
     start_ms: int
     end_ms: int
     jobs: tuple[JobHistory, ...]
+    pools: dict[str, int] = {}
     marks: tuple[Mark, ...] = ()
     witnessed: bool = True
     epochs: tuple[int, ...] = ()

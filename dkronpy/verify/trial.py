@@ -19,7 +19,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError, NotFoundError, StoreUnavailableError
 from dkronpy.verify.gather import gather, unsettled
 from dkronpy.verify.history import FaultNote, History
-from dkronpy.verify.load import PREFIX, load
+from dkronpy.verify.load import PREFIX, SLOTS, load, pool_of
 
 LEAD_MS = 5_000
 PAUSE_SECONDS = 4.0
@@ -72,6 +72,7 @@ class Trial:
         now = self.client.deployment.store.now_ms()
         begin, length = from_ms(now // 1000 * 1000 + LEAD_MS), timedelta(seconds=int(seconds))
         self.start_ms, self.end_ms = now, now + LEAD_MS + int(seconds) * 1000 + 1000
+        self.client.pools.set(pool_of(PREFIX), SLOTS)
         for job in load(self.truth, begin, begin + length):
             self.names.append(job.name)
             self.client.save_job(job, source=SOURCE)
@@ -106,6 +107,8 @@ class Trial:
         for name in self.names:
             with suppress(NotFoundError):
                 self.client.delete_job(name)
+        with suppress(NotFoundError):
+            self.client.pools.delete(pool_of(PREFIX))
 
     def _now_ms(self) -> int:
         return self.client.deployment.store.now_ms()

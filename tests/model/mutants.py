@@ -12,9 +12,7 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         Edit("claim", "if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end", ""),
     ),
     "claim by a node that it is not meant for": (Edit("claim", "if e[3] ~= node then", "if false then"),),
-    "claim without a new token": (
-        Edit("claim", "redis.call('INCR', P .. 'token')", "redis.call('GET', P .. 'token') or 1"),
-    ),
+    "claim without a new token": (Edit("claim", "'token') or 0) + 1, now)", "'token') or 0), now)"),),
     "claim of whatever definition is there": (Edit("claim", "if definition[1] ~= revision then", "if false then"),),
     "finish by whatever token": (Edit("finish", "if e[2] ~= token then", "if false then"),),
     "finish that counts a replay again": (

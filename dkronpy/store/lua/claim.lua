@@ -24,10 +24,12 @@ local definition = redis.call('HMGET', R .. e[6], 'rev', 'job')
 local body = definition[2]
 if definition[1] ~= revision then body = redis.call('GET', P .. 'def:' .. e[6] .. ':' .. revision) end
 
-local token = redis.call('INCR', P .. 'token')
+-- Never behind the clock: a store that has lost its last moments must not give out again what it gave out in them.
+local token = math.max(tonumber(redis.call('GET', P .. 'token') or 0) + 1, now)
+redis.call('SET', P .. 'token', int(token))
 local a = 'a' .. attempt .. '.'
-redis.call('HSET', key, 'state', 'running', 'token', token, 'attempt', attempt, 'holder', holder,
-  a .. 'token', token, a .. 'node', node, a .. 'started_ms', int(now), a .. 'state', 'running')
+redis.call('HSET', key, 'state', 'running', 'token', int(token), 'attempt', attempt, 'holder', holder,
+  a .. 'token', int(token), a .. 'node', node, a .. 'started_ms', int(now), a .. 'state', 'running')
 redis.call('HSETNX', key, 'started_ms', int(now))
 redis.call('ZADD', P .. 'open', int(now + lease), id)
 event('started', 'execution', id, 'run', e[7], 'job', e[6], 'node', node, 'attempt', attempt, 'at', int(now))

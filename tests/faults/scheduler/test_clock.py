@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.clock import ShiftedClock
+from tests.faults.preloaded import ShiftedClock
 from tests.faults.scheduler.arena import Arena
 from tests.support import StoreServer, wait_until
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dkronpy.verify.checker import check
+from tests.faults.system.machine import Machine
 from tests.faults.system.nemesis import campaign
 from tests.faults.system.world import World
-from tests.support import StoreServer
 
 SECONDS = 25.0
 SEEDS = [int(os.environ.get("DKRONPY_FAULTS_SEED") or 31)]
@@ -19,7 +19,7 @@ SEEDS = [int(os.environ.get("DKRONPY_FAULTS_SEED") or 31)]
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_deployment_that_is_hurt_keeps_every_promise(seed: int, tmp_path: Path) -> None:
-    with StoreServer(kind="valkey") as server, World(server, tmp_path) as world:
+    with Machine(tmp_path) as machine, World(machine, tmp_path) as world:
         world.start()
         world.begin(SECONDS)
         campaign(world, seed, SECONDS)

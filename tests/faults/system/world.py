@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,15 +11,18 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.verify.gather import gather, unsettled
 from dkronpy.verify.history import FaultNote, History
-from dkronpy.verify.load import PREFIX, load, plain_load
+from dkronpy.verify.load import SLOTS, load, plain_load, pool_of
 from dkronpy.verify.trial import processes_of
 from tests.acceptance.fleet import Fleet
 from tests.faults.proxy import Proxy
-from tests.support import Spawned, StoreServer, wait_until
+from tests.faults.system.machine import Machine
+from tests.support import Spawned, wait_until
 
 AGENTS = ("n1", "n2", "n3")
 LEAD_MS = 5000
@@ -29,14 +33,19 @@ QUIET_SECONDS = 120.0
 class World:
     """Beats and each agent reach the store through a proxy of their own; the judge reaches it directly."""
 
-    def __init__(self, server: StoreServer, folder: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.server = server
+    def __init__(self, machine: Machine, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.machine = machine
+        self.server = server = machine.server
         self.folder = folder
+        self.prefix = f"hurt-{os.getpid()}-"
         self.truth = folder / "truth"
         self.truth.mkdir()
-        self.fleet = Fleet(server, folder, {"DKRONPY_HISTORY_LIMIT": "100000", **(settings or {})})
+        self.fleet = Fleet(
+            server, folder, {**machine.environment, "DKRONPY_HISTORY_LIMIT": "100000", **(settings or {})}
+        )
         self.stack = ExitStack()
         self.proxies = {name: self.stack.enter_context(Proxy(server.port)) for name in ("beats", *AGENTS)}
+        self.data = {name: machine.disk(name) or folder / f"data-{name}" for name in AGENTS}
         self.beats: dict[int, Spawned] = {}
         self.agents: dict[str, Spawned] = {}
         self.names: list[str] = []
@@ -75,8 +84,10 @@ class World:
         now = self.now_ms()
         begin, end = from_ms(now // 1000 * 1000 + LEAD_MS), timedelta(seconds=int(seconds))
         self.start_ms, self.end_ms = now, now + int(seconds * 1000) + LEAD_MS + 1000
-        plain = plain_load(self.truth, begin, begin + end, periods, lengths or {}) if periods else None
-        for job in plain or load(self.truth, begin, begin + end):
+        window, prefix = (begin, begin + end), self.prefix
+        self.fleet.client.pools.set(pool_of(prefix), SLOTS)
+        plain = plain_load(self.truth, *window, periods, lengths or {}, prefix=prefix) if periods else None
+        for job in plain or load(self.truth, *window, prefix=prefix):
             self.fleet.save(job)
             self.names.append(job.name)
         assert self.now_ms() < to_ms(begin), "saving the jobs took too long: their first due times are over"
@@ -94,7 +105,7 @@ class World:
         if agent is None or agent.process.poll() is not None:
             self.agents[name] = self.fleet._start(
                 "agent", "--name", name,
-                DKRONPY_DATA_DIR=str(self.folder / f"data-{name}"), DKRONPY_STORE_URL=self._url(name),
+                DKRONPY_DATA_DIR=str(self.data[name]), DKRONPY_STORE_URL=self._url(name),
             )  # fmt: skip
 
     def leader(self) -> Spawned:
@@ -121,6 +132,7 @@ class World:
 
     def heal(self) -> None:
         """Undo whatever was done: everything runs, and every connection is welcome."""
+        self.machine.heal()
         for process in (*self.beats.values(), *self.agents.values()):
             process.signal(signal.SIGCONT)
         for proxy in self.proxies.values():
@@ -135,10 +147,12 @@ class World:
         """Wait until nothing is due and nothing is open, then gather what happened."""
         self.heal()
         wait_until(self._quiet, timeout=QUIET_SECONDS, description="the deployment becomes quiet")
-        return gather(
+        history = gather(
             self.fleet.client, self.names, start_ms=self.start_ms, end_ms=self.end_ms, truth=self.truth,
-            epochs=self._epochs, faults=self.notes, processes=processes_of(PREFIX),
+            epochs=self._epochs, faults=self.notes, processes=processes_of(self.prefix),
         )  # fmt: skip
+        waiting = (*history.waiting_messages, *self.machine.waiting())
+        return msgspec.structs.replace(history, waiting_messages=waiting)
 
     def crashes(self) -> Sequence[str]:
         """Tracebacks in the logs of our processes."""

@@ -99,7 +99,7 @@ def test_a_store_that_is_full_says_so_and_has_written_nothing_by_halves(
 
     one_line(full.value)
     desk.store.client.config_set("maxmemory", 0)
-    assert desk.claim(name).token == 1
+    assert desk.claim(name).attempt == 1
     desk.store.close()
 
 

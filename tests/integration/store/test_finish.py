@@ -90,7 +90,8 @@ def test_a_failure_with_attempts_left_waits_for_the_next_one(desk: Desk) -> None
     desk.look_now(claim.execution.id)
     assert desk.reap() == ([claim.execution.id], 0)
     again = desk.claim(claim.execution.id)
-    assert (again.attempt, again.token) == (2, claim.token + 1)
+    assert again.attempt == 2
+    assert again.token > claim.token
     assert finish(desk, again, pause_ms=2_000) == ("closed", "failed")
     assert desk.counters() == {"error": 1}
 

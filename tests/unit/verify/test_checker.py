@@ -44,7 +44,7 @@ def clean() -> History:
     """Two due times of a job that forbids overlap, both served."""
     executions = tuple(execution("backup", due, token) for token, due in enumerate(DUES, start=1))
     job = JobHistory(
-        name="backup", delivery="at_most_once", forbids_overlap=True, max_attempts=1, owed=DUES,
+        name="backup", delivery="at_most_once", at_once=1, max_attempts=1, owed=DUES,
         runs=tuple(run("backup", due) for due in DUES), executions=executions, counters=Counters(success=2),
     )  # fmt: skip
     lines = tuple(mark for one in executions for mark in marks(one))
@@ -95,7 +95,7 @@ def test_a_follower_has_one_run_for_each_success_of_its_parent() -> None:
     history = clean()
     follows = tuple(execution("mail", due, token) for token, due in enumerate(DUES, start=5))
     child = replace(
-        history.jobs[0], name="mail", after=("backup",), owed=(), executions=follows, forbids_overlap=False,
+        history.jobs[0], name="mail", after=("backup",), owed=(), executions=follows, at_once=0,
         runs=tuple(run("mail", due, trigger="chained") for due in DUES),
     )  # fmt: skip
     both = replace(
@@ -103,6 +103,19 @@ def test_a_follower_has_one_run_for_each_success_of_its_parent() -> None:
     )
     assert check(both) == []
     assert "I1" in broken(replace(both, jobs=(both.jobs[0], replace(child, runs=child.runs[:1]))))
+
+
+def test_a_follower_says_at_most_once_why_it_did_not_follow() -> None:
+    history = clean()
+    parent = replace(
+        history.jobs[0], runs=tuple(run("backup", due, "skipped", reason="overlap", execution_ids=()) for due in DUES),
+        executions=(), counters=Counters(skipped=2),
+    )  # fmt: skip
+    why = run("mail", DUES[0], "skipped", reason="parent_failed", trigger="chained", execution_ids=())
+    child = replace(parent, name="mail", after=("backup",), owed=(), runs=(why,), counters=Counters(skipped=1))
+    assert check(replace(history, jobs=(parent, child), marks=())) == []
+    for runs in ((why, replace(why, id="again")), (replace(why, state="success", reason=""),)):
+        assert "I1" in broken(replace(history, jobs=(parent, replace(child, runs=runs)), marks=()))
 
 
 def test_what_is_still_open_and_what_has_no_reason() -> None:
@@ -160,7 +173,16 @@ def test_two_runs_of_a_job_that_forbids_overlap_at_once() -> None:
     first, second = history.jobs[0].executions
     crossed = (*marks(first, end=DUES[1] + 100), *marks(second))
     assert "I6" in broken(replace(history, marks=crossed))
-    assert "I6" not in broken(with_job(replace(history, marks=crossed), forbids_overlap=False))
+    assert "I6" not in broken(with_job(replace(history, marks=crossed), at_once=0))
+
+
+def test_a_pool_in_which_more_run_than_it_has_slots() -> None:
+    history = clean()
+    first, second = history.jobs[0].executions
+    crossed = (*marks(first, end=DUES[1] + 100), *marks(second))
+    shared = with_job(replace(history, marks=crossed, pools={"db": 3}), at_once=0, pools={"db": 2})
+    assert "I6" in broken(shared)
+    assert "I6" not in broken(replace(shared, pools={"db": 4}))
 
 
 @pytest.mark.parametrize("counters", [Counters(success=1), Counters(success=2, lost=1)])

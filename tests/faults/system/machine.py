@@ -1,0 +1,85 @@
+"""What the processes of a world run on, as far as it can be hurt: clocks, disks, packets, another broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from tests.executors.services.rabbitmq import RabbitServer
+from tests.faults import isolation
+from tests.faults.preloaded import ShiftedClock, SlowDisk, together
+from tests.faults.proxy import Proxy
+from tests.support import Kind, StoreServer
+
+_STORE_MB = 256
+_DATA_MB = 8
+
+
+class Machine:
+    """A store whose clock and disk can be hurt; with *rabbitmq* another broker, with *isolated* small disks."""
+
+    def __init__(self, folder: Path, *, store: Kind = "valkey", rabbitmq: bool = False, isolated: bool = False) -> None:
+        self.folder = folder
+        self.isolated = isolated
+        self.store_clock = ShiftedClock(folder, "-store")
+        self.clock = ShiftedClock(folder)
+        self.slow_disk = SlowDisk(folder)
+        self.disks: dict[str, isolation.SmallDisk] = {}
+        self.broker: RabbitServer | None = None
+        self.broker_proxy: Proxy | None = None
+        self._stack = ExitStack()
+        try:
+            self.server = self._stack.enter_context(
+                StoreServer(
+                    kind=store, folder=self.disk("store", _STORE_MB),
+                    environment=together(self.store_clock, self.slow_disk),
+                    # Where disks are hurt nothing may be answered that is not on the disk yet.
+                    appendfsync="always" if isolated else "everysec",
+                )
+            )  # fmt: skip
+            if rabbitmq:
+                self.broker = self._stack.enter_context(RabbitServer())
+                self.broker_proxy = self._stack.enter_context(Proxy(self.broker.port))
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Machine:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What beats and agents are started with."""
+        if self.broker is None or self.broker_proxy is None:
+            return self.clock.environment
+        url = f"amqp://guest:guest@127.0.0.1:{self.broker_proxy.port}//"
+        return {**self.clock.environment, "DKRONPY_BROKER_URL": url}
+
+    def disk(self, name: str, megabytes: int = _DATA_MB) -> Path | None:
+        """A folder on a disk of its own, where there can be one."""
+        if not self.isolated:
+            return None
+        self.disks[name] = isolation.SmallDisk(self.folder / f"disk-{name}", megabytes)
+        return self.disks[name].folder
+
+    def waiting(self) -> list[str]:
+        """Queues of the broker of its own in which a message is left."""
+        if self.broker is None:
+            return []
+        lines = self.broker.control("list_queues", "-q", "--no-table-headers", "name", "messages").splitlines()
+        return [line.split()[0] for line in lines if line.split()[1] != "0"]
+
+    def heal(self) -> None:
+        """Undo whatever was done."""
+        self.store_clock.shift(0)
+        self.clock.shift(0)
+        self.slow_disk.slow(0)
+        for disk in self.disks.values():
+            disk.free()
