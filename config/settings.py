@@ -85,9 +85,11 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # catch_up_rate = 10
 # catch_up_budget = 10_000
 
-# How many finished runs are kept for each job, and for how long.
+# How many finished runs are kept for each job, and for how long; how many older ones that failed, and for how long.
 # history_limit = 100
 # retention = "30d"
+# failure_limit = 20
+# failure_retention = "90d"
 
 # How many former revisions of each definition are kept.
 # revision_limit = 20

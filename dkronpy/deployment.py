@@ -68,8 +68,7 @@ class Deployment:
         settings = self.settings
         return open_results(
             settings.effective_results_url,
-            retention=settings.retention,
-            keep=settings.history_limit,
+            lifetime=max(settings.retention, settings.failure_retention),
             prefix=settings.key_prefix + "results:",
         )
 

@@ -91,7 +91,7 @@ def show(session: Session, name: str, printer: Printer) -> None:
     if printer.format == "json" and not printer.chosen:
         write_json(definition)
         return
-    row = {**row_of(view), "config": definition["executor_config"], **_policies(definition)}
+    row = {**row_of(view), "config": definition["executor_config"], **_policies(definition), **_kept(session, view)}
     extra = tuple(Column(name=key) for key in row if key not in {column.name for column in COLUMNS})
     printer.record((*COLUMNS, *extra), row)
 
@@ -186,6 +186,13 @@ def _policies(definition: dict[str, Any]) -> dict[str, Any]:
     shown = {"id", "name", "schedule", "timezone", "executor", "executor_config", "disabled", "next", "status", "after"}
     counted = {"success_count", "error_count", "last_success", "last_error", "on", "tags"}
     return {key: value for key, value in definition.items() if value and key not in shown | counted}
+
+
+def _kept(session: Session, view: JobView) -> dict[str, Any]:
+    """What is kept of its history; a server has settings of its own."""
+    from dkronpy.results.keep import keep_of
+
+    return {} if session.loaded[0].api_url else {"kept": str(keep_of(view.job, session.settings))}
 
 
 def _ms(text: str | None) -> int | None:

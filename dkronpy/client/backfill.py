@@ -75,7 +75,7 @@ class Backfill:
         """
         stored, now_ms = self._stored()
         records, notes = Records(self.deployment), []
-        horizon = records.horizon(self.job, now_ms)
+        horizon = records.horizon(stored, now_ms)
         if horizon > start_ms and self._has_history() and not forgotten:
             start_ms = min(horizon, end_ms)
             notes.append(f"nothing before {iso_ms(start_ms)} is touched: what became of it is forgotten")
@@ -154,7 +154,13 @@ class Backfill:
             stored.job, stored.schedule(), due_ms, now_ms, live,
             trigger=BACKFILL, suffix=suffix, message=f"backfilled by {self.who}",
         )  # fmt: skip
-        return Firing(job=self.job, revision=stored.revision, runs=(plan,), forbid=stored.job.forbids_overlap)
+        return Firing(
+            job=self.job,
+            revision=stored.revision,
+            runs=(plan,),
+            forbid=stored.job.forbids_overlap,
+            history=stored.job.history_limit or 0,
+        )
 
     def _settle(self) -> list[int]:
         """Count what has ended; returns what has to be tried again, since a live run was in its way."""

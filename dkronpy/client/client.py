@@ -25,6 +25,7 @@ from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job.chain import Link
 from dkronpy.job.param import given_params
 from dkronpy.node import Node
+from dkronpy.results.keep import keep_of
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
 from dkronpy.store.ledger import Firing
@@ -102,7 +103,8 @@ class Client(JobsClient):
             )  # fmt: skip
             plan = msgspec.structs.replace(plan, fired_by=by or self.who)
             forbid = stored.job.concurrency == "forbid"
-            firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid)
+            history = stored.job.history_limit or 0
+            firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid, history=history)
             _, (code,) = deployment.ledger.fire([firing], epoch=None)
             if code == -2:
                 raise ConflictError(f"job {name!r} was changed in this very moment", hint="run it again")
@@ -178,9 +180,16 @@ class Client(JobsClient):
         """
         return [self.run(one) for one in self._reruns.rerun(run, start=start, by=by or self.who)]
 
+    def most_runs(self, job: str) -> int:
+        """How many runs of a job may be kept."""
+        with self.deployment.store.errors():
+            stored = self.deployment.jobs.many([job])
+        keep = keep_of(stored[0].job if stored else None, self.deployment.settings)
+        return keep.runs + keep.failures
+
     def history(self, job: str) -> list[RunView]:
         """Every run of a job that is still known, the newest first, with its executions (without their output)."""
-        runs = self.runs(job=job, limit=self.deployment.settings.history_limit)
+        runs = self.runs(job=job, limit=self.most_runs(job))
         with self.deployment.store.errors():
             live = self.deployment.ledger.executions([name for run in runs for name in run.execution_ids])
         known = {execution.id: execution for execution in live}

@@ -83,7 +83,8 @@ class Outside:
                     id=execution, node=self.node, start_by_ms=now_ms + START_MS, look_ms=now_ms + START_MS
                 )
                 made = RunPlan(id=run, due_ms=due_ms or now_ms, trigger="manual", fired_by=self.who, executions=(plan,))
-                firing = Firing(job=name, revision=stored.revision, runs=(made,))
+                history = stored.job.history_limit or 0
+                firing = Firing(job=name, revision=stored.revision, runs=(made,), history=history)
                 _, (code,) = self.deployment.ledger.fire([firing], epoch=None)
                 if code == -2:  # it was changed in this very moment
                     continue

@@ -11,6 +11,7 @@ from dkronpy.audit import Audit, audit
 from dkronpy.clock import iso_ms
 from dkronpy.deployment import Deployment
 from dkronpy.execution import Run, run_id
+from dkronpy.results.keep import keep_of
 from dkronpy.schedule import parse
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.ledger import RECORD_TTL_MS
@@ -61,7 +62,7 @@ class Records:
         if stored.saved_ms > start_ms:
             start_ms = stored.saved_ms
             notes.append(f"judged from {iso_ms(start_ms)}, when its definition was last changed")
-        horizon = self.horizon(name, now_ms)
+        horizon = self.horizon(stored, now_ms)
         if horizon > start_ms:
             start_ms = horizon
             notes.append(f"judged from {iso_ms(start_ms)}: what is older is forgotten (history_limit, retention)")
@@ -78,16 +79,16 @@ class Records:
             audit=audit(schedule, runs, start_ms, end_ms),
         )  # fmt: skip
 
-    def horizon(self, name: str, now_ms: int) -> int:
+    def horizon(self, stored: StoredJob, now_ms: int) -> int:
         """The moment before which runs of a job may be forgotten, in ms.
 
         The ledger keeps every record for some hours. The results backend keeps the runs that ended last: where it is
         full, what ended before the first of them is gone.
         """
-        settings = self.deployment.settings
-        oldest = now_ms - settings.retention // _MILLISECOND
-        kept = self.deployment.results.runs(job=name, limit=settings.history_limit)
-        if len(kept) >= settings.history_limit:
+        keep = keep_of(stored.job, self.deployment.settings)
+        oldest = now_ms - keep.age_ms
+        kept = self.deployment.results.runs(job=stored.job.name, limit=keep.runs)
+        if len(kept) >= keep.runs:
             ended = min(run.finished_ms or run.fired_ms for run in kept)
             oldest = max(oldest, min(ended, now_ms - RECORD_TTL_MS + _SLACK_MS))
         return oldest

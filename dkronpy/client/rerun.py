@@ -98,7 +98,8 @@ class Reruns:
             )  # fmt: skip
             plan = msgspec.structs.replace(plan, fired_by=by)
             forbid = stored.job.forbids_overlap
-            firings.append(Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid))
+            history = stored.job.history_limit or 0
+            firings.append(Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid, history=history))
         return firings
 
 

@@ -97,9 +97,6 @@ def _cron_job(found: Gathering, manifest: Mapping[str, Any]) -> None:
         for key in table:
             if key not in known and not (key in ("parallelism", "completions") and table[key] == 1):
                 found.lose(where, f"{place}{key} is not kept", name)
-    for limit in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
-        if limit in spec:
-            found.lose(where, f"{limit} is not kept: see history_limit", name)
     for other in containers[1:]:
         found.lose(where, f"container {other.get('name')} is not kept: a job runs one", name)
     if not spec.get("timeZone"):
@@ -114,6 +111,8 @@ def _cron_job(found: Gathering, manifest: Mapping[str, Any]) -> None:
         start_deadline=_seconds(spec.get("startingDeadlineSeconds")),
         timeout=_seconds(job_spec.get("activeDeadlineSeconds")),
         retry=_retry(job_spec),
+        history_limit=_kept(spec, "successfulJobsHistoryLimit", 1),
+        failure_limit=_kept(spec, "failedJobsHistoryLimit", 0),
         metadata={
             str(key): str(value) for key, value in ((manifest.get("metadata") or {}).get("labels") or {}).items()
         },
@@ -132,6 +131,12 @@ def _concurrency(found: Gathering, where: str, name: str, policy: str) -> Any:
 
 def _seconds(value: Any) -> timedelta | None:
     return timedelta(seconds=value) if isinstance(value, (int, float)) and value > 0 else None
+
+
+def _kept(spec: Mapping[str, Any], name: str, least: int) -> int | None:
+    """How many runs are kept, where that is said."""
+    count = spec.get(name)
+    return max(least, count) if isinstance(count, int) else None
 
 
 def _retry(job_spec: Mapping[str, Any]) -> Retry:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 200
 MOST_CAUGHT_UP = 100_000
 MOST_FAILURES = 100
+MOST_KEPT = 100_000
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
@@ -195,6 +196,7 @@ def _choices(job: Job) -> Iterator[Problem]:
 
 _DURATIONS = (
     "timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
+    "retention", "failure_retention",
 )  # fmt: skip
 
 
@@ -242,6 +244,15 @@ def _pause_after(job: Job) -> Iterator[Problem]:
         yield Problem("pause_after", most, message, "leave it out for a job that is never paused by itself")
 
 
+def _history(job: Job) -> Iterator[Problem]:
+    for name, least in (("history_limit", 1), ("failure_limit", 0)):
+        limit: Any = getattr(job, name)
+        number = isinstance(limit, int) and not isinstance(limit, bool)
+        if limit is not None and not (number and least <= limit <= MOST_KEPT):
+            message = f"{limit!r} is not a number of runs from {least} to {MOST_KEPT:,}"
+            yield Problem(name, limit, message, f"leave it out for what the setting {name} says")
+
+
 def _notify(job: Job) -> Iterator[Problem]:
     yield from rule_problems(job.notify)
 
@@ -256,5 +267,5 @@ def _is_text_map(value: Any) -> bool:
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
     _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, retry,
-    target, _texts, _mappings, _notify, _pause_after, _calendar, _params,
+    target, _texts, _mappings, _notify, _pause_after, _history, _calendar, _params,
 )  # fmt: skip

@@ -60,6 +60,10 @@ class JobFields(TypedDict, total=False):
     stale_after: DurationLike | None
     max_lateness: DurationLike | None
     notify: str | Notify | Sequence[str | Notify] | None
+    history_limit: int | None
+    retention: DurationLike | None
+    failure_limit: int | None
+    failure_retention: DurationLike | None
     output_limit: int
     processors: Mapping[str, Mapping[str, object] | RunOptions]
     enabled: bool

@@ -200,6 +200,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     notify: tuple[Notify, ...] | None = None
     """Who is told of it: names of channels, or ``Notify(...)``; None: as the deployment says, empty: nobody."""
 
+    history_limit: int | None = None
+    """How many of its finished runs are kept, those that ended last; None: as the setting of that name says."""
+
+    retention: timedelta | None = None
+    """How long its finished runs are kept, within ``history_limit``; None: as the setting says."""
+
+    failure_limit: int | None = None
+    """How many runs that failed are kept beyond those; None: as the setting says."""
+
+    failure_retention: timedelta | None = None
+    """How long runs that failed are kept, within ``failure_limit``; None: as the setting says."""
+
     output_limit: int = 256_000
     """How many bytes of an attempt's output are kept, half from its head and half from its tail."""
 

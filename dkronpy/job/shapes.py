@@ -106,6 +106,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     **dict.fromkeys(("max_active", "queue_limit"), _COUNT),
     **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
+    **dict.fromkeys(("history_limit", "failure_limit"), _COUNT),
     "pause_after": _COUNT,
     **dict.fromkeys(("last_success", "last_error", "next"), _TIME),
     **dict.fromkeys(("disabled", "ephemeral"), ("true or false", _is_truth)),
@@ -119,7 +120,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects", _is_tables),
     **dict.fromkeys(
-        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness"),
+        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
+         "retention", "failure_retention"),
         ("a duration", _is_duration),
     ),
     "calendar": ("a name or an object", lambda value: _is_text(value) or _is_table(value)),

@@ -147,6 +147,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "stale_after": _duration,
     "max_lateness": _duration,
     "catch_up_spacing": _duration,
+    "retention": _duration,
+    "failure_retention": _duration,
     "notify": read_rules,
     "calendar": read_calendar,
     "params": read_params,

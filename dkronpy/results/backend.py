@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,10 +16,12 @@ import msgspec
 
 from dkronpy.errors import ConfigError
 from dkronpy.execution import Attempt, Execution, Output, Run
+from dkronpy.results.keep import Keep
 from dkronpy.settings.redis_url import SCHEMES as REDIS_SCHEMES
 
-RETENTION = timedelta(days=30)
-KEEP = 100
+LIFETIME = timedelta(days=90)
+PRUNED_JOBS = 100
+"""Of about how many jobs one call of ``prune`` looks at the history."""
 PREFIX = "dkronpy:results:"
 SQL_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")
 EXAMPLES = "redis://, rediss://, sentinel://, cluster://, unix:///path/to/socket, sqlite:///path/to/file, postgresql+psycopg://"
@@ -43,8 +45,11 @@ class ResultsBackend(Protocol):
         """
         ...
 
-    def save_run(self, run: Run) -> None:
-        """Keep *run*, replacing what was kept of it, unless that has ended and *run* has not."""
+    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
+        """Keep *run*, replacing what was kept of it, unless that has ended and *run* has not.
+
+        With *keep*, what its job is to keep, a backend may forget a few runs that are beyond it at once.
+        """
         ...
 
     def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
@@ -86,11 +91,12 @@ class ResultsBackend(Protocol):
         """Forget every run of exactly this job; returns how many there were."""
         ...
 
-    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
-        """Forget runs that ended more than *retention* ago, and all but the *keep* latest of each job.
+    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
+        """Forget what jobs, by name, are not to keep any more; see ``Keep``.
 
-        The latest are those that ended last, so that a backfill of old due times is not forgotten at once.
-        At most *budget* runs go in one call; returns how many went, so a caller repeats until that is 0.
+        The latest runs of a job are those that ended last, so that a backfill of old due times is not forgotten at
+        once. One call looks at some jobs, the next call at the next ones, and at most *budget* runs go; returns how
+        many went.
         """
         ...
 
@@ -103,20 +109,18 @@ class ResultsBackend(Protocol):
         ...
 
 
-def open_results(
-    url: str, *, retention: timedelta = RETENTION, keep: int = KEEP, prefix: str = PREFIX
-) -> ResultsBackend:
+def open_results(url: str, *, lifetime: timedelta = LIFETIME, prefix: str = PREFIX) -> ResultsBackend:
     """The results backend of *url*; connects at its first use, not here.
 
-    *retention*, *keep* and *prefix* are for Redis, which forgets by itself: how long after its last save a
-    run lives, how many runs of a job are kept, and what every key starts with. SQL forgets when ``prune`` is
-    called. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra ``sql`` is missing.
+    *lifetime* and *prefix* are for Redis, where every key expires: how long after its last save a run lives at the
+    most, and what every key starts with. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra
+    ``sql`` is missing.
     """
     scheme, colon, _ = url.partition("://")
     if colon and scheme in REDIS_SCHEMES:
         from dkronpy.results.redis import RedisResults
 
-        return RedisResults(url, retention=retention, keep=keep, prefix=prefix)
+        return RedisResults(url, lifetime=lifetime, prefix=prefix)
     if scheme in SQL_SCHEMES and colon:
         from dkronpy.results.engine import make_engine
         from dkronpy.results.sql import SqlResults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from dkronpy.errors import StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Execution, Output, Run, RunState
 from dkronpy.redis_pool import pool_of
 from dkronpy.results.backend import (
+    PRUNED_JOBS,
     age_of_execution,
     age_of_run,
     bad_url,
@@ -31,12 +32,15 @@ from dkronpy.results.backend import (
     run_of,
     storable,
 )
-from dkronpy.results.redis_scripts import DROP, SAVE
+from dkronpy.results.keep import FAILING, Keep
+from dkronpy.results.redis_scripts import DROP, SAVE, TRIM
 
 _MILLISECOND = timedelta(milliseconds=1)
 _STATES: tuple[str, ...] = get_args(RunState)
 _PAGE = 200
 _EXECUTION = "execution:"
+_FAILING = " ".join(str(_STATES.index(state) + 1) for state in FAILING)
+"""The numbers of the states whose runs are kept longer."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ class Keys:
     def job_ranges(self, job: str) -> str:
         return f"{self.prefix}job-ranges:{job}"
 
+    def job_failed(self, job: str) -> str:
+        return f"{self.prefix}job-failed:{job}"
+
     @property
     def runs(self) -> str:
         return f"{self.prefix}runs"
@@ -78,23 +85,26 @@ class Keys:
     def of_job(self, job: str) -> list[str]:
         """The indexes a record of *job* may stand in, in the order the scripts expect."""
         own = [self.job(job), self.job_aged(job), self.job_ranges(job)]
-        return [*own, self.runs, self.aged, self.jobs, *map(self.state, _STATES)]
+        return [*own, self.runs, self.aged, self.jobs, self.job_failed(job), *map(self.state, _STATES)]
 
     @property
     def prefixes(self) -> list[str]:
-        return [self.run(""), self.output(""), self.job_aged("")]
+        return [self.run(""), self.output(""), self.prefix]
 
 
 class RedisResults:
-    """A ``ResultsBackend`` in Redis: runs live for *retention* after their last save, *keep* of each job."""
+    """A ``ResultsBackend`` in Redis; whatever else becomes of it, a run lives for *lifetime* after its last save."""
 
-    def __init__(self, url: str, *, retention: timedelta, keep: int, prefix: str) -> None:
+    def __init__(self, url: str, *, lifetime: timedelta, prefix: str) -> None:
         self._shown = mask(url)
         self._client = redis.Redis(connection_pool=_pool(url, prefix))
         self._keys = Keys(prefix)
-        self._limits = [max(1, retention // _MILLISECOND), max(1, keep)]
+        self._lifetime_ms = max(1, lifetime // _MILLISECOND)
         self._save = self._client.register_script(SAVE)
+        self._trim = self._client.register_script(TRIM)
         self._drop = self._client.register_script(DROP)
+        self._jobs_cursor = self._aged_cursor = 0
+        self._page: list[str] = []
 
     def save_execution(self, execution: Execution) -> None:
         execution = checked(execution)
@@ -109,9 +119,10 @@ class RedisResults:
                 age_of_execution(execution),
                 msgspec.msgpack.encode(output) if carries_output(output) else b"",
             ],
+            lifetime_ms=self._lifetime_ms,
         )
 
-    def save_run(self, run: Run) -> None:
+    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
         run = msgspec.structs.replace(run, message=storable(run.message))
         state = _STATES.index(run.state) + 1 if run.state in _STATES else 0
         self._write(
@@ -119,11 +130,14 @@ class RedisResults:
             job=run.job,
             field="run",
             record=b"%d" % rank_of_run(run) + msgspec.json.encode(run),
-            rest=[age_of_run(run), run.due_ms, run.until_ms, state],
+            rest=[age_of_run(run), run.due_ms, run.until_ms, state, *([] if keep is None else _limits(keep))],
+            lifetime_ms=self._lifetime_ms if keep is None else max(self._lifetime_ms, keep.longest_ms),
         )
 
-    def _write(self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes]) -> None:
-        args: list[Any] = [*self._keys.prefixes, *self._limits, run_id, job, field, record, *rest]
+    def _write(
+        self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes | str], lifetime_ms: int
+    ) -> None:
+        args: list[Any] = [*self._keys.prefixes, lifetime_ms, run_id, job, field, record, *rest]
         with self._reach():
             self._save(keys=self._keys.of_job(job), args=args)
 
@@ -185,43 +199,68 @@ class RedisResults:
     def delete_job(self, job: str) -> int:
         gone = 0
         with self._reach():
-            while ids := self._zrange(self._keys.job_aged(job), 0, _PAGE - 1):
-                gone += self._forget(job, ids)
+            for key in (self._keys.job_aged(job), self._keys.job_failed(job)):
+                while ids := self._zrange(key, 0, _PAGE - 1):
+                    gone += self._forget(job, ids)
         return gone
 
-    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
-        with self._reach():
-            gone = self._prune_aged(now_ms - retention // _MILLISECOND, budget)
-            return gone + self._prune_count(max(0, keep), budget - gone)
-
-    def _prune_aged(self, before_ms: int, budget: int) -> int:
+    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
         gone = 0
-        while gone < budget:
-            most = min(_PAGE, budget - gone)
-            ids: Any = self._client.zrange(self._keys.aged, "-inf", f"({before_ms}", byscore=True, offset=0, num=most)
-            if not ids:
-                break
-            pipe = self._client.pipeline(transaction=False)
-            for run_id in ids:
-                pipe.hget(self._keys.run(run_id.decode()), "job")
-            by_job: dict[str, list[bytes]] = {}
-            for run_id, job in zip(ids, pipe.execute(), strict=True):
-                by_job.setdefault((job or b"").decode(), []).append(run_id)
-            gone += sum(self._forget(job, members) for job, members in by_job.items())
+        with self._reach():
+            self._forget_expired()
+            if not self._page:
+                answer: Any = self._client.zscan(self._keys.jobs, self._jobs_cursor, count=PRUNED_JOBS)
+                self._jobs_cursor, self._page = int(answer[0]), [name.decode() for name, _ in answer[1]]
+            self._page = self._crowded(self._page, now_ms, keep_of)
+            while self._page and gone < budget:
+                most = min(_PAGE, budget - gone)
+                went = self._trim_job(self._page[0], now_ms, keep_of(self._page[0]), most)
+                gone += went
+                if went < most:
+                    self._page.pop(0)
         return gone
 
-    def _prune_count(self, keep: int, budget: int) -> int:
-        gone, names = 0, [name.decode() for name, _ in self._client.zscan_iter(self._keys.jobs, count=_PAGE)]
-        for start in range(0, len(names), _PAGE):
-            page = names[start : start + _PAGE]
-            pipe = self._client.pipeline(transaction=False)
-            for job in page:
-                pipe.zcard(self._keys.job_aged(job))
-            for job, count in zip(page, pipe.execute(), strict=True):
-                over = min(count - keep, budget - gone)
-                if over > 0:
-                    gone += self._forget(job, self._zrange(self._keys.job_aged(job), 0, over - 1))
-        return gone
+    def _crowded(self, jobs: Sequence[str], now_ms: int, keep_of: Callable[[str], Keep]) -> list[str]:
+        """Those of *jobs* of which more is kept than should be."""
+        pipe = self._client.pipeline(transaction=False)
+        keeps = [keep_of(job) for job in jobs]
+        for job, keep in zip(jobs, keeps, strict=True):
+            aged, failed = self._keys.job_aged(job), self._keys.job_failed(job)
+            pipe.zcard(aged)
+            pipe.zcount(aged, "-inf", f"({now_ms - keep.age_ms}")
+            pipe.zcard(failed)
+            pipe.zcount(failed, "-inf", f"({now_ms - keep.failures_age_ms}")
+        counts = pipe.execute()
+        rows = zip(jobs, keeps, counts[::4], counts[1::4], counts[2::4], counts[3::4], strict=True)
+        return [
+            job
+            for job, keep, runs, old, failures, old_failures in rows
+            if runs > keep.runs or old or failures > keep.failures or old_failures
+        ]
+
+    def _trim_job(self, job: str, now_ms: int, keep: Keep, most: int) -> int:
+        limits: list[int | str] = [
+            keep.runs,
+            now_ms - keep.age_ms,
+            keep.failures,
+            now_ms - keep.failures_age_ms,
+            _FAILING,
+        ]
+        return int(self._trim(keys=self._keys.of_job(job), args=[*self._keys.prefixes, job, most, *limits]))
+
+    def _forget_expired(self) -> None:
+        """Take some runs that have expired out of the indexes; a few of all in one call, in turn."""
+        ids = self._zrange(self._keys.aged, self._aged_cursor, self._aged_cursor + _PAGE - 1)
+        pipe = self._client.pipeline(transaction=False)
+        for run_id in ids:
+            pipe.exists(self._keys.run(run_id.decode()))
+        gone = [run_id for run_id, there in zip(ids, pipe.execute(), strict=True) if not there]
+        by_job: dict[str, list[bytes]] = {}
+        for run_id in gone:
+            by_job.setdefault(run_id.decode().rpartition("@")[0], []).append(run_id)
+        for job, members in by_job.items():
+            self._forget(job, members)
+        self._aged_cursor = self._aged_cursor + len(ids) - len(gone) if len(ids) == _PAGE else 0
 
     def ping(self) -> None:
         with self._reach():
@@ -288,6 +327,10 @@ class RedisResults:
             raise StoreRefusedError(f"results backend {self._shown}: it refuses: {one_line(error)}") from error
         except (redis.RedisError, OSError) as error:
             raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {one_line(error)}") from error
+
+
+def _limits(keep: Keep) -> list[int | str]:
+    return [keep.runs, keep.age_ms, keep.failures, keep.failures_age_ms, _FAILING]
 
 
 def _execution(record: bytes) -> Execution:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dkronpy.errors import DkronpyError, StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.results.backend import (
+    PRUNED_JOBS,
     age_of_execution,
     age_of_run,
     carries_output,
@@ -26,10 +26,11 @@ from dkronpy.results.backend import (
     rank_of_run,
     storable,
 )
+from dkronpy.results.keep import FAILING, Keep
 from dkronpy.results.schema import EXECUTION, OUTPUT, RUN, create
 
-_MILLISECOND = timedelta(milliseconds=1)
 _BATCH = 200
+_LOOSE_EVERY_MS = 600_000
 _RUN_COLUMNS = [RUN.c[name] for name in Run.__struct_fields__]
 _EXECUTION_COLUMNS = [EXECUTION.c[name] for name in Execution.__struct_fields__ if name != "output"]
 
@@ -49,6 +50,7 @@ class SqlResults:
         self._lock = threading.Lock()
         self._created = False
         self._pid = os.getpid()
+        self._pruned, self._loose_next_ms = "", 0
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def save_execution(self, execution: Execution) -> None:
@@ -68,7 +70,7 @@ class SqlResults:
             if carries_output(output):
                 connection.execute(self._upsert(OUTPUT, kept))
 
-    def save_run(self, run: Run) -> None:
+    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
         row = msgspec.structs.asdict(run)
         row.update(
             message=storable(run.message),
@@ -147,27 +149,40 @@ class SqlResults:
                 gone += self._forget(ids)
         return gone
 
-    def prune(self, now_ms: int, *, retention: timedelta, keep: int, budget: int = 1000) -> int:
-        before_ms = now_ms - retention // _MILLISECOND
-        aged = sa.select(RUN.c.id).where(RUN.c.aged_ms < before_ms).order_by(RUN.c.aged_ms, RUN.c.id)
+    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
+        gone = self._forget_loose(now_ms, keep_of("").age_ms, budget)
+        for _ in range(PRUNED_JOBS):
+            most = min(_BATCH, budget - gone)
+            if most <= 0:
+                break
+            with self._begin() as connection:
+                job = connection.scalar(sa.select(sa.func.min(RUN.c.job)).where(RUN.c.job > self._pruned))
+                ids = [] if job is None else _beyond(connection, job, keep_of(job), now_ms, most)
+            if ids:
+                gone += self._forget(ids)
+            if job is None:
+                self._pruned = ""
+                break
+            if len(ids) < most:
+                self._pruned = job
+        return gone
+
+    def _forget_loose(self, now_ms: int, age_ms: int, budget: int) -> int:
+        """Forget executions whose run was never saved; there are hardly any, and finding them takes a while."""
+        if now_ms < self._loose_next_ms:
+            return 0
+        before_ms = now_ms - age_ms
         loose = (
             sa.select(EXECUTION.c.run_id)
             .where(EXECUTION.c.aged_ms < before_ms, ~sa.exists().where(RUN.c.id == EXECUTION.c.run_id))
             .distinct()
         )
         gone = 0
-        for query in (aged, loose, *self._over(keep)):
-            while gone < budget and (ids := self._ids(query.limit(min(_BATCH, budget - gone)))):
-                gone += self._forget(ids)
+        while gone < budget and (ids := self._ids(loose.limit(min(_BATCH, budget - gone)))):
+            gone += self._forget(ids)
+        if gone < budget:
+            self._loose_next_ms = now_ms + _LOOSE_EVERY_MS
         return gone
-
-    def _over(self, keep: int) -> Iterator[sa.Select[Any]]:
-        """For each job that has more than *keep* runs, the query for those beyond, latest first."""
-        keep = max(0, keep)
-        crowded = sa.select(RUN.c.job).group_by(RUN.c.job).having(sa.func.count() > keep).order_by(RUN.c.job)
-        for job in self._ids(crowded):
-            of_job = sa.select(RUN.c.id).where(RUN.c.job == job)
-            yield of_job.order_by(RUN.c.aged_ms.desc(), RUN.c.id.desc()).offset(keep)
 
     def ping(self) -> None:
         with self._begin() as connection:
@@ -214,6 +229,27 @@ class SqlResults:
             if not self._created:
                 create(self._engine)
                 self._created = True
+
+
+def _beyond(connection: sa.Connection, job: str, keep: Keep, now_ms: int, most: int) -> list[str]:
+    """Up to *most* runs of *job* that are not to be kept."""
+    aged = RUN.c.aged_ms
+    of_job, latest = sa.select(RUN.c.id).where(RUN.c.job == job), (aged.desc(), RUN.c.id.desc())
+    older = aged < now_ms - keep.age_ms
+    first = connection.execute(of_job.add_columns(aged).order_by(*latest).offset(keep.runs).limit(1)).first()
+    if first is not None:
+        older = sa.or_(older, sa.tuple_(aged, RUN.c.id) <= sa.tuple_(first.aged_ms, first.id))
+    found = of_job.where(older).order_by(aged, RUN.c.id).limit(most)
+    if connection.scalar(found) is None:
+        return []
+    failed = of_job.where(older, RUN.c.state.in_(FAILING))
+    parts = (
+        found.where(RUN.c.state.not_in(FAILING)),
+        failed.where(aged < now_ms - keep.failures_age_ms).limit(most),
+        failed.order_by(*latest).offset(keep.failures).limit(most),
+    )
+    ids = dict.fromkeys(run_id for part in parts for run_id in connection.scalars(part))
+    return list(ids)[:most]
 
 
 def _run(row: sa.RowMapping) -> Run:

@@ -40,8 +40,12 @@ class Chains:
             if run.job in child.job.after and _may_run(child.job, now_ms):
                 plan = self._plan(child, run, now_ms, live)
                 if plan is not None:
-                    forbid = child.job.forbids_overlap
-                    firings.append(Firing(job=child.job.name, revision=child.revision, runs=(plan,), forbid=forbid))
+                    firings.append(
+                        Firing(
+                            job=child.job.name, revision=child.revision, runs=(plan,),
+                            forbid=child.job.forbids_overlap, history=child.job.history_limit or 0,
+                        )
+                    )  # fmt: skip
         if firings:
             self.ledger.fire(firings, epoch=None)
             self._deliver(firings)

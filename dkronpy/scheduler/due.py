@@ -226,6 +226,7 @@ class DueReader:
             meta=redbeat_meta(due_ms),
             forbid=forbid,
             settled=settled,
+            history=job.history_limit or 0,
         )
 
     def _runs(self, known: Known, due_ms: int, now_ms: int, live: LiveNodes) -> tuple[tuple[RunPlan, ...], int | None]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -12,6 +11,7 @@ from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
+from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.self_pause import SelfPause
 from dkronpy.store.connection import Store
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 BUDGET = 200
 """The most ended runs one pass sees off."""
-FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 200, 60_000, 1_000
+FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 200, 10_000, 1_000
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
@@ -40,8 +40,7 @@ class Farewell:
         results: ResultsBackend,
         chains: Chains,
         *,
-        retention: timedelta,
-        keep: int,
+        keep_of: Callable[[str], Keep],
         tracer: Tracer | None = None,
     ) -> None:
         self.store = store
@@ -50,8 +49,7 @@ class Farewell:
         self.results = results
         self.chains = chains
         self.self_pause = SelfPause(store, ledger, jobs)
-        self.retention = retention
-        self.keep = keep
+        self.keep_of = keep_of
         self.tracer = tracer
         self._forget_next_ms = 0
 
@@ -75,9 +73,9 @@ class Farewell:
         return len(ids) == BUDGET
 
     def forget(self, now_ms: int) -> None:
-        """Let the results backend forget what is older than it should keep; a bounded piece of that now and then."""
+        """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
         if now_ms >= self._forget_next_ms:
-            gone = self.results.prune(now_ms, retention=self.retention, keep=self.keep, budget=FORGET_BUDGET)
+            gone = self.results.prune(now_ms, self.keep_of, budget=FORGET_BUDGET)
             self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
@@ -110,7 +108,7 @@ class Farewell:
             return False
         for execution in missing:
             self.results.save_execution(self._with_output(execution))
-        self.results.save_run(run)
+        self.results.save_run(run, keep=self.keep_of(run.job))
         return True
 
     def _with_output(self, execution: Execution) -> Execution:

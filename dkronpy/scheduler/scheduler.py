@@ -33,6 +33,7 @@ from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
+from dkronpy.scheduler.keeping import Keeping
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.shards import Shards
 from dkronpy.scheduler.sweep import Sweep
@@ -96,7 +97,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
         farewell = Farewell(
             store, ledger, deployment.jobs, deployment.results, chains,
-            retention=settings.retention, keep=settings.history_limit, tracer=self.tracer,
+            keep_of=Keeping(deployment.jobs, settings, self.clock), tracer=self.tracer,
         )  # fmt: skip
         self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))
         self.wake_up = WakeUp(store)

@@ -141,13 +141,19 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     """How many make-up runs may wait for their turn; what was missed beyond that is recorded as skipped."""
 
     history_limit: int = 100
-    """How many finished runs are kept for each job."""
+    """How many finished runs are kept for each job that does not say so itself: those that ended last."""
 
     revision_limit: int = 20
     """How many former revisions of each definition are kept, as long as the job lives."""
 
     retention: timedelta = timedelta(days=30)
     """How long finished runs are kept, within ``history_limit``."""
+
+    failure_limit: int = 20
+    """How many older runs that failed are kept for each job, beyond ``history_limit`` and ``retention``."""
+
+    failure_retention: timedelta = timedelta(days=90)
+    """How long runs that failed are kept, within ``failure_limit``."""
 
     log_level: LogLevel = "info"
     """The least severe message that is logged: ``debug``, ``info``, ``warning`` or ``error``."""

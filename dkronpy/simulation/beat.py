@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from dkronpy.dispatch.targets import Planner
 from dkronpy.execution import Run
 from dkronpy.node import Node
+from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
@@ -46,7 +46,7 @@ class Registrar(Farewell):
         results: Any = Ended()
         self.known: dict[str, Run] = results.runs
         chains = Chains(store, ledger, jobs, results, planner)
-        super().__init__(store, ledger, jobs, results, chains, retention=timedelta(days=1), keep=1)
+        super().__init__(store, ledger, jobs, results, chains, keep_of=lambda _: Keep())
         self.filed = filed
         self.followed: frozenset[str] = frozenset()
 

@@ -75,7 +75,8 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     """What one job's due times become: the runs, and where its schedule stands afterwards.
 
     ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
-    ``settled`` says that no earlier version of the job owes a due time any more.
+    ``settled`` says that no earlier version of the job owes a due time any more; ``history`` is how many runs of the
+    job are listed, 0 for as many as of others.
     """
 
     job: str
@@ -86,6 +87,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     meta: str = ""
     forbid: bool = False
     settled: bool = False
+    history: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,7 +276,8 @@ def _firing(firing: Firing) -> list[Any]:
     runs = [_run_row(run, firing.revision) for run in firing.runs]
     revision = str(firing.revision)
     return [
-        firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs, firing.settled
+        firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs, firing.settled,
+        *([firing.history] if firing.history else []),
     ]  # fmt: skip
 
 

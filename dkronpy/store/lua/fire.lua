@@ -1,6 +1,6 @@
 -- Turn due times into runs: for each item the next due time, the runs, their executions and their messages, or nothing.
 -- ARGV: epoch ('' for a run by hand), record ttl in ms, history limit, the items as one msgpack array, their shard:
---   item: {job, revision, expected score, next score, meta, forbid, runs, settled}
+--   item: {job, revision, expected score, next score, meta, forbid, runs, settled, a history limit of its own or nothing}
 --   run: {id, index score in ms, decision, reason, run fields, executions, what it has to pass (gate.lua) or nothing}
 --   execution: {id, fields, look again at ms, queue key, message}
 -- Scores are seconds as RedBeat keeps them, '' where there is none. Returns {now, code an item}:
@@ -56,7 +56,7 @@ local function pass(job, id, g)
   return gate, { why, again }
 end
 
-local function save_run(job, forbid, run)
+local function save_run(job, forbid, run, limit)
   local id, decision, executions = run[1], run[3], run[6]
   local key = P .. 'run:' .. id
   if redis.call('EXISTS', key) == 1 then return false end
@@ -76,7 +76,7 @@ local function save_run(job, forbid, run)
   end
   redis.call('HSET', key, 'job', job, 'fired_ms', at, 'size', #executions, 'open', #executions, unpack(run[5]))
   redis.call('ZADD', P .. 'job:' .. job .. ':runs', run[2], id)
-  redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -history - 1)
+  redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -(limit or history) - 1)
   recent[#recent + 1] = at
   recent[#recent + 1] = id
   if none then redis.call('HSET', key, 'message', none) end
@@ -123,7 +123,7 @@ local function fire(item)
   end
   local code = 1
   for _, run in ipairs(item[7]) do
-    if not save_run(job, item[6], run) then code = -1 end
+    if not save_run(job, item[6], run, item[9]) then code = -1 end
   end
   return code
 end

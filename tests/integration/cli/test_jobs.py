@@ -69,6 +69,16 @@ def test_jobs_are_listed_and_shown(dkronpy: CommandLine) -> None:
     assert "source          config" in dkronpy("job", "show", "backup").stdout
 
 
+def test_what_is_kept_of_its_history_is_shown(dkronpy: CommandLine) -> None:
+    longer = BACKUP.replace("run=", 'history_limit=400, retention="400d", run=')
+    (dkronpy.config / "jobs.py").write_text(HEAD + longer + REPORT)
+    dkronpy("apply")
+    assert "400 runs for 400d; older ones that failed: 20 for 90d" in dkronpy("job", "show", "backup").stdout
+    assert "100 runs for 30d" in dkronpy("job", "show", "report").stdout
+    stored = json.loads(dkronpy("job", "show", "backup", "-o", "json").stdout)
+    assert (stored["history_limit"], stored["retention"], "failure_limit" in stored) == (400, "9600h", False)
+
+
 def test_a_job_as_json_is_what_dkron_writes_and_reads(dkronpy: CommandLine) -> None:
     (dkronpy.config / "jobs.py").write_text(HEAD + BACKUP + REPORT)
     dkronpy("apply")

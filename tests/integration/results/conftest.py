@@ -110,4 +110,4 @@ def open_place() -> Iterator[Opener]:
 @pytest.fixture
 def results(place: Place, open_place: Opener) -> ResultsBackend:
     """Empty results, of each kind in turn."""
-    return open_place(place.url, retention=timedelta(hours=1), keep=1000)
+    return open_place(place.url, lifetime=timedelta(hours=1))

@@ -9,6 +9,7 @@ import redis
 
 from dkronpy.errors import StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Output
+from dkronpy.results.keep import Keep
 from tests.conftest import MakeStoreServer
 from tests.integration.results.conftest import Opener
 from tests.integration.results.records import T0, a_run, an_execution, save_all
@@ -20,12 +21,12 @@ HOUR = timedelta(hours=1)
 def test_every_key_expires_and_has_the_prefix(
     any_store: redis.Redis, any_store_server: StoreServer, open_place: Opener
 ) -> None:
-    results = open_place(any_store_server.url, retention=HOUR, prefix="here:")
+    results = open_place(any_store_server.url, lifetime=HOUR, prefix="here:")
     save_all(results, ["backup", "report"], 5, threads=2)
     results.save_run(a_run(state="skipped", until_ms=T0 + 5))
     results.save_execution(an_execution(a_run(due_ms=T0 + 99_000)))
     results.delete_job("report")
-    results.prune(T0, retention=HOUR, keep=3)
+    results.prune(T0, lambda _job: Keep(runs=3))
     keys = list(any_store.scan_iter())
     assert len(keys) > 8
     for key in keys:
@@ -52,11 +53,12 @@ def test_a_run_stands_in_the_index_of_one_state(
 def test_of_each_job_only_so_many_runs_are_kept(
     store: redis.Redis, store_server: StoreServer, open_place: Opener
 ) -> None:
-    results = open_place(store_server.url, keep=5)
+    results = open_place(store_server.url)
     for number in range(40):
         run = a_run(due_ms=T0 + number, until_ms=T0 + number + 1)
         results.save_execution(an_execution(run))
-        results.save_run(run)
+        results.save_run(run)  # as an agent does, which does not know what the job is to keep
+        results.save_run(run, keep=Keep(runs=5))
     assert [run.due_ms - T0 for run in results.runs()] == [39, 38, 37, 36, 35]
     assert results.executions(a_run(due_ms=T0 + 34).id) == []
     assert len(list(store.scan_iter("dkronpy:results:run:*"))) == 5
@@ -68,15 +70,15 @@ def test_a_lowered_limit_is_reached_step_by_step(
     store: redis.Redis, store_server: StoreServer, open_place: Opener
 ) -> None:
     save_all(open_place(store_server.url), ["backup"], 20, threads=2)
-    results = open_place(store_server.url, keep=5)
+    results = open_place(store_server.url)
     for number in range(20, 40):
-        results.save_run(a_run(due_ms=T0 + number * 1000))
+        results.save_run(a_run(due_ms=T0 + number * 1000), keep=Keep(runs=5))
     assert largest_index(store) == 5
 
 
 def test_indexes_forget_what_has_expired(store: redis.Redis, store_server: StoreServer, open_place: Opener) -> None:
     """With jobs that come and go the common indexes live on; members whose run is gone leave them."""
-    brief = open_place(store_server.url, retention=timedelta(milliseconds=100))
+    brief = open_place(store_server.url, lifetime=timedelta(milliseconds=100))
     long = open_place(store_server.url)
     for number in range(30):
         brief.save_run(a_run(f"job-{number}", T0 + number))
@@ -88,6 +90,32 @@ def test_indexes_forget_what_has_expired(store: redis.Redis, store_server: Store
     assert [run.job for run in long.runs()] == ["steady"]
     for _ in range(20):
         long.save_run(a_run("steady", T0 + 1000))
+    assert largest_index(store) == 1
+
+
+def test_a_save_makes_room_but_not_of_failures(
+    store: redis.Redis, store_server: StoreServer, open_place: Opener
+) -> None:
+    results, keep = open_place(store_server.url), Keep(runs=3, failures=2)
+    for number in range(12):
+        results.save_run(a_run(due_ms=T0 + number, state="success" if number % 2 else "failed"), keep=keep)
+    assert [(run.due_ms - T0, run.state) for run in results.runs(job="backup")] == [
+        (11, "success"), (10, "failed"), (9, "success"), (8, "failed"), (6, "failed"),
+    ]  # fmt: skip
+    assert largest_index(store) == 5
+
+
+def test_what_has_expired_leaves_the_indexes_in_turn(
+    store: redis.Redis, store_server: StoreServer, open_place: Opener
+) -> None:
+    """Also where something that lives longer stands before it."""
+    open_place(store_server.url).save_run(a_run("steady", T0 - 1))
+    brief = open_place(store_server.url, lifetime=timedelta(milliseconds=100))
+    for number in range(250):
+        brief.save_run(a_run(f"job-{number}", T0 + number))
+    wait_until(lambda: len(list(store.scan_iter("dkronpy:results:run:*"))) == 1, description="the brief runs expire")
+    for _ in range(4):
+        brief.prune(T0, lambda _job: Keep())
     assert largest_index(store) == 1
 
 

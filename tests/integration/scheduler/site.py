@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +11,7 @@ from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import Planner
 from dkronpy.job import Job, Run
 from dkronpy.node import Node
+from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.settings import Settings
@@ -28,7 +28,7 @@ class Site:
         self.deployment = self.client.deployment
         planner = Planner(NoCourier(), random.Random(1), fired_by="test")
         parts = (self.deployment.store, self.deployment.ledger, self.deployment.jobs, self.deployment.results)
-        self.farewell = Farewell(*parts, Chains(*parts, planner), retention=timedelta(days=1), keep=100)
+        self.farewell = Farewell(*parts, Chains(*parts, planner), keep_of=lambda _: Keep())
         self.epoch = self.deployment.ledger.lead("test", LEASE_MS).epoch
         self.nodes: list[Node] = []
         self.node("n1")

@@ -19,6 +19,7 @@ from dkronpy.execution import Run as RunRecord
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job, Run
 from dkronpy.node import Node, any_node
+from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
@@ -41,7 +42,7 @@ class Beat:
         planner = Planner(NoCourier(), random.Random(1), fired_by="test")
         self.reader = DueReader(store, ledger, NoCourier(), planner, Quarantine(store), batch=100)
         parts = (store, ledger, self.deployment.jobs, self.deployment.results)
-        self.farewell = Farewell(*parts, Chains(*parts, planner), retention=timedelta(days=1), keep=100)
+        self.farewell = Farewell(*parts, Chains(*parts, planner), keep_of=lambda _: Keep())
 
     def due(self, *names: str, ago_ms: int = 0) -> dict[str, RunRecord]:
         """Make jobs due, let beat look, and return the record of each one's due time."""

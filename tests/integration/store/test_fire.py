@@ -130,6 +130,16 @@ def test_only_so_many_runs_of_a_job_are_listed(desk: Desk) -> None:
     assert [run.due_ms for run in desk.ledger.recent_runs("backup")] == [300_000, 240_000, 180_000]
 
 
+def test_a_job_may_have_more_of_its_runs_listed_than_others(desk: Desk) -> None:
+    desk.ledger.history = 3
+    desk.jobs.save(backup())
+
+    for minute in range(1, 6):
+        desk.fire(skipped_run(minute * 60_000, "paused"), history=4)
+
+    assert [run.due_ms for run in desk.ledger.recent_runs("backup")] == [300_000, 240_000, 180_000, 120_000]
+
+
 def test_scores_keep_milliseconds_there_and_back() -> None:
     moments = [0, 1, 999, 1_000, 1_772_442_000_251, 4_102_444_799_999]
 

@@ -160,7 +160,7 @@ def test_kubernetes_cron_jobs() -> None:
     assert export == Job(
         name="shop-nightly-export", schedule="30 2 * * 1-5", timezone="Europe/Berlin", concurrency="forbid",
         start_deadline="10m", timeout="1h", retry=Retry(2, delay="10s", cap="6m", jitter=False),
-        metadata={"app": "shop", "tier": "batch"},
+        metadata={"app": "shop", "tier": "batch"}, history_limit=3,
         run=Docker(
             "registry.example.com/shop/export:1.4", ("export --date yesterday",), ("/bin/sh", "-c"), cwd="/srv",
             env={"MODE": "full", "DB_URL": secret("shop-db/url")}, pull="always", mem_limit="512MB", cpus=0.5,
@@ -170,7 +170,6 @@ def test_kubernetes_cron_jobs() -> None:
     assert report(found) == [
         "shop/nightly-export: pod: serviceAccountName is not kept (job shop-nightly-export)",
         "shop/nightly-export: pod: volumes is not kept (job shop-nightly-export)",
-        "shop/nightly-export: successfulJobsHistoryLimit is not kept: see history_limit (job shop-nightly-export)",
         "shop/nightly-export: container sidecar is not kept: a job runs one (job shop-nightly-export)",
         "shop/nightly-export: container: volumeMounts is not kept (job shop-nightly-export)",
         "shop/nightly-export: DB_URL comes of the secret shop-db/url: give it to the nodes (job shop-nightly-export)",

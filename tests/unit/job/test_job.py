@@ -173,3 +173,11 @@ def test_the_untyped_pair_is_kept_as_it_is() -> None:
     assert job(run=odd).executor == "no-such-executor"
     assert job(run=odd).executor_config is odd.config
     assert job(on=Target(tags={"server": "true:1"})).check() == []
+
+
+def test_how_much_history_a_job_keeps_is_checked() -> None:
+    assert job(history_limit=1, failure_limit=0, retention="90d", failure_retention=60).check() == []
+    assert "0 is not a number of runs from 1 to 100,000" in problem_of("history_limit", history_limit=0)
+    assert "True is not a number of runs from 0" in problem_of("failure_limit", failure_limit=True)
+    assert "a duration above zero is needed" in problem_of("retention", retention=0)
+    assert "'soon' is not a duration" in problem_of("failure_retention", failure_retention="soon")

@@ -1,0 +1,68 @@
+"""Beat files runs and forgets old ones by what each job is to keep of its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from dkronpy.scheduler.keeping import FRESH_SECONDS, Keeping
+from tests.integration.scheduler.site import Site
+from tests.support import StoreServer
+
+
+class Hands:
+    """A clock that is turned by hand."""
+
+    seconds = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def site(store: redis.Redis, store_server: StoreServer) -> Iterator[Site]:
+    with Site(store_server.url) as site:
+        yield site
+
+
+@pytest.fixture
+def clock(site: Site) -> Hands:
+    clock, deployment = Hands(), site.deployment
+    site.farewell.keep_of = Keeping(deployment.jobs, deployment.settings, clock)
+    return clock
+
+
+def run(site: Site, name: str, *, success: bool = True) -> str:
+    found = site.client.run_job(name).run.id
+    site.end(found, success=success)
+    return found
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_that_is_filed_makes_room_by_what_its_job_says(site: Site) -> None:
+    site.save("chatty", history_limit=2, failure_limit=1)
+    site.save("steady")
+    failed = run(site, "chatty", success=False)
+    runs = [run(site, "chatty") for _ in range(4)]
+    steady = [run(site, "steady") for _ in range(4)]
+    kept = site.deployment.results
+    assert {one.id for one in kept.runs(job="chatty")} == {runs[3], runs[2], failed}
+    assert {one.id for one in kept.runs(job="steady")} == set(steady)
+    assert {one.run.id for one in site.client.history("chatty")} == {runs[3], runs[2], failed}
+
+
+def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: Hands) -> None:
+    site.save("steady")
+    runs = [run(site, "steady") for _ in range(3)]
+    site.save("steady", history_limit=1)
+    kept, now = site.deployment.results, site.deployment.store.now_ms()
+    site.farewell.forget(now)
+    assert len(kept.runs(job="steady")) == 3, "the definition is not read for each run"
+    clock.seconds += FRESH_SECONDS
+    site.farewell.forget(now + 60_000)
+    assert [one.id for one in kept.runs(job="steady")] == runs[2:]
