@@ -15,8 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dkronpy.verify.history import History
+from tests.faults.system.breath import pause
 from tests.faults.system.machine import Machine
-from tests.faults.system.nemesis import FAULTS, campaign, pause
+from tests.faults.system.nemesis import FAULTS, campaign
 from tests.faults.system.stock import LENGTHS, PERIODS, Outcome, StockWorld
 from tests.faults.system.world import World
 from tests.support import StoreServer

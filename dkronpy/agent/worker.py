@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 from celery import Celery
@@ -17,6 +19,10 @@ from dkronpy.transport import URL, FollowingChannel
 
 QUARANTINE = "dkronpy_quarantine"
 REDIS = ("redis://", "rediss://", "redis+socket://")
+_AGAIN_SECONDS = 1.0
+_ANOTHER_OUTAGE_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
 
 
 class Quarantining:
@@ -76,7 +82,27 @@ class FollowingQuarantineTransport(QuarantineTransport):
 
 
 class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
-    """Celery's consumer, which keeps what it must refuse: unknown tasks, unknown formats, bodies that do not decode."""
+    """Celery's consumer, which keeps what it must refuse: unknown tasks, unknown formats, bodies that do not decode.
+
+    Of a broker that gives no messages it says so once, and asks it once a second: Celery asks five times in a row, with
+    a line each, and calls that critical.
+    """
+
+    _said = ""
+    _failed = 0.0
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        self._away(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        self._away(exc)
+
+    def _away(self, error: Exception) -> None:
+        now, says = time.monotonic(), " ".join(str(error).split()) or type(error).__name__
+        if says != self._said or now - self._failed > _ANOTHER_OUTAGE_SECONDS:
+            log.warning("no messages come from the broker: %s; asking again every second", says)
+        self._said, self._failed = says, now
+        time.sleep(_AGAIN_SECONDS)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._keep(message, "not a Celery message")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = (Column(name="check"), Column(name="state"), Column(name="message"), Column(name="fix"))
 _START = "start one: dkronpy up; or set DKRONPY_STORE_URL"
-_START = "start one: dkronpy up; or set DKRONPY_STORE_URL"
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 

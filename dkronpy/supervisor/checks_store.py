@@ -39,6 +39,7 @@ def check_store(client: Client, clock: Clock, *, allow_volatile: bool) -> Iterat
         ("eviction", lambda: _eviction(info, allow_volatile=allow_volatile)),
         ("memory", lambda: _memory(info)),
         ("clock", lambda: _clock(client, clock)),
+        ("open ports", lambda: _open_ports(client)),
     ]
     yield from run_checks(checks)
 
@@ -81,6 +82,32 @@ def _memory(info: dict[str, Any]) -> Finding:
     if most and used > most * _FULL:
         return fail("memory", f"{told}: runs are refused when it is full", "raise maxmemory, or lower history_limit")
     return ok("memory", told)
+
+
+def _open_ports(client: Client) -> Finding:
+    connection = client.deployment.store.client
+    try:
+        told = connection.config_get("bind", "port", "protected-mode")
+        default = connection.acl_getuser("default")
+    except redis.ResponseError:
+        return ok("open ports", "this user may not ask the store where it listens, which is as it should be")
+    free = "on" in default["flags"] and "nopass" in default["flags"]
+    return exposure(told.get("bind", ""), int(told["port"]), free=free, protected=told.get("protected-mode") == "yes")
+
+
+def exposure(bind: str, port: int, *, free: bool, protected: bool) -> Finding:
+    """Who can reach a store that listens like this; *free*: without a password, *protected*: then from here only."""
+    hosts = [host.lstrip("-") for host in bind.split()] or ["*"]
+    elsewhere = [host for host in hosts if not (host == "::1" or host.startswith("127."))]
+    if not port or not elsewhere or (free and protected):
+        return ok("open ports", "nobody reaches the store in the clear from another machine")
+    where = f"the store listens on {', '.join(elsewhere)}, port {port}"
+    if free:
+        fix = "set a password (`dkronpy config acl` prints a user for each role), or bind 127.0.0.1"
+        return fail(
+            "open ports", f"{where}, without a password: whoever reaches it can run anything on every node", fix
+        )
+    return warn("open ports", f"{where}, in the clear", "`dkronpy certs` makes certificates; then port 0 and tls-port")
 
 
 def _clock(client: Client, clock: Clock) -> Finding:

@@ -63,6 +63,7 @@ def _follows(history: History, job: JobHistory) -> Found:
     """A job that follows one other has a run for each success of it, and at most a reason for any other end."""
     for parent in (one for one in history.jobs if (one.name,) == job.after):
         ends = {run.due_ms: run.state for run in parent.runs}
+        amended = {execution.due_ms for execution in parent.executions if execution.amended}
         records: defaultdict[int, list[Run]] = defaultdict(list)
         for run in job.runs:
             if run.trigger == "chained":
@@ -70,7 +71,9 @@ def _follows(history: History, job: JobHistory) -> Found:
         for due in sorted({*ends, *records}):
             seen, why = records[due], [run.reason for run in records[due]]
             what = f"{len(seen)} records ({', '.join(why)}) after {parent.name}, which is {ends.get(due, 'not there')}"
-            if ends.get(due) == "success":
+            if due in amended:  # it was lost, which is what the follower went by, and told later how it had ended
+                right = len(seen) == 1
+            elif ends.get(due) == "success":
                 right = len(seen) == 1 and why != ["parent_failed"]
             else:
                 right = why in ([], ["parent_failed"])

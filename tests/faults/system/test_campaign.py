@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dkronpy.verify.checker import check
+from tests.faults import isolation
 from tests.faults.system.machine import Machine
 from tests.faults.system.nemesis import campaign
 from tests.faults.system.world import World
+from tests.support import ROOT
 
 SECONDS = 25.0
 SEEDS = [int(os.environ.get("DKRONPY_FAULTS_SEED") or 31)]
@@ -33,3 +37,14 @@ def test_a_deployment_that_is_hurt_keeps_every_promise(seed: int, tmp_path: Path
     assert sum(len(job.owed) for job in history.jobs) > 100, "hardly anything was owed"
     assert len(history.marks) > 50, "hardly anything ran"
     assert not crashes
+
+
+@pytest.mark.timeout(420)
+def test_a_round_with_another_broker_and_where_allowed_a_network_and_disks_of_its_own() -> None:
+    isolated = ["--isolated"] if isolation.allowed() else []
+    options = ["--rabbitmq", "--seed", str(SEEDS[0]), "--minutes", "0.4", *isolated]
+    command = [sys.executable, "scripts/faults_system.py", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  clean (" in done.stdout

@@ -12,14 +12,15 @@ from dkronpy import Http, Job, Shell, any_node, manual
 from dkronpy.client import Client
 from dkronpy.node import Node
 from dkronpy.settings import Settings
+from dkronpy.supervisor.checks_store import exposure
 from tests.conftest import MakeStoreServer
 from tests.integration.up.started import CLEAN, finished, up, write_config
 from tests.support import spawn, wait_until
 
 CHECKS = [
     "settings", "versions", "configuration", "executors", "time zones", "secrets", "data folder", "store",
-    "store version", "persistence", "eviction", "memory", "clock", "leader", "lag", "nodes", "targets", "quarantine",
-    "queues", "signatures",
+    "store version", "persistence", "eviction", "memory", "clock", "open ports", "leader", "lag", "nodes", "targets",
+    "quarantine", "queues", "signatures",
 ]  # fmt: skip
 
 
@@ -85,6 +86,23 @@ def test_a_broken_deployment_is_told_check_by_check(tmp_path: Path, make_store_s
     assert found["queues"]["message"].startswith("2 messages for gone:")
     assert "dkronpy node forget gone" in found["nodes"]["fix"]
     assert found["lag"]["message"].startswith("the longest owed due time has been waiting for 6")
+
+
+@pytest.mark.parametrize(
+    ("bind", "port", "free", "protected", "state"),
+    [
+        ("127.0.0.1 -::1", 6379, True, False, "ok"),
+        ("* -::*", 6379, True, True, "ok"),  # protected: without a password it answers this machine only
+        ("", 6379, True, False, "fail"),
+        ("10.0.0.5", 6379, True, False, "fail"),
+        ("10.0.0.5 127.0.0.1", 6379, False, False, "warn"),
+        ("10.0.0.5", 0, False, True, "ok"),  # TLS only
+    ],
+)
+def test_a_store_that_others_can_reach(bind: str, port: int, free: bool, protected: bool, state: str) -> None:
+    finding = exposure(bind, port, free=free, protected=protected)
+    assert finding.state == state, finding
+    assert bool(finding.fix) == (state != "ok")
 
 
 def test_a_job_whose_executor_no_node_has(tmp_path: Path, make_store_server: MakeStoreServer) -> None:

@@ -114,6 +114,10 @@ def test_a_follower_says_at_most_once_why_it_did_not_follow() -> None:
     why = run("mail", DUES[0], "skipped", reason="parent_failed", trigger="chained", execution_ids=())
     child = replace(parent, name="mail", after=("backup",), owed=(), runs=(why,), counters=Counters(skipped=1))
     assert check(replace(history, jobs=(parent, child), marks=())) == []
+    late = tuple(replace(one, amended=True) for one in history.jobs[0].executions[:1])
+    told = replace(history.jobs[0], runs=history.jobs[0].runs[:1], owed=DUES[:1], executions=late)
+    told = replace(told, counters=Counters(success=1))
+    assert check(replace(history, jobs=(told, child), marks=history.marks[:2])) == []
     for runs in ((why, replace(why, id="again")), (replace(why, state="success", reason=""),)):
         assert "I1" in broken(replace(history, jobs=(parent, replace(child, runs=runs)), marks=()))
 
