@@ -6,6 +6,7 @@ The language is that of Debian's cron and of cronie: crontab(5) of both.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class _Table:
     user: str
     zone: str
     on: Target
-    found: Gathering = field(default_factory=Gathering)
+    found: Gathering
     settings: dict[str, str] = field(default_factory=dict)
     comment: list[str] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
@@ -58,14 +59,21 @@ def is_system(path: Path, text: str) -> bool:
 
 
 def read_crontab(
-    text: str, *, system: bool = False, user: str = "", zone: str = "", on: Target | None = None
+    text: str,
+    *,
+    system: bool = False,
+    user: str = "",
+    zone: str = "",
+    on: Target | None = None,
+    taken: Iterable[str] = (),
 ) -> Imported:
     """The jobs of a crontab.
 
     With *system* each line has a user; otherwise *user* is whom all lines run as (empty: as the agent does). *zone* is
-    the machine's, which lines without ``CRON_TZ`` are read in; *on* says where the jobs run.
+    the machine's, which lines without ``CRON_TZ`` are read in; *on* says where the jobs run; *taken* are names that
+    they may not have.
     """
-    table = _Table(system=system, user=user, zone=zone, on=on or any_node())
+    table = _Table(system=system, user=user, zone=zone, on=on or any_node(), found=Gathering(taken))
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line:

@@ -29,10 +29,14 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The jobs, in the order of the source, and everything that could not be kept."""
+    """The jobs, in the order of the source, and everything that could not be kept.
+
+    ``places`` says of each job's name where it came from, as ``where`` of a loss does.
+    """
 
     jobs: tuple[Job, ...]
     losses: tuple[Loss, ...]
+    places: dict[str, str] = {}
 
     def notes(self) -> dict[str, list[str]]:
         """For each of the jobs what is otherwise, for a comment above it."""
@@ -44,12 +48,13 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gathering:
-    """Jobs and losses as they are found."""
+    """Jobs and losses as they are found; no job gets a name that is *taken*."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self.jobs: list[Job] = []
         self.losses: list[Loss] = []
-        self._names: set[str] = set()
+        self._names = set(taken)
+        self._places: dict[str, str] = {}
 
     def lose(self, where: str, what: str, job: str = "") -> None:
         """Say what is otherwise."""
@@ -73,8 +78,10 @@ class Gathering:
             self.lose(where, f"left out: {told}")
             return False
         self.jobs.append(job)
+        self._places[job.name] = where
         return True
 
     def done(self, order: Iterable[Job] | None = None) -> Imported:
         """What was found."""
-        return Imported(jobs=tuple(order if order is not None else self.jobs), losses=tuple(self.losses))
+        jobs = tuple(order if order is not None else self.jobs)
+        return Imported(jobs=jobs, losses=tuple(self.losses), places=self._places)

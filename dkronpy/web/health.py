@@ -28,7 +28,10 @@ class Chip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to look at: what it is about, how it looks, a sentence, since when (ms), and where more stands."""
+    """Something to look at: what it is about, how it looks, a sentence, since when (ms), and where more stands.
+
+    ``run`` is the one that went wrong, if one did.
+    """
 
     state: str
     reason: str
@@ -36,6 +39,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     at_ms: int
     link: str
+    run: Run | None = None
 
 
 def chips(status: Status, jobs: int, off: int, running: int, failing: int) -> list[Chip]:
@@ -127,7 +131,7 @@ def _of_job(view: JobView, board: Board, now_ms: int) -> Trouble | None:
     times = f"{streak} times in a row. " if streak > 1 else ""
     return Trouble(
         state=last.state, reason=last.reason, name=name, text=times + (last.message or ""),
-        at_ms=last.finished_ms or last.due_ms, link=run_place(last.id),
+        at_ms=last.finished_ms or last.due_ms, link=run_place(last.id), run=last,
     )  # fmt: skip
 
 

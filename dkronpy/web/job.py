@@ -34,7 +34,8 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
         request, "job.html", section="jobs", **known, tab="job",
         policies=policies(view.job), notes=notes_of(view, viewer, _MONTHS)[:_NOTES],
         due=next_due(view.stored.schedule(), viewer.now_ms, NEXT) if view.job.enabled else [],
-        runs=runs[:RUNS], more=len(runs) > RUNS, charted=runs[:CHARTED], figures=figures(runs),
+        runs=runs[:RUNS], endings=site.endings.find(runs[:RUNS]), more=len(runs) > RUNS,
+        charted=runs[:CHARTED], figures=figures(runs),
         chain=chain_of(job, seen, site.board),
     )  # fmt: skip
 

@@ -35,16 +35,18 @@ def overview(request: AnyRequest) -> Response[Any]:
     running = [run for run in runs if run.state == "running"]
     digest = site.board.digest()
     failing, off = len(digest.failing.intersection(views)), len(digest.disabled.intersection(views))
+    wrong = troubles(status, views, site.board)
     return render(
         request,
         "overview.html",
         section="overview",
         chips=chips(status, len(views), off, len(running), failing),
-        troubles=troubles(status, views, site.board),
+        troubles=wrong,
         running=running[:_RUNNING],
         more_running=max(0, len(running) - _RUNNING),
         following=_following(views, digest),
         recent=runs[:_RECENT],
+        endings=site.endings.find([*[one.run for one in wrong if one.run], *runs[:_RECENT]]),
         nodes=status.nodes,
         quiet=not runs,
         pauses=[one for one in site.client.maintenance.pauses() if not one.job],

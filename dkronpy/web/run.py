@@ -11,10 +11,11 @@ from markupsafe import Markup
 from dkronpy.client import RunView
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
-from dkronpy.web.ansi import plain, to_html
+from dkronpy.web.ansi import to_html
 from dkronpy.web.board import figures
 from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
+from dkronpy.web.endings import last_line
 from dkronpy.web.gantt import gantt
 from dkronpy.web.handlers import PageError, form, page, see_other
 from dkronpy.web.job_run import given_to, written
@@ -27,7 +28,6 @@ from dkronpy.why import why_run
 SHOWN = 64 * 1024
 """Bytes of output that a page begins with, its last ones; the file has them all."""
 _WRONG = frozenset({"failed", "partially_failed"})
-_LONGEST_LINE = 300
 _LEAST = 2
 """Jobs that make a chain."""
 _TROUBLE = {"failed": 0, "lost": 1, "running": 2, "retry_wait": 3, "queued": 4}
@@ -114,8 +114,7 @@ def _last_line(site: Site, execution: Execution | None, number: int) -> str:
     """The last thing that an attempt printed, which often says what went wrong."""
     if execution is None or not number:
         return ""
-    lines = plain(site.client.output(execution, number).text()[-4_000:]).rstrip().splitlines()
-    return lines[-1].strip()[:_LONGEST_LINE] if lines else ""
+    return last_line(site.client.output(execution, number).text())
 
 
 def _alike(run: Run, history: tuple[Run, ...]) -> int:

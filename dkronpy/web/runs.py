@@ -7,40 +7,61 @@ from urllib.parse import urlencode
 
 from litestar import Response
 
-from dkronpy.execution import Run
+from dkronpy.errors import NotFoundError
+from dkronpy.execution import REASONS, Run
 from dkronpy.web.door import AnyRequest
+from dkronpy.web.endings import grouped, kind_of
 from dkronpy.web.handlers import page
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
-from dkronpy.web.states import look
+from dkronpy.web.states import is_trouble, look
 
 PAGE = 50
 STATES = ("running", "success", "failed", "partially_failed", "skipped", "lost")
 TRIGGERS = ("schedule", "manual", "chained", "backfill")
+_FILTERS = ("job", "state", "trigger", "text", "like")
 _SEARCHED = 1_000
+_COMPARED = 200
+"""Runs that went wrong that are looked at for what they have in common."""
 
 
 @page("/runs", listing=True)
 def runs(request: AnyRequest) -> Response[Any]:
     """A page of runs, the newest first."""
     site, viewer = site_of(request), viewer_of(request)
-    asked = {name: request.query_params.get(name, "")[:200] for name in ("job", "state", "trigger", "text", "before")}
+    asked = {name: request.query_params.get(name, "")[:200] for name in (*_FILTERS, "before")}
     asked["state"] = asked["state"] if asked["state"] in STATES else ""
     asked["trigger"] = asked["trigger"] if asked["trigger"] in TRIGGERS else ""
-    found = [run for run in _runs(site, viewer, asked) if _fits(run, asked)]
-    more = len(found) > PAGE
-    found = found[:PAGE]
-    oldest = found[-1].due_ms if more else 0
+    fitting = [run for run in _runs(site, viewer, asked) if _fits(run, asked)]
+    wrong = [run for run in fitting if is_trouble(run.state, run.reason)][:_COMPARED]
+    endings = site.endings.find([*fitting[:PAGE], *wrong])
+    if asked["like"]:
+        kind = _kind(site, viewer, asked["like"])
+        fitting = [run for run in wrong if kind_of(run, endings.get(run.id)) == kind]
+    found = fitting[:PAGE]
+    oldest = found[-1].due_ms if len(fitting) > PAGE else 0
     return render(
         request,
         "runs.html",
         section="runs",
-        runs=found, asked=asked, states=STATES, triggers=TRIGGERS,
-        filtered=any(asked[name] for name in ("job", "state", "trigger", "text")),
-        older=_query({**asked, "before": oldest}) if more else "",
+        runs=found, endings=endings, asked=asked, states=STATES, triggers=TRIGGERS,
+        errors=[] if asked["like"] or asked["before"] else grouped(wrong, endings, REASONS),
+        like=lambda run: _query({**asked, "like": run.id}),
+        whole=all(run.id in endings or not run.execution_ids for run in found),
+        filtered=any(asked[name] for name in _FILTERS),
+        older=_query({**asked, "before": oldest}) if oldest else "",
         newest=_query({**asked, "before": ""}) if asked["before"] else "",
     )  # fmt: skip
+
+
+def _kind(site: Site, viewer: Viewer, like: str) -> str:
+    """How the run went wrong that others are to be like; '' where it is not known."""
+    try:
+        run = site.client.run(like).run
+    except NotFoundError:
+        return ""
+    return kind_of(run, site.endings.find([run]).get(run.id)) if viewer.sees(run.job) else ""
 
 
 def _runs(site: Site, viewer: Viewer, asked: dict[str, str]) -> list[Run]:

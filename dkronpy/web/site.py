@@ -16,6 +16,7 @@ from dkronpy.schedule.zones import check_zone
 from dkronpy.web.assets import Assets
 from dkronpy.web.board import Board
 from dkronpy.web.door import AnyRequest, Door, OpenDoor
+from dkronpy.web.endings import Endings
 from dkronpy.web.pulse import Pulse
 from dkronpy.web.registry import NoRegistry, Registry
 from dkronpy.web.weeks import Weeks
@@ -38,9 +39,11 @@ class Site:
     board: Board = field(init=False)
     pulse: Pulse = field(init=False)
     weeks: Weeks = field(init=False)
+    endings: Endings = field(init=False)
 
     def __post_init__(self) -> None:
         self.board, self.pulse = Board(self.client), Pulse(self.client)
+        self.endings = Endings(self.client)
         self.weeks = Weeks(lambda: self.pulse.tell({"week"}))
 
     def flower_task(self, execution: str) -> str:

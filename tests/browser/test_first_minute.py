@@ -26,12 +26,12 @@ def test_examples_and_a_crontab_make_the_first_jobs(chromium: Browser, empty_sit
     page.get_by_label("Paste what crontab -l prints").fill(CRONTAB)
     expect(page.get_by_label("The machine's time zone")).to_have_value("Europe/Berlin")
     page.get_by_role("button", name="See what it becomes").click()
-    expect(page.locator("#main")).to_contain_text("it needs five fields and a command")
+    expect(page.locator("#main")).to_contain_text("after the schedule a command is missing")
     assert not empty_site.client.jobs()
     page.get_by_role("button", name="Save 1 job").click()
-    expect(page.locator("#job-backup-sh")).to_be_visible()
-    assert empty_site.client.job("backup-sh").job.timezone == "Europe/Berlin"
-    empty_site.client.delete_job("backup-sh")
+    expect(page.locator("#job-backup")).to_be_visible()
+    assert empty_site.client.job("backup").job.timezone == "Europe/Berlin"
+    empty_site.client.delete_job("backup")
     page.goto("/ui/")
     page.get_by_role("button", name="Make three example jobs").click()
     expect(page.locator("#main")).to_contain_text("count-to-twenty")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from dkronpy.client import Client
 from dkronpy.errors import NotFoundError
 from dkronpy.job import Job, Run
+from dkronpy.web.first import crontab_lines
 from tests.unit.web.conftest import Browser, Door, save, visible
 
 CRONTAB = """\
@@ -116,11 +118,35 @@ def test_a_crontab_becomes_jobs(browser: Browser, client: Client) -> None:
     assert not client.jobs()
     browser.send("/crontab", crontab=crontab, zone="Europe/Berlin", what="save")
     jobs = {view.job.name: view.job for view in client.jobs()}
-    assert list(jobs) == ["backup-sh", "backup-sh-2"]
-    assert jobs["backup-sh"].schedule == "30 2 * * 1-5"
-    assert jobs["backup-sh"].timezone == "Europe/Berlin"
-    assert jobs["backup-sh"].run.config["command"] == "/usr/local/bin/backup.sh --all | tail"
-    assert jobs["backup-sh-2"].run.config["env"] == "PATH=/usr/bin:/bin"
+    assert list(jobs) == ["backup", "backup-2"]
+    assert (jobs["backup"].schedule, jobs["backup"].timezone) == ("30 2 * * 1-5", "Europe/Berlin")
+    assert jobs["backup"].run.config["command"] == "/usr/local/bin/backup.sh --all | tail"
+    assert jobs["backup-2"].run.config["env"] == {"PATH": "/usr/bin:/bin"}
+    assert jobs["backup"].owner_email == "ops@example.com"
+
+
+def vars_of(job: Job) -> dict[str, object]:
+    """The options of what it runs."""
+    return msgspec.structs.asdict(job.run)  # type: ignore[arg-type]
+
+
+def test_a_line_of_a_crontab_is_read_as_the_command_line_reads_it() -> None:
+    lines = crontab_lines("RANDOM_DELAY=5\n0 4 * * * /bin/tar c x%y\n\nrubbish\n", zone="UTC", taken={"tar"})
+    assert [(one.number, one.text) for one in lines] == [
+        (1, "RANDOM_DELAY=5"),
+        (2, "0 4 * * * /bin/tar c x%y"),
+        (4, "rubbish"),
+    ]
+    assert (lines[0].job, lines[0].problem) == (None, "")
+    assert "no counterpart" in lines[0].notes[0]
+    assert lines[1].job is not None
+    assert lines[1].job.name == "tar-2"
+    assert vars_of(lines[1].job)["payload"] == b"y\n"
+    assert "home folder" in lines[1].notes[0]
+    assert lines[2].problem == "after the schedule a command is missing: rubbish"
+    system = crontab_lines("# m h dom mon dow user command\n5 1 * * * root run-parts /etc/cron.daily\n", zone="UTC")
+    assert system[0].job is not None
+    assert vars_of(system[0].job)["user"] == "root"
 
 
 @pytest.mark.parametrize(
