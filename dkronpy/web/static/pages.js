@@ -12,6 +12,8 @@
       }
     }
   }
+  const current = document.querySelector('.top [aria-current="page"]'), bar = current && current.closest("nav");
+  if (bar && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = current.offsetLeft - bar.offsetLeft - 60;
   const theme = document.getElementById("theme");
   theme.addEventListener("click", (event) => {
     event.preventDefault();
