@@ -59,3 +59,18 @@ def iso_ms(ms: int) -> str:
 @lru_cache(maxsize=1024)  # many due times share their second
 def _second(seconds: int) -> str:
     return from_ms(seconds * 1000).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+ISO_LENGTH = len("2026-11-23T02:30:00.000Z")
+
+
+def ms_of_iso(text: str) -> int:
+    """The inverse of ``iso_ms``. Raises ValueError for any other text."""
+    if len(text) != ISO_LENGTH or not text.endswith("Z"):
+        raise ValueError(f"{text!r} is no moment with milliseconds")
+    return _ms_of_second(text[:-5]) + int(text[-4:-1])
+
+
+@lru_cache(maxsize=1024)
+def _ms_of_second(text: str) -> int:
+    return to_ms(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from dkronpy.clock import iso_ms
+from dkronpy.clock import ISO_LENGTH, iso_ms, ms_of_iso
 
 RunState = Literal["running", "success", "failed", "partially_failed", "skipped", "lost"]
 ExecutionState = Literal["queued", "running", "retry_wait", "success", "failed", "skipped", "lost"]
@@ -51,6 +51,24 @@ def run_id(job: str, due_ms: int, suffix: str = "") -> str:
 def execution_id(run: str, index: int) -> str:
     """The id of a run's share on its n-th target node; also the Celery task id."""
     return f"{run}.{index}"
+
+
+def run_of(execution_id: str) -> str:
+    """The id of the run that an execution id was made from."""
+    return execution_id.rpartition(".")[0]
+
+
+def job_of(run_id: str) -> str:
+    """The job that a run's id begins with."""
+    return run_id.partition("@")[0]
+
+
+def due_of(run_id: str) -> int:
+    """The due time in a run's id, in ms; 0 for what is no such id."""
+    try:
+        return ms_of_iso(run_id.partition("@")[2][:ISO_LENGTH])
+    except ValueError:
+        return 0
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,10 @@ class RedisCourier:
 
     def _cast(self) -> tuple[str, tuple[int, ...]]:
         payload = capture(self._app)
-        payload["body"] = payload["body"].replace('["id", 1]', f'["{_QUOTED}", {_DELIVERY}]')
+        args, kwargs, embedded = json.loads(payload["body"])
+        body = json.dumps([args, kwargs, _told(embedded)])
+        payload["body"] = body.replace('["id", 1]', f'["{_QUOTED}", {_DELIVERY}]')
+        payload["headers"] = _told(payload["headers"])
         args = describe(_EXECUTION, _JOB, _NODE)
         payload["headers"].update(id=_EXECUTION, root_id=_EXECUTION, shadow=f"job:{_JOB}", argsrepr=args)
         # Celery wants the tag to be unique, and it is
@@ -172,6 +175,11 @@ def capture(app: Celery) -> dict[str, Any]:
         channel.basic_publish(message, exchange="", routing_key="queue", _publish_batch=collector)
     payload: dict[str, Any] = json.loads(collector.payload)
     return payload
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that say something: an empty one is to Celery as one that is missing, which costs nothing."""
+    return {name: value for name, value in fields.items() if value not in (None, "", 0, {}, [None, None])}
 
 
 def _quote(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from dkronpy.errors import ConfigError
-from dkronpy.execution import Attempt, Execution, Output, Run
+from dkronpy.execution import Attempt, Execution, Output, Run, run_of
 from dkronpy.results.keep import Keep
 from dkronpy.settings.redis_url import SCHEMES as REDIS_SCHEMES
 
@@ -168,11 +168,6 @@ def age_of_run(run: Run) -> int:
 def age_of_execution(execution: Execution) -> int:
     """As ``age_of_run``, for an execution whose run was never saved."""
     return execution.finished_ms or execution.started_ms or execution.queued_ms or execution.due_ms
-
-
-def run_of(execution_id: str) -> str:
-    """The id of the run that an execution id was made from."""
-    return execution_id.rpartition(".")[0]
 
 
 def checked(execution: Execution) -> Execution:

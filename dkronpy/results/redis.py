@@ -15,7 +15,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from dkronpy.errors import StoreRefusedError, StoreUnavailableError
-from dkronpy.execution import Execution, Output, Run, RunState
+from dkronpy.execution import Execution, Output, Run, RunState, run_of
 from dkronpy.redis_pool import pool_of
 from dkronpy.results.backend import (
     PRUNED_JOBS,
@@ -29,7 +29,6 @@ from dkronpy.results.backend import (
     one_line,
     rank_of_execution,
     rank_of_run,
-    run_of,
     storable,
 )
 from dkronpy.results.keep import FAILING, Keep

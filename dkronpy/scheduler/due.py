@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import redis
@@ -18,27 +15,23 @@ from msgspec import structs
 from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
-from dkronpy.job import Job
-from dkronpy.job.json import decode_definition
 from dkronpy.node import Node
 from dkronpy.pause import Pause, covering
-from dkronpy.schedule import Schedule
+from dkronpy.scheduler.known import Definitions, Known
 from dkronpy.scheduler.misfire import decide
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.succession import Succession, Version
+from dkronpy.store.commits import Commits
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import ms_of, parsed, redbeat_meta, score_of
+from dkronpy.store.jobs import ms_of, redbeat_meta, score_of
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
 from dkronpy.store.pauses import read_pauses
 from dkronpy.store.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
-CACHED_DEFINITIONS = 20_000
-READ_AHEAD = 16
+READ_AHEAD = 32
 """How many batches are read at a time."""
-COMMITTERS = 2
-"""While the store works on one batch, the next already waits for it there, and the one after that is decided here."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 FIRED, STALE, EXISTED, CHANGED, MALFORMED, NOT_LEADING = 1, 0, -1, -2, -3, -9
 _MILLISECOND = timedelta(milliseconds=1)
@@ -58,27 +51,29 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
     next_ms: int | None = None
 
 
-class Known(msgspec.Struct, frozen=True):
-    """A decoded definition, as long as the store has it under this revision.
+class _Done:
+    """What the commits of one call came to, and the first due time ahead: not due yet, or just moved on."""
 
-    ``schedule`` is a ``Succession`` where an earlier version still owes due times.
-    """
+    def __init__(self, ahead: Sequence[tuple[bytes, float]]) -> None:
+        self.codes: Counter[int] = Counter()
+        self._next = [score for _, score in ahead]
 
-    job: Job
-    revision: int
-    schedule: Schedule
+    def add(self, firings: Sequence[Firing], codes: Sequence[int]) -> None:
+        """One more commit."""
+        self.codes.update(codes)
+        moved = [float(firing.following) for firing in firings if firing.following]
+        self._next = [min([*self._next, *moved])] if moved else self._next
 
-    def at(self, due_ms: int) -> Version:
-        """The version that owes a due time."""
-        schedule = self.schedule
-        return schedule.at(due_ms) if isinstance(schedule, Succession) else Version(self.job, self.revision, schedule)
+    @property
+    def next_ms(self) -> int | None:
+        return ms_of(min(self._next)) if self._next else None
 
 
 class DueReader:
     """Reads due entries and turns them into runs.
 
-    Definitions are kept decoded, and used without asking: the commit compares the revision, and refuses one that is
-    no longer in force, which is then read anew.
+    One thread does all: while the store works on a commit, the next is decided here, and the definitions for the one
+    after that are on their way.
     """
 
     def __init__(
@@ -92,8 +87,7 @@ class DueReader:
         self.quarantine = quarantine
         self.batch = batch
         self.pacer = pacer or Pacer(Pace())
-        self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._committer = ThreadPoolExecutor(COMMITTERS, "commit")
+        self._definitions = Definitions(store, quarantine)
         self._paused: dict[bytes, bytes] = {}
         self._pauses: list[Pause] = []
 
@@ -108,85 +102,44 @@ class DueReader:
             due, ahead, paused = pipe.execute()
         if paused != self._paused:
             self._paused, self._pauses = paused, read_pauses(paused)
-        plain = self._learn([entry for entry, _ in due])
-        live = LiveNodes(nodes)
-        commits: list[tuple[list[Firing], Future[tuple[int, list[int]]]]] = []
-        for start in range(0, len(due), self.batch):
-            firings = self._firings(due[start : start + self.batch], now_ms, live)
-            if firings:
-                commits.append((firings, self._committer.submit(self.ledger.fire, firings, epoch=epoch, shard=shard)))
-        codes = [code for firings, commit in commits for code in self._settle(firings, commit)]
+        done, live = _Done(ahead), LiveNodes(nodes)
+        batches = [due[start : start + self.batch] for start in range(0, len(due), self.batch)]
+        with self.ledger.commits(epoch=epoch, shard=shard) as commits, self._definitions.reading() as reading:
+            reading.ask(entry for entry, _ in due[: self.batch])
+            for number, batch in enumerate(batches, 1):
+                reading.learn()
+                if number < len(batches):
+                    reading.ask(entry for entry, _ in batches[number])
+                firings = self._firings(batch, now_ms, live)
+                if commits.full:
+                    self._settle(commits, done)
+                if firings:
+                    commits.send(firings)
+            while self._settle(commits, done):
+                pass
         return Fired(
             read=len(due),
-            runs=codes.count(FIRED),
-            plain=tuple(plain),
-            leading=NOT_LEADING not in codes,
-            again=len(due) == most or CHANGED in codes or STALE in codes,
-            next_ms=_soonest(ahead, commits),
+            runs=done.codes[FIRED],
+            plain=tuple(reading.plain),
+            leading=not done.codes[NOT_LEADING],
+            again=len(due) == most or bool(done.codes[CHANGED] or done.codes[STALE]),
+            next_ms=done.next_ms,
         )
 
-    def _settle(self, firings: list[Firing], commit: Future[tuple[int, list[int]]]) -> list[int]:
-        _, codes = commit.result()
+    def _settle(self, commits: Commits, done: _Done) -> bool:
+        """See to the oldest commit that is on its way; False where none is."""
+        answer = commits.receive()
+        if answer is None:
+            return False
+        firings, codes = answer
+        done.add(firings, codes)
         for firing, code in zip(firings, codes, strict=True):
             if code == CHANGED or firing.settled:
-                self._known.pop(self.store.keys.entry(firing.job).encode(), None)
+                self._definitions.forget(self.store.keys.entry(firing.job).encode())
             elif code == MALFORMED:
                 self._set_aside_malformed(firing.job)
         self._deliver(firings, codes)
-        return codes
-
-    def _learn(self, entries: Sequence[bytes]) -> list[str]:
-        """Read and decode the definitions that are not known; returns the entries of the user's own tasks."""
-        unknown = [entry for entry in entries if entry not in self._known]
-        if not unknown:
-            return []
-        with self.store.client.pipeline(transaction=False) as pipe:
-            for entry in unknown:
-                pipe.hmget(entry, "rev", "job", "anchor", "owed")
-            rows = pipe.execute(raise_on_error=False)
-        plain = []
-        for entry, row in zip(unknown, rows, strict=True):
-            with self._set_aside(entry):
-                if isinstance(row, Exception):
-                    raise row
-                if row[1] is None:
-                    plain.append(entry.decode())
-                else:
-                    self._remember(entry, row)
-        return plain
-
-    def _remember(self, entry: bytes, row: Sequence[Any]) -> None:
-        job = decode_definition(row[1])
-        name = self.store.keys.job_of(entry.decode())
-        if job.name != name:
-            raise DkronpyError(f"the entry of {name!r} holds the definition of {job.name!r}")
-        revision, schedule = int(row[0]), parsed(job, int(row[2]))
-        if row[3]:
-            former = self._former(name, row[3].decode(), int(row[2]))
-            schedule = Succession([*former, Version(job, revision, schedule)])
-        self._known[entry] = Known(job, revision, schedule)
-        if len(self._known) > CACHED_DEFINITIONS:
-            self._known.popitem(last=False)
-
-    def _former(self, name: str, owed: str, anchor_ms: int) -> list[Version]:
-        """The versions that were replaced while due times of theirs waited: ``revision:until`` each."""
-        versions = []
-        for revision, _, until in (part.partition(":") for part in owed.split()):
-            body = self.store.client.get(self.store.keys.definition(name, int(revision)))
-            if body is not None:
-                job = decode_definition(body)
-                versions.append(Version(job, int(revision), parsed(job, anchor_ms), int(until)))
-        return versions
-
-    @contextmanager
-    def _set_aside(self, entry: bytes) -> Iterator[None]:
-        """One malformed entry must not stop the others."""
-        try:
-            yield
-        except AWAY:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
-            self.quarantine.entry(entry.decode(), error)
+        return True
 
     def _set_aside_malformed(self, job: str) -> None:
         error = DkronpyError(f"a key of {job!r} holds something of another kind than the ledger writes there")
@@ -195,7 +148,7 @@ class DueReader:
     def _firings(self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes) -> list[Firing]:
         firings = []
         for entry, score in due:
-            known = self._known.get(entry)
+            known = self._definitions.get(entry)
             if known is None:
                 continue
             try:  # not `_set_aside`: a context for each of a hundred thousand entries takes its time
@@ -279,10 +232,3 @@ class DueReader:
         ]
         if sends:
             self.courier.deliver(sends)
-
-
-def _soonest(ahead: Sequence[tuple[bytes, float]], commits: Sequence[tuple[Sequence[Firing], object]]) -> int | None:
-    """The first due time ahead: of what was not due yet, or of what has just been moved on."""
-    moved = [float(firing.following) for firings, _ in commits for firing in firings if firing.following]
-    scores = [score for _, score in ahead] + moved
-    return ms_of(min(scores)) if scores else None

@@ -16,6 +16,7 @@ from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
 from dkronpy.redis_pool import directory_of, pool_of
 from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of
 from dkronpy.store.keys import Keys
+from dkronpy.store.line import StepLine
 
 CONNECT_TIMEOUT = 2.0
 SOCKET_TIMEOUT = 5.0
@@ -102,6 +103,10 @@ class Scripts:
         It names one key, which does not exist: a Cluster refuses a step on a server that does not hold its slot.
         """
         return self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=client)
+
+    def line(self, step: str) -> StepLine:
+        """Many calls of one step, each sent while the store works on those before it."""
+        return StepLine(self._scripts[step], self._prefixes)
 
 
 class Store:

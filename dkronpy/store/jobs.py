@@ -108,9 +108,9 @@ def redbeat_meta(due_ms: int | None) -> str:
         return '{"last_run_at": null}'
     moment = from_ms(due_ms)
     return (
-        f'{{"last_run_at": {{"__type__": "datetime", "year": {moment.year}, "month": {moment.month}, '
-        f'"day": {moment.day}, "hour": {moment.hour}, "minute": {moment.minute}, "second": {moment.second}, '
-        f'"microsecond": {moment.microsecond}, "timezone": "UTC"}}}}'
+        f'{{"last_run_at":{{"__type__":"datetime","year":{moment.year},"month":{moment.month},'
+        f'"day":{moment.day},"hour":{moment.hour},"minute":{moment.minute},"second":{moment.second},'
+        f'"microsecond":{moment.microsecond},"timezone":"UTC"}}}}'
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from dkronpy.execution import Attempt, Execution, Run, execution_id
+from dkronpy.execution import Attempt, Execution, Run, due_of, execution_id, job_of, run_of
+from dkronpy.store.commits import Commits
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
+from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
 
-_pack = msgspec.msgpack.Encoder().encode
-# cmsgpack, inside Redis, predates msgpack's type for bytes: everything travels as text
+__all__ = ["RECORD_TTL_MS", "Claim", "Due", "ExecutionPlan", "Firing", "Lead", "Ledger", "RunPlan"]
+
 RECORD_TTL_MS = 6 * 3600 * 1000
 """How long the ledger keeps a settled record; the results backend keeps it longer."""
 
@@ -25,69 +28,6 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     holder: str
     ttl_ms: int
-
-
-class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution to be written: its id, node ('' if none was found yet), and the message for its queue.
-
-    ``delivered`` is False where the first message is left to the sweep; ``below`` says that live work goes first.
-    """
-
-    id: str
-    node: str
-    start_by_ms: int
-    look_ms: int
-    queue: str = ""
-    message: bytes = b""
-    delivered: bool = True
-    below: bool = False
-    max_attempts: int = 1
-    mode: str = "at_most_once"
-    waiting: str = ""
-    """What it waits for, where that is known from the start."""
-    rolling_ms: int = 0
-    """In a rolling run: how long it has to be started once its turn has come."""
-    held: bool = False
-    """Whether it waits for the end of others of its run."""
-
-
-class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be written: either with executions, or skipped with its reason."""
-
-    id: str
-    due_ms: int
-    trigger: str = "schedule"
-    decision: str = "fire"
-    reason: str = ""
-    message: str = ""
-    fired_by: str = ""
-    until_ms: int = 0
-    count: int = 1
-    revision: int | None = None
-    """The definition to run, where that is not the one in force any more."""
-    extra: Mapping[str, str] = {}
-    executions: tuple[ExecutionPlan, ...] = ()
-    gate: Mapping[str, Any] = {}
-    """What it has to pass before it may start (``admission.gate``)."""
-
-
-class Firing(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job's due times become: the runs, and where its schedule stands afterwards.
-
-    ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
-    ``settled`` says that no earlier version of the job owes a due time any more; ``history`` is how many runs of the
-    job are listed, 0 for as many as of others.
-    """
-
-    job: str
-    revision: int
-    runs: tuple[RunPlan, ...]
-    expected: str = ""
-    following: str = ""
-    meta: str = ""
-    forbid: bool = False
-    settled: bool = False
-    history: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,9 +83,15 @@ class Ledger:
 
     def fire(self, firings: Sequence[Firing], *, epoch: int | None, shard: int = 0) -> tuple[int, list[int]]:
         """Write due times of one shard as runs. *epoch* is None for runs by hand. Codes are those of ``fire.lua``."""
-        items = _pack([_firing(firing) for firing in firings])
-        now, codes = self._call("fire", "" if epoch is None else epoch, self.record_ttl_ms, self.history, items, shard)
+        now, codes = self._call("fire", *self._fire_args(firings, epoch, shard))
         return now, codes
+
+    def commits(self, *, epoch: int, shard: int = 0) -> Commits:
+        """The same for many batches, each sent while the store works on those before it."""
+        return Commits(self.store.scripts.line("fire"), partial(self._fire_args, epoch=epoch, shard=shard))
+
+    def _fire_args(self, firings: Sequence[Firing], epoch: int | None, shard: int) -> tuple[Any, ...]:
+        return "" if epoch is None else epoch, self.record_ttl_ms, self.history, pack(firings), shard
 
     def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:
         """Ask whether to start; a Claim means yes, a text says why not."""
@@ -272,56 +218,6 @@ class Ledger:
         return _text(self.store.client.hgetall(key))
 
 
-def _firing(firing: Firing) -> list[Any]:
-    runs = [_run_row(run, firing.revision) for run in firing.runs]
-    revision = str(firing.revision)
-    return [
-        firing.job, revision, firing.expected, firing.following, firing.meta, firing.forbid, runs, firing.settled,
-        *([firing.history] if firing.history else []),
-    ]  # fmt: skip
-
-
-def _run_row(run: RunPlan, in_force: int) -> list[Any]:
-    due = str(run.due_ms)
-    fields = ["due_ms", due, "fired_by", run.fired_by, "revision", str(run.revision or in_force)]
-    if run.trigger != "schedule":
-        fields += "trigger", run.trigger
-    if run.message:
-        fields += "message", run.message
-    if "params" in run.extra:
-        fields += "params", run.extra["params"]
-    if run.until_ms or run.count != 1:
-        fields += "count", str(run.count), "until_ms", str(run.until_ms)
-    executions = [
-        [e.id, _execution_fields(run, e, due), str(e.look_ms), e.queue, e.message.decode()] for e in run.executions
-    ]
-    row = [run.id, due, run.decision, run.reason, fields, executions]
-    return [*row, run.gate] if run.gate else row
-
-
-def _execution_fields(run: RunPlan, plan: ExecutionPlan, due: str) -> list[str]:
-    # where the message follows the commit it is number 1 as well, and may arrive before anybody else has a say
-    delivery = "1" if plan.node and plan.delivered else "0"
-    fields = ["due_ms", due, "node", plan.node, "delivery", delivery, "start_by_ms", str(plan.start_by_ms)]
-    if run.trigger != "schedule":
-        fields += "trigger", run.trigger
-    if plan.max_attempts != 1:
-        fields += "max_attempts", str(plan.max_attempts)
-    if plan.mode != "at_most_once":
-        fields += "mode", plan.mode
-    if plan.waiting:
-        fields += "message", plan.waiting
-    if plan.rolling_ms:
-        fields += "rolling", str(plan.rolling_ms)
-    if plan.held:
-        fields += "held", "1"
-    if plan.below:
-        fields += "below", "1"
-    for name, value in run.extra.items():
-        fields += "x." + name, value
-    return fields
-
-
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
     texts = [part.decode("utf-8", "replace") for part in flat]
     return dict(zip(texts[::2], texts[1::2], strict=True))
@@ -336,18 +232,18 @@ def _number(fields: Mapping[str, str], name: str) -> int:
 
 
 def _execution(execution_id: str, fields: Mapping[str, str]) -> Execution:
-    last = _number(fields, "attempt")
+    run, last = run_of(execution_id), _number(fields, "attempt")
     return Execution(
         id=execution_id,
-        run_id=fields["run"],
-        job=fields["job"],
+        run_id=run,
+        job=job_of(run),
         node=fields.get("node", ""),
-        due_ms=_number(fields, "due_ms"),
+        due_ms=due_of(run),
         trigger=fields.get("trigger", "schedule"),
-        state=fields["state"],
+        state=fields.get("state", "queued"),
         reason=fields.get("reason", ""),
         message=fields.get("message", ""),
-        delivery=_number(fields, "delivery"),
+        delivery=int(fields.get("delivery", 1)),
         attempt=last,
         queued_ms=_number(fields, "queued_ms"),
         started_ms=_number(fields, "started_ms"),
@@ -360,7 +256,7 @@ def _execution(execution_id: str, fields: Mapping[str, str]) -> Execution:
 
 def _size(fields: Mapping[str, str]) -> int:
     """How many executions a run has; 0.1 listed them by name."""
-    return int(fields["size"]) if "size" in fields else len(fields.get("executions", "").split())
+    return len(fields["executions"].split()) if "executions" in fields else int(fields.get("size", 1))
 
 
 def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
@@ -382,8 +278,8 @@ def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
 def _run(run_id: str, fields: Mapping[str, str]) -> Run:
     return Run(
         id=run_id,
-        job=fields["job"],
-        due_ms=_number(fields, "due_ms"),
+        job=job_of(run_id),
+        due_ms=due_of(run_id),
         trigger=fields.get("trigger", "schedule"),
         state=fields.get("state", "running"),
         reason=fields.get("reason", ""),

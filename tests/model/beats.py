@@ -10,6 +10,7 @@ from dkronpy.node import Node
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.sweep import Sweep
+from dkronpy.store.commits import Commits
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Firing, Ledger
 from dkronpy.store.quarantine import Quarantine
@@ -29,6 +30,28 @@ class RecordingCourier:
         return None
 
 
+class _Held(Commits):
+    """Commits that are held back: each is told that its due times are others by now, and so none is read again."""
+
+    def __init__(self, fires: list[tuple[Sequence[Firing], int | None]], epoch: int) -> None:
+        self._fires, self._epoch = fires, epoch
+        self._answers: list[tuple[Sequence[Firing], list[int]]] = []
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    def send(self, firings: Sequence[Firing]) -> None:
+        self._fires.append((firings, self._epoch))
+        self._answers.append((firings, [0] * len(firings)))
+
+    def receive(self) -> tuple[Sequence[Firing], list[int]] | None:
+        return self._answers.pop(0) if self._answers else None
+
+
 class HoldingLedger(Ledger):
     """Holds ``fire`` and ``resend`` back while asked to, as a beat does that is paused before its commit arrives."""
 
@@ -38,11 +61,8 @@ class HoldingLedger(Ledger):
         self.fires: list[tuple[Sequence[Firing], int | None]] = []
         self.resends: list[list[tuple[str, int, str, str, bytes, int]]] = []
 
-    def fire(self, firings: Sequence[Firing], *, epoch: int | None, shard: int = 0) -> tuple[int, list[int]]:
-        if not self.holding:
-            return super().fire(firings, epoch=epoch, shard=shard)
-        self.fires.append((firings, epoch))
-        return self.store.now_ms(), [0] * len(firings)
+    def commits(self, *, epoch: int, shard: int = 0) -> Commits:
+        return _Held(self.fires, epoch) if self.holding else super().commits(epoch=epoch, shard=shard)
 
     def resend(self, sends: Iterable[tuple[str, int, str, str, bytes, int]]) -> list[int]:
         if not self.holding:

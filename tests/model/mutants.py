@@ -21,7 +21,7 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "finish that retries what was cancelled or has no attempts left": (
-        Edit("finish", "and tonumber(e[3]) < tonumber(e[4] or 1) and e[5] ~= '1'", ""),
+        Edit("finish", "and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1'", ""),
         Edit("gate", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
     ),
     "fire without epoch and without compare-and-set": (_NO_EPOCH, _NO_COMPARE),
@@ -53,15 +53,15 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     ),
     "fire that forgets the next due time": (Edit("fire", "if following == '' then", "if true then"),),
     "fire of a run that is there already": (
-        Edit("fire", "if redis.call('EXISTS', key) == 1 then return false end", ""),
+        Edit("fire", "if exists(id) then return false end", ""),
         _NO_COMPARE,
         _NO_EPOCH,
     ),
     "reap that starts an at-most-once execution again": (
-        Edit("reap", "if e[8] == 'at_least_once' and left", "if left"),
+        Edit("reap", "if e[6] == 'at_least_once' and left", "if left"),
     ),
     "reap that gives a spent execution one more attempt": (
-        Edit("reap", "and left and e[10] ~= '1' then", "and e[10] ~= '1' then"),
+        Edit("reap", "and left and e[8] ~= '1' then", "and e[8] ~= '1' then"),
     ),
     "reap that does not close what is lost": (
         Edit("reap", "  close(id, 'lost',", "  local _ = (id .. 'lost') or (function(...) end)("),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dkronpy.execution import TERMINAL, execution_id
+from dkronpy.execution import TERMINAL, due_of, execution_id, job_of, run_of
 from dkronpy.store.keys import BOUNDED, Keys
 from tests.model.steps import CLOCK
 
@@ -18,10 +18,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind, value = redis.call('TYPE', key).ok, ''
   if key:sub(1, #P + 5) == P .. 'exec:' then
     local last = 'a' .. (redis.call('HGET', key, 'attempt') or '0') .. '.'
-    value = redis.call('HMGET', key, 'run', 'job', 'state', 'reason', 'node', 'token', 'attempt', 'mode',
+    value = redis.call('HMGET', key, 'state', 'reason', 'node', 'token', 'attempt', 'mode',
       'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token')
   elseif key:sub(1, #P + 4) == P .. 'run:' then
-    value = redis.call('HMGET', key, 'job', 'state', 'reason', 'trigger', 'decision', 'due_ms', 'until_ms', 'count',
+    value = redis.call('HMGET', key, 'state', 'reason', 'trigger', 'decision', 'until_ms', 'count',
       'revision', 'open', 'size', 'waits')
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
@@ -111,22 +111,24 @@ def _text(value: bytes | None) -> str:
 
 
 def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
-    run, job, state, reason, node, token, attempt, mode, most, amended, last_state, last_node, last_token = v
+    state, reason, node, token, attempt, mode, most, amended, last_state, last_node, last_token = v
     return ExecutionRow(
-        id=name, ttl=ttl, run=_text(run), job=_text(job), state=_text(state), reason=_text(reason), node=_text(node),
-        token=_number(token), attempt=_number(attempt), mode=_text(mode) or "at_most_once",
+        id=name, ttl=ttl, run=run_of(name), job=job_of(name), state=_text(state) or "queued", reason=_text(reason),
+        node=_text(node), token=_number(token), attempt=_number(attempt), mode=_text(mode) or "at_most_once",
         max_attempts=_number(most) or 1, amended=amended == b"1", last_state=_text(last_state),
         last_node=_text(last_node), last_token=_number(last_token),
     )  # fmt: skip
 
 
 def _run(name: str, ttl: int, v: Sequence[bytes | None]) -> RunRow:
-    job, state, reason, trigger, decision, due, until, count, revision, is_open, size, waits = v
+    state, reason, trigger, decision, until, count, revision, is_open, size, waits = v
+    still = int(state is None) if is_open is None else int(is_open)
     return RunRow(
-        id=name, ttl=ttl, job=_text(job), state=_text(state) or "running", reason=_text(reason),
-        trigger=_text(trigger) or "schedule", decision=_text(decision) or "fire", due_ms=_number(due),
-        until_ms=_number(until), count=_number(count) or 1, revision=_number(revision), open=_number(is_open),
-        executions=tuple(execution_id(name, index) for index in range(_number(size))), waits=_text(waits),
+        id=name, ttl=ttl, job=job_of(name), state=_text(state) or "running", reason=_text(reason),
+        trigger=_text(trigger) or "schedule", decision=_text(decision) or "fire", due_ms=due_of(name),
+        until_ms=_number(until), count=_number(count) or 1, revision=_number(revision), open=still,
+        executions=tuple(execution_id(name, index) for index in range(1 if size is None else int(size))),
+        waits=_text(waits),
     )  # fmt: skip
 
 

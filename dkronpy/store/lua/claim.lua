@@ -5,13 +5,14 @@ local id, delivery, node, holder = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local key = P .. 'exec:' .. id
-local e = redis.call('HMGET', key, 'state', 'delivery', 'node', 'attempt', 'start_by_ms', 'job', 'run')
+local run, job = run_of(id), job_of(id)
+local e = read_execution(id, 'state', 'delivery', 'node', 'attempt', 'start_by_ms')
 
 if not e[1] then return { 'gone', now } end
 if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end
 if e[3] ~= node then return { 'is for node ' .. (e[3] or ''), now } end
 if delivery > tonumber(e[2]) then return { 'was never sent', now } end
-local attempt = tonumber(e[4] or 0) + 1
+local attempt = tonumber(e[4]) + 1
 local start_by = tonumber(e[5])
 if attempt == 1 and start_by > 0 and now > start_by then
   close(id, 'skipped', 'not_started_in_deadline', 'node ' .. node .. ' took it up after the start deadline', now, ttl)
@@ -19,10 +20,10 @@ if attempt == 1 and start_by > 0 and now > start_by then
 end
 
 -- The definition of the moment it fired, also when it has been changed or deleted since.
-local revision = redis.call('HGET', P .. 'run:' .. e[7], 'revision')
-local definition = redis.call('HMGET', R .. e[6], 'rev', 'job')
+local revision = redis.call('HGET', P .. 'run:' .. run, 'revision')
+local definition = redis.call('HMGET', R .. job, 'rev', 'job')
 local body = definition[2]
-if definition[1] ~= revision then body = redis.call('GET', P .. 'def:' .. e[6] .. ':' .. revision) end
+if definition[1] ~= revision then body = redis.call('GET', P .. 'def:' .. job .. ':' .. revision) end
 
 -- Never behind the clock: a store that has lost its last moments must not give out again what it gave out in them.
 local token = math.max(tonumber(redis.call('GET', P .. 'token') or 0) + 1, now)
@@ -32,5 +33,5 @@ redis.call('HSET', key, 'state', 'running', 'token', int(token), 'attempt', atte
   a .. 'token', int(token), a .. 'node', node, a .. 'started_ms', int(now), a .. 'state', 'running')
 redis.call('HSETNX', key, 'started_ms', int(now))
 redis.call('ZADD', P .. 'open', int(now + lease), id)
-event('started', 'execution', id, 'run', e[7], 'job', e[6], 'node', node, 'attempt', attempt, 'at', int(now))
+event('started', 'execution', id, 'run', run, 'job', job, 'node', node, 'attempt', attempt, 'at', int(now))
 return { 'ok', token, attempt, now, redis.call('HGETALL', key), body, tonumber(revision) }

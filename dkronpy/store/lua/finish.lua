@@ -6,12 +6,12 @@ local id, token, state, reason, message, exit_code = ARGV[3], ARGV[4], ARGV[5], 
 local pause, ttl = ARGV[9], tonumber(ARGV[10])
 local now = now_ms()
 local key = P .. 'exec:' .. id
-local e = redis.call('HMGET', key, 'state', 'token', 'attempt', 'max_attempts', 'cancel', 'run', 'job', 'node')
+local e = read_execution(id, 'state', 'token', 'attempt', 'max_attempts', 'cancel', 'node')
 
 if not e[1] then return { 'gone', '', now } end
 if e[2] ~= token then
   redis.call('HINCRBY', key, 'fenced', 1)
-  event('fenced', 'execution', id, 'job', e[7], 'token', token, 'state', state, 'at', int(now))
+  event('fenced', 'execution', id, 'job', job_of(id), 'token', token, 'state', state, 'at', int(now))
   return { 'fenced', '', now }
 end
 local a = 'a' .. e[3] .. '.'
@@ -24,10 +24,10 @@ if e[1] == 'lost' then
   redis.call('HSET', key, 'amended', 1)
   return { 'amended', close(id, state, reason, message, now, ttl), now }
 end
-if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4] or 1) and e[5] ~= '1' then
+if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1' then
   redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message)
   redis.call('ZADD', P .. 'open', int(now + tonumber(pause)), id)
-  event('retry', 'execution', id, 'run', e[6], 'job', e[7], 'node', e[8], 'attempt', e[3], 'reason', reason,
+  event('retry', 'execution', id, 'run', run_of(id), 'job', job_of(id), 'node', e[6], 'attempt', e[3], 'reason', reason,
     'pause_ms', pause, 'at', int(now))
   return { 'retry', '', now }
 end

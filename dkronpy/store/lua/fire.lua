@@ -38,6 +38,19 @@ local function read_scores()
   end
 end
 
+-- Which runs exist already: mostly none does, which is asked for all of them at once.
+local made, some = {}, false
+local function look_for_runs()
+  local keys = {}
+  for _, item in ipairs(items) do
+    for _, run in ipairs(item[7]) do keys[#keys + 1] = P .. 'run:' .. run[1] end
+  end
+  for first = 1, #keys, CHUNK do
+    some = redis.call('EXISTS', unpack(keys, first, math.min(first + CHUNK - 1, #keys))) > 0 or some
+  end
+end
+local function exists(id) return made[id] or some and redis.call('EXISTS', P .. 'run:' .. id) == 1 end
+
 local function save_skipped(job, id, key, reason)
   redis.call('HSET', key, 'decision', 'skip', 'n_skipped', 1)
   count(job, key, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
@@ -59,7 +72,8 @@ end
 local function save_run(job, forbid, run, limit)
   local id, decision, executions = run[1], run[3], run[6]
   local key = P .. 'run:' .. id
-  if redis.call('EXISTS', key) == 1 then return false end
+  if exists(id) then return false end
+  made[id] = true
   local active = P .. 'job:' .. job .. ':active'
   local reason = run[4]
   if decision == 'fire' and forbid and redis.call('SCARD', active) > 0 then
@@ -74,7 +88,8 @@ local function save_run(job, forbid, run, limit)
       redis.call('HDEL', key, 'gate')
     end
   end
-  redis.call('HSET', key, 'job', job, 'fired_ms', at, 'size', #executions, 'open', #executions, unpack(run[5]))
+  redis.call('HSET', key, 'fired_ms', at, unpack(run[5]))
+  if #executions ~= 1 then redis.call('HSET', key, 'size', #executions, 'open', #executions) end
   redis.call('ZADD', P .. 'job:' .. job .. ':runs', run[2], id)
   redis.call('ZREMRANGEBYRANK', P .. 'job:' .. job .. ':runs', 0, -(limit or history) - 1)
   recent[#recent + 1] = at
@@ -85,7 +100,7 @@ local function save_run(job, forbid, run, limit)
     return true
   end
   for _, e in ipairs(executions) do
-    redis.call('HSET', P .. 'exec:' .. e[1], 'run', id, 'job', job, 'state', 'queued', 'queued_ms', at, unpack(e[2]))
+    redis.call('HSET', P .. 'exec:' .. e[1], 'queued_ms', at, unpack(e[2]))
     redis.call('SADD', active, e[1])
     if gate then
       redis.call('HSET', P .. 'exec:' .. e[1], 'delivery', 0)
@@ -129,6 +144,7 @@ local function fire(item)
 end
 
 read_scores()
+look_for_runs()
 for i, item in ipairs(items) do
   local done, code = pcall(fire, item)
   codes[i] = done and code or -3

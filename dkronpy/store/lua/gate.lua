@@ -88,7 +88,7 @@ end
 
 local function executions_of(run)
   local found = {}
-  for n = 0, tonumber(redis.call('HGET', P .. 'run:' .. run, 'size') or 0) - 1 do found[#found + 1] = run .. '.' .. n end
+  for n = 0, tonumber(redis.call('HGET', P .. 'run:' .. run, 'size') or 1) - 1 do found[#found + 1] = run .. '.' .. n end
   return found
 end
 
@@ -96,7 +96,7 @@ end
 local function queued_of(run)
   local found = {}
   for _, id in ipairs(executions_of(run)) do
-    if redis.call('HGET', P .. 'exec:' .. id, 'state') == 'queued' then found[#found + 1] = id end
+    if read_execution(id, 'state')[1] == 'queued' then found[#found + 1] = id end
   end
   return found
 end
@@ -133,18 +133,18 @@ local function pump(gate, now)
     local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     local run = head[1]
     if not run then return end
-    local r = redis.call('HMGET', P .. 'run:' .. run, 'gate', 'job')
-    if not r[1] then
+    local packed, job = redis.call('HGET', P .. 'run:' .. run, 'gate'), job_of(run)
+    if not packed then
       redis.call('ZREM', queue, run)
     else
-      local g, place = cmsgpack.unpack(r[1]), tonumber(head[2])
-      local refused, why, again = refusal(run, r[2], g, place, now)
+      local g, place = cmsgpack.unpack(packed), tonumber(head[2])
+      local refused, why, again = refusal(run, job, g, place, now)
       if refused ~= gate then redis.call('ZREM', queue, run) end
       if refused then
         wait_at(run, refused, why, again, g, place, now)
         if refused == gate then return end
       else
-        let_in(run, r[2], g, now)
+        let_in(run, job, g, now)
       end
     end
   end
@@ -162,10 +162,10 @@ end
 -- End what is open of one execution: what waits ends here, what runs is flagged and its node told. Returns what was done.
 local function cancel(id, who, at_once, now, ttl)
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'state', 'attempt', 'node')
+  local e = read_execution(id, 'state', 'attempt', 'node')
   if e[1] == 'queued' or e[1] == 'retry_wait' then
     local state, reason, message = 'skipped', 'cancelled', 'cancelled by ' .. who
-    if tonumber(e[2] or 0) > 0 then
+    if tonumber(e[2]) > 0 then
       local lost
       state, lost = last_outcome(key, e[2])
       -- what a node left behind may have done its work: that nobody tries again does not make it known
@@ -208,7 +208,7 @@ end
 roll = function(run, state, now, ttl)
   local held = {}
   for _, id in ipairs(executions_of(run)) do
-    local e = redis.call('HMGET', P .. 'exec:' .. id, 'state', 'held', 'rolling')
+    local e = read_execution(id, 'state', 'held', 'rolling')
     if e[1] == 'queued' and e[2] then
       if state == 'success' then
         redis.call('HDEL', P .. 'exec:' .. id, 'held')

@@ -25,7 +25,7 @@ end
 
 -- Whether a queued execution is past its start deadline; then it ends as what it last was.
 local function expired(id, key, e)
-  local attempt, start_by = tonumber(e[3] or 0), tonumber(e[7])
+  local attempt, start_by = tonumber(e[3]), tonumber(e[5])
   if start_by == 0 or now <= start_by then return false end
   if attempt == 0 then
     local reason = e[4] == '' and 'no_live_node' or 'not_started_in_deadline'
@@ -42,18 +42,18 @@ local function lease_ran_out(id, key, e)
   local a = 'a' .. e[3] .. '.'
   local message = 'node ' .. e[4] .. ' stopped reporting'
   redis.call('HSET', key, a .. 'state', 'lost', a .. 'reason', 'lease_expired', a .. 'message', message, a .. 'finished_ms', int(now))
-  local left = tonumber(e[3]) < tonumber(e[9] or 1)
-  if e[8] == 'at_least_once' and left and e[10] ~= '1' then
+  local left = tonumber(e[3]) < tonumber(e[7])
+  if e[6] == 'at_least_once' and left and e[8] ~= '1' then
     queue_again(id, key)
     return false
   end
-  close(id, 'lost', e[8] == 'at_least_once' and not left and 'attempts_exhausted' or 'lease_expired', message, now, ttl)
+  close(id, 'lost', e[6] == 'at_least_once' and not left and 'attempts_exhausted' or 'lease_expired', message, now, ttl)
   return true
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), 'LIMIT', 0, most)) do
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'state', 'delivery', 'attempt', 'node', 'run', 'job', 'start_by_ms', 'mode', 'max_attempts', 'cancel', 'waits', 'held', 'below')
+  local e = read_execution(id, 'state', 'delivery', 'attempt', 'node', 'start_by_ms', 'mode', 'max_attempts', 'cancel', 'waits', 'held', 'below')
   local ended, silent = false, false
   if not e[1] then
     redis.call('ZREM', P .. 'open', id)
@@ -64,9 +64,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
     ended = lease_ran_out(id, key, e)
   elseif e[1] == 'retry_wait' then
     queue_again(id, key)
-  elseif e[11] then
-    ended, silent = waited_too_long(id, key, e[11], tonumber(e[7])), true
-  elseif e[12] then  -- held until others of its run have ended
+  elseif e[9] then
+    ended, silent = waited_too_long(id, key, e[9], tonumber(e[5])), true
+  elseif e[10] then  -- held until others of its run have ended
     redis.call('ZADD', P .. 'open', int(now + LOOK_AGAIN), id)
     silent = true
   else
@@ -76,7 +76,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
     closed = closed + 1
   elseif not silent then
     redis.call('ZADD', P .. 'open', int(now + (e[4] == '' and WITHOUT_NODE or pause)), id)
-    send[#send + 1] = { id, tonumber(e[2]), e[4], e[5], e[6], tonumber(e[3] or 0), tonumber(e[13] or 0) }
+    send[#send + 1] = { id, tonumber(e[2]), e[4], run_of(id), job_of(id), tonumber(e[3]), tonumber(e[11] or 0) }
   end
 end
 return { now, send, closed }

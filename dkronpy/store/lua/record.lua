@@ -26,6 +26,20 @@ local function write(command, key, arguments)
   end
 end
 
+-- What an id says: a run's is its job, '@' and more; an execution's is its run, '.' and a number.
+local function job_of(id) return string.match(id, '^[^@]*') end
+local function run_of(execution) return string.match(execution, '^(.*)%.%d+$') end
+
+-- Fields of an execution in the order asked for, as they are where nothing is written; all false where there is none.
+local USUAL = { state = 'queued', delivery = '1', attempt = '0', max_attempts = '1', mode = 'at_most_once' }
+local function read_execution(id, ...)
+  local names = { ... }
+  local e = redis.call('HMGET', P .. 'exec:' .. id, 'node', ...)
+  local known = table.remove(e, 1)
+  for i, name in ipairs(names) do e[i] = e[i] or known and USUAL[name] or false end
+  return e
+end
+
 -- How many shards of due times there are.
 local function shards() return tonumber(redis.call('GET', P .. 'shards') or 1) end
 
@@ -74,7 +88,7 @@ local function settle_run(run_id, job, reason, message, now, ttl)
   local record = redis.call('HMGET', key, 'n_lost', 'size', 'gate', 'waits', 'executions')
   local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
   -- 0.1 listed the executions by name
-  for n = 0, tonumber(record[2] or select(2, string.gsub(record[5] or '', '%S+', ''))) - 1 do
+  for n = 0, tonumber(record[2] or record[5] and select(2, string.gsub(record[5], '%S+', '')) or 1) - 1 do
     local execution = P .. 'exec:' .. run_id .. '.' .. n
     redis.call('PEXPIRE', execution, kept)
     if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not
@@ -96,26 +110,32 @@ end
 -- The next part of a rolling run: see gate.lua.
 local roll
 
+-- How many executions of a run are open now that one has ended; a run of one does not count them.
+local function still_open(run_key)
+  if redis.call('HEXISTS', run_key, 'open') == 0 then return 0 end
+  return redis.call('HINCRBY', run_key, 'open', -1)
+end
+
 -- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
 local function close(id, state, reason, message, now, ttl)
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'run', 'job', 'node', 'state', 'attempt', 'rolling')
-  local run_id, job, before = e[1], e[2], e[4]
+  local e = read_execution(id, 'node', 'state', 'attempt', 'rolling')
+  local run_id, job, before = run_of(id), job_of(id), e[2]
   redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
   redis.call('PEXPIRE', key, LOST_TTL)  -- until its run ends
   redis.call('ZREM', P .. 'open', id)
   redis.call('SREM', P .. 'job:' .. job .. ':active', id)
   local run_key = P .. 'run:' .. run_id
   count(job, run_key, state, 1, now)
-  event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[3] or '', 'state', state, 'reason', reason,
-    'attempt', e[5] or '0', 'at', int(now))
+  event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[1] or '', 'state', state, 'reason', reason,
+    'attempt', e[3] or '0', 'at', int(now))
   redis.call('HINCRBY', run_key, 'n_' .. state, 1)
   if before == 'lost' then  -- amended: the run was settled before
     count(job, run_key, 'lost', -1, now)
     redis.call('HINCRBY', run_key, 'n_lost', -1)
     if tonumber(redis.call('HGET', run_key, 'open') or 0) > 0 then return '' end
-  elseif redis.call('HINCRBY', run_key, 'open', -1) > 0 then
-    if e[6] then roll(run_id, state, now, ttl) end
+  elseif still_open(run_key) > 0 then
+    if e[4] then roll(run_id, state, now, ttl) end
     return ''
   end
   return settle_run(run_id, job, reason, message, now, ttl)

@@ -6,13 +6,13 @@ local codes = {}
 for i = 3, #ARGV, 6 do
   local id, delivery, node = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = P .. 'exec:' .. id
-  local e = redis.call('HMGET', key, 'state', 'delivery', 'job', 'run')
+  local e = read_execution(id, 'state', 'delivery')
   local code = 0
   if e[1] == 'queued' and e[2] == delivery then
     redis.call('HSET', key, 'node', node, 'delivery', int(tonumber(delivery) + 1), 'message', '')
     redis.call('ZADD', P .. 'open', int(now + tonumber(ARGV[i + 5])), id)
     if ARGV[i + 4] ~= '' then redis.call('LPUSH', ARGV[i + 3], ARGV[i + 4]) end
-    event('sent', 'execution', id, 'run', e[4], 'job', e[3], 'node', node, 'delivery', int(tonumber(delivery) + 1), 'at', int(now))
+    event('sent', 'execution', id, 'run', run_of(id), 'job', job_of(id), 'node', node, 'delivery', int(tonumber(delivery) + 1), 'at', int(now))
     code = 1
   end
   codes[#codes + 1] = code
