@@ -107,7 +107,7 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # commits in one step.
 # leader_ttl = "10s"
 # tick = "1s"
-# batch = 200
+# batch = 100
 
 # Into how many sorted sets the due times are spread, for several beats to share.
 # shards = 1

@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeVar, final
 
 import redis
 
+from dkronpy.supervisor.embedded import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
@@ -182,7 +184,7 @@ class StoreServer:
         with (self.folder / "server.log").open("ab") as log:
             process = subprocess.Popen(
                 [store_binary(self.kind), configuration], stdout=log, stderr=log, cwd=self.folder,
-                env=self._environment,
+                env={**ENVIRONMENT, **self._environment},
             )  # fmt: skip
         with redis.Redis(unix_socket_path=str(self.socket_path), password=self.password) as client:
 

@@ -129,7 +129,7 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     shards: int = 1
     """Into how many sorted sets the due times are spread; beats share them. Alike for every beat."""
 
-    batch: int = 200
+    batch: int = 100
     """How many due jobs beat commits in one step."""
 
     catch_up_rate: int = 10

@@ -14,6 +14,9 @@ from dkronpy.supervisor.data_dir import DataDir, socket_url
 
 CONFIGURATION_FILE = "store.conf"
 SERVERS = ("valkey-server", "redis-server")
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4000:glibc.malloc.mxfast=0"}
+"""The packaged server uses the C library's memory: a commit takes and gives back thousands of small pieces at once, and
+this keeps them at hand for the next one. In a profile two fifths of the server's time was spent on that."""
 
 
 def find_server() -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from dkronpy.deployment import CONFIG_VARIABLE
 from dkronpy.schedule.durations import format_duration
 from dkronpy.settings import Settings, Sources, env_name
-from dkronpy.supervisor.embedded import EmbeddedStore
+from dkronpy.supervisor.embedded import ENVIRONMENT, EmbeddedStore
 from dkronpy.supervisor.health import HEALTH_VARIABLE
 from dkronpy.supervisor.process import Role
 
@@ -46,7 +46,8 @@ def role_environment(
 
 def store_role(store: EmbeddedStore, environ: Mapping[str, str]) -> Role:
     """The embedded store."""
-    return Role(name="store", command=tuple(store.command), environment=environ, stop_within=timedelta(seconds=15))
+    tuned = {**ENVIRONMENT, **environ}
+    return Role(name="store", command=tuple(store.command), environment=tuned, stop_within=timedelta(seconds=15))
 
 
 def beat_role(environment: Mapping[str, str]) -> Role:
