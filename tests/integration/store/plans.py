@@ -34,9 +34,9 @@ def scheduled_run(store: Store, due_ms: int, *nodes: str, job: str = "backup", *
     return RunPlan(id=name, due_ms=due_ms, executions=executions, fired_by="test")
 
 
-def skipped_run(due_ms: int, reason: str, **fields: Any) -> RunPlan:
+def skipped_run(due_ms: int, reason: str, *, job: str = "backup", **fields: Any) -> RunPlan:
     """A run that does not take place."""
-    return RunPlan(id=run_id("backup", due_ms), due_ms=due_ms, decision="skip", reason=reason, **fields)
+    return RunPlan(id=run_id(job, due_ms), due_ms=due_ms, decision="skip", reason=reason, **fields)
 
 
 @dataclass
