@@ -85,7 +85,9 @@ def restore(session: Session, file: Path, differing: str, no_history: bool, dry_
 
 
 def _amount(summary: Summary) -> str:
-    return f"{summary.jobs} job{'s' * (summary.jobs != 1)} and {summary.runs} run{'s' * (summary.runs != 1)}"
+    parts = [(summary.jobs, "job"), (summary.pools, "pool"), (summary.calendars, "calendar"), (summary.pauses, "pause")]
+    told = [f"{number} {noun}{'s' * (number != 1)}" for number, noun in parts if number or noun == "job"]
+    return f"{', '.join(told)} and {summary.runs} run{'s' * (summary.runs != 1)}"
 
 
 def _report(jobs: int, runs: int) -> None:

@@ -70,3 +70,21 @@ def test_what_cannot_be_done_is_said_in_a_line(invoke: Invoke, tmp_path: Path) -
     ):
         refused = invoke(*arguments)
         assert (refused.exit_code, said in refused.output) == (3, True), refused.output
+
+
+def test_a_restore_signs_what_it_brings_back_where_there_is_a_key(invoke: Invoke, tmp_path: Path) -> None:
+    key, kept = tmp_path / "key.pem", tmp_path / "kept.gz"
+    assert invoke("keys", "new", str(key)).exit_code == 0
+    trusted = {"trusted_keys": key.with_name("key.pem.pub")}
+    with StoreServer(kind="valkey") as first:
+        saved = Jobs(Store(first.url, Keys()))
+        saved.save(Job(name="report", schedule="@daily", run=Run("shell", {"command": "true"})))
+        made = CliRunner().invoke(cli, ["backup", str(kept)], env={"DKRONPY_STORE_URL": first.url})
+        assert made.exit_code == 0, made.output
+    for settings, status in ({}, 1), ({"DKRONPY_SIGNING_KEY": str(key)}, 0):
+        with StoreServer(kind="valkey") as second:
+            env = {"DKRONPY_STORE_URL": second.url, **settings}
+            restored = CliRunner().invoke(cli, ["restore", str(kept), "--yes"], env=env)
+            assert restored.exit_code == 0, restored.output
+            env["DKRONPY_TRUSTED_KEYS"] = str(trusted["trusted_keys"])
+            assert CliRunner().invoke(cli, ["keys", "check"], env=env).exit_code == status

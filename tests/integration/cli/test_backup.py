@@ -12,6 +12,7 @@ import pytest
 from dkronpy.execution import Attempt, Execution, Output, Run, execution_id, run_id
 from dkronpy.job import Job
 from dkronpy.job import Run as Runs
+from dkronpy.schedule.calendar import Calendar
 from tests.integration.cli.conftest import CommandLine
 
 DUE_MS = 1_795_000_000_000
@@ -77,6 +78,38 @@ def test_what_was_backed_up_comes_back(full: CommandLine, tmp_path: Path) -> Non
     assert full.client.output(run.executions[0]).head == b"hello\n\xff"
 
 
+def test_what_jobs_need_comes_with_them_and_what_was_paused_stays_paused(full: CommandLine, tmp_path: Path) -> None:
+    file, client = tmp_path / "all.jsonl.gz", full.client
+    client.pools.set("db", 3)
+    client.calendars.save(Calendar(name="bank", off=("2026-12-25",)))
+    run, bank = Runs("shell", {"command": "true"}), client.calendars.get("bank")
+    pay = Job(name="pay", schedule="0 9 * * *", run=run, pools={"db": 1}, calendar=bank)
+    client.save_job(pay)
+    pause = client.maintenance.pause(job="pay", reason="audit")
+    assert full("backup", str(file)).stderr.startswith("3 jobs, 1 pool, 1 calendar, 1 pause and 1 run")
+
+    emptied(full)
+    assert full("restore", str(file), "--yes").exit_code == 0
+    assert client.job("pay").job == pay
+    assert [(pool.name, pool.slots) for pool in client.pools.all()] == [("db", 3)]
+    assert client.calendars.get("bank").off == ("2026-12-25",)
+    assert client.maintenance.pauses() == [pause]
+    client.pools.set("db", 9)
+    assert full("restore", str(file), "--yes").exit_code == 0
+    assert client.pools.all()[0].slots == 9, "what is there stays"
+
+
+def test_a_file_of_the_first_format_can_still_be_restored(full: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "all.jsonl.gz"
+    full("backup", str(file))
+    whole = gzip.decompress(file.read_bytes())
+    assert b'"format":2' in whole
+    file.write_bytes(gzip.compress(whole.replace(b'"format":2', b'"format":1', 1)))
+    emptied(full)
+    assert full("restore", str(file), "--yes").exit_code == 0
+    assert [view.job.name for view in full.client.jobs()] == ["tick", "tock"]
+
+
 def test_it_may_be_restored_twice_and_beside_what_there_is(full: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl.gz"
     full("backup", str(file))
@@ -115,7 +148,7 @@ def test_a_file_that_was_cut_short_or_is_none_changes_nothing(full: CommandLine,
         "a line missing": gzip.compress(b"".join([lines[0], *lines[2:]])),
         "nonsense": gzip.compress(lines[0] + b"{nonsense\n"),
         "no gzip": whole,
-        "another format": gzip.compress(lines[0].replace(b'"format":1', b'"format":99') + b"".join(lines[1:])),
+        "another format": gzip.compress(lines[0].replace(b'"format":2', b'"format":99') + b"".join(lines[1:])),
     }
     for what, content in bad.items():
         file.write_bytes(content)

@@ -1,0 +1,90 @@
+"""Writes a backup: everything that a deployment would have to be told again, and the history that it keeps."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from dkronpy.backup.lines import (
+    FORMAT,
+    BackedCalendar,
+    BackedJob,
+    BackedPause,
+    BackedPool,
+    BackedRun,
+    End,
+    Header,
+    Line,
+    Report,
+    Summary,
+    no_report,
+    summary_of,
+)
+from dkronpy.client import Client
+from dkronpy.execution import Execution, Run
+from dkronpy.job.json import encode_definition
+from dkronpy.store.counts import Counts, read_counts
+from dkronpy.store.jobs import StoredJob
+from dkronpy.version import VERSION
+
+EVERY = 10_000_000
+_encode = msgspec.json.Encoder().encode
+
+
+def write_backup(client: Client, path: Path, *, history: bool = True, report: Report = no_report) -> Summary:
+    """Write everything to *path*: aside first, then renamed, readable for its owner only. Raises OSError."""
+    aside = path.with_name(path.name + ".part")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+                for line in _lines(client, history=history, report=report):
+                    packed.write(_encode(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return summary_of(path)
+
+
+def _lines(client: Client, *, history: bool, report: Report) -> Iterator[Line]:
+    now_ms = client.status().now_ms
+    yield Header(format=FORMAT, version=VERSION, made_ms=now_ms)
+    for pool in client.pools.all():
+        yield BackedPool(name=pool.name, slots=pool.slots)
+    for calendar in client.calendars.all():
+        yield BackedCalendar(calendar=calendar)
+    for pause in client.maintenance.pauses():
+        yield BackedPause(pause=pause)
+    views = client.jobs()
+    with client.deployment.store.errors():
+        counts = read_counts(client.deployment.store, [view.job.name for view in views])
+    for view in views:
+        yield _backed(view.stored, counts[view.job.name])
+    report(len(views), 0)
+    runs = 0
+    for view in views if history else ():
+        for run in reversed(client.deployment.results.runs(job=view.job.name, limit=EVERY)):
+            yield BackedRun(run=run, executions=tuple(_executions(client, run)))
+            runs += 1
+        report(len(views), runs)
+    yield End(jobs=len(views), runs=runs)
+
+
+def _backed(stored: StoredJob, counts: Counts) -> BackedJob:
+    definition = msgspec.Raw(encode_definition(stored.job))
+    return BackedJob(definition=definition, source=stored.source, anchor_ms=stored.anchor_ms, counts=counts)
+
+
+def _executions(client: Client, run: Run) -> Iterator[Execution]:
+    results = client.deployment.results
+    for listed in results.executions(run.id):
+        whole = results.execution(listed.id)
+        if whole is not None:
+            yield whole
