@@ -5,7 +5,7 @@ from __future__ import annotations
 from kombu.entity import Exchange, Queue
 
 from dkronpy.node import queue_name
-from dkronpy.store.jobs import CARRIER_TASK
+from dkronpy.store.redbeat import CARRIER_TASK
 
 __all__ = ["CARRIER_TASK", "describe", "node_queue"]
 

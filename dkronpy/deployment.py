@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.results.keep import keep_of
 from dkronpy.settings import Settings, load_settings
 from dkronpy.signing import Signer, Verifier
 from dkronpy.store.connection import Store
@@ -71,6 +72,13 @@ class Deployment:
             lifetime=max(settings.retention, settings.failure_retention),
             prefix=settings.key_prefix + "results:",
         )
+
+    def most_runs(self, job: str) -> int:
+        """How many runs of a job may be kept."""
+        with self.store.errors():
+            stored = self.jobs.many([job])
+        keep = keep_of(stored[0].job if stored else None, self.settings)
+        return keep.runs + keep.failures
 
     def close(self) -> None:
         """Let the connections of those parts go that were used."""

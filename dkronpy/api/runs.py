@@ -48,7 +48,7 @@ def list_runs(
     if ids is not None:
         return RunList(items=[run_out(run) for run in services.client.some_runs(ids[:_MOST]) if identity.sees(run.job)])
     before_ms = to_ms(aware(before)) if before else None
-    deep = max(_MOST, services.client.most_runs(of)) if of is not None else _MOST
+    deep = max(_MOST, services.client.deployment.most_runs(of)) if of is not None else _MOST
     most = deep if after or identity.jobs else limit + 1
     known = services.client.runs(job=of, state=in_state, limit=most, before_ms=before_ms)
     found = [run for run in known if identity.sees(run.job)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,10 @@ from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import now, read_moment, rfc3339
 
 if TYPE_CHECKING:
+    from dkronpy.forecast import Advice
     from dkronpy.schedule import Schedule
+
+SHOWN = 10
 
 
 @command(
@@ -55,13 +58,29 @@ def forecast(session: Session, days: int, after: str | None, worst: int, form: s
                     {"minute": rfc3339(from_ms(one.minute_ms)), "runs": one.runs, "jobs": list(one.jobs)}
                     for one in found.worst
                 ],
+                "spread": _document(found.advice),
                 "minutes": {rfc3339(from_ms(minute)): runs for minute, runs in found.minutes.items()},
             }
         )
         return
     say(f"{found.runs:,} runs are due in {days} days; {found.runs / (days * 1440):.1f} a minute, these are the worst:")
+    if found.advice is not None:
+        _advise(found.advice)
     for one in found.worst:
         write(f"{from_ms(one.minute_ms).astimezone():%a %d %b %Y %H:%M}  {one.runs:>7,}  {', '.join(one.jobs)}\n")
+
+
+def _document(advice: Advice | None) -> dict[str, Any] | None:
+    if advice is None:
+        return None
+    within = advice.within_ms // 1000
+    return {"jobs": list(advice.jobs), "within": within, "before": advice.before, "after": advice.after}
+
+
+def _advise(advice: Advice) -> None:
+    names, more = ", ".join(advice.jobs[:SHOWN]), len(advice.jobs) - SHOWN
+    names += f" and {more} more" if more > 0 else ""
+    say(f'hint: spread="1h" for {names} would bring the fullest minute from {advice.before:,} runs to {advice.after:,}')
 
 
 def _schedules(session: Session) -> Iterator[tuple[str, Schedule]]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 CHANGES = 2
 DETAILED = 200
 """Due times and warnings are told of so many jobs: for those of a first apply of thousands there is no need."""
-RUNS_LOOKED_AT = 20
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -70,7 +69,7 @@ def _tell(client: Client, made: FleetPlan, stored: list[StoredJob], *, days: int
     from dkronpy.fleet.report import document, job_lines, peak_lines
     from dkronpy.fleet.report import summary as counts
     from dkronpy.fleet.times import peaks, time_changes
-    from dkronpy.fleet.warnings import usual_run_ms, warnings
+    from dkronpy.fleet.warnings import warnings
 
     now_ms = client.status().now_ms
     planned = made if prune else made.without_removals()
@@ -78,11 +77,7 @@ def _tell(client: Client, made: FleetPlan, stored: list[StoredJob], *, days: int
     times = time_changes(detailed, now_ms, now_ms + days * DAY_MS)
     fullest = peaks(planned, stored, now_ms) if planned.first(1).jobs else []
 
-    @cache
-    def usual_ms(name: str) -> int | None:
-        return usual_run_ms(client.runs(job=name, state="success", limit=RUNS_LOOKED_AT))
-
-    doubts = warnings(detailed, client.nodes(), usual_ms, now_ms)
+    doubts = warnings(detailed, client.nodes(), cache(client.usual_run_ms), now_ms)
     if form == "json":
         write_json(document(made, times, fullest, doubts, prune=prune))
         return

@@ -25,7 +25,6 @@ from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job.chain import Link
 from dkronpy.job.param import given_params
 from dkronpy.node import Node
-from dkronpy.results.keep import keep_of
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
 from dkronpy.store.ledger import Firing
@@ -180,16 +179,9 @@ class Client(JobsClient):
         """
         return [self.run(one) for one in self._reruns.rerun(run, start=start, by=by or self.who)]
 
-    def most_runs(self, job: str) -> int:
-        """How many runs of a job may be kept."""
-        with self.deployment.store.errors():
-            stored = self.deployment.jobs.many([job])
-        keep = keep_of(stored[0].job if stored else None, self.deployment.settings)
-        return keep.runs + keep.failures
-
     def history(self, job: str) -> list[RunView]:
         """Every run of a job that is still known, the newest first, with its executions (without their output)."""
-        runs = self.runs(job=job, limit=self.most_runs(job))
+        runs = self.runs(job=job, limit=self.deployment.most_runs(job))
         with self.deployment.store.errors():
             live = self.deployment.ledger.executions([name for run in runs for name in run.execution_ids])
         known = {execution.id: execution for execution in live}

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import msgspec
 
 from dkronpy.client.parts import ClientParts
+from dkronpy.client.spreading import LOOKED_AT, spread_jobs, usual_run_ms
 from dkronpy.config.check import full_check
 from dkronpy.deployment import Deployment
 from dkronpy.errors import InvalidError, NotFoundError
 from dkronpy.job import Job
 from dkronpy.job.diff import FieldChange, differences
 from dkronpy.job.json import JobState
+from dkronpy.level import Choice
 from dkronpy.settings import Settings
 from dkronpy.store.jobs import Change, Saved, StoredJob
 from dkronpy.store.revisions import Revision, find_revision
@@ -64,6 +66,22 @@ class JobsClient(ClientParts):
         with self.deployment.store.errors():
             return self.deployment.jobs.all()
 
+    def usual_run_ms(self, name: str) -> int | None:
+        """How long a job usually takes; None where it never succeeded."""
+        return usual_run_ms(self.deployment.results.runs(job=name, state="success", limit=LOOKED_AT))
+
+    def spread(
+        self, jobs: Sequence[Job], stored: Sequence[StoredJob] | None = None
+    ) -> tuple[list[Job], dict[str, Choice]]:
+        """*jobs* with a minute for each that is to be spread and has none; what was chosen, by name."""
+        with self.deployment.store.errors():
+            return spread_jobs(
+                jobs,
+                self.stored_jobs if stored is None else lambda: stored,
+                self.usual_run_ms,
+                self.deployment.store.now_ms,
+            )
+
     def change_jobs(self, changes: Sequence[Change]) -> list[Saved]:
         """Store many changes that were checked before, parents first; each is made, or refused as a ``conflict``."""
         with self.deployment.store.errors():
@@ -83,8 +101,9 @@ class JobsClient(ClientParts):
         problems = full_check(change.job)
         if problems:
             raise InvalidError(change.job.name, problems)
+        (job,), _ = self.spread([change.job])
         with self.deployment.store.errors():
-            return self.deployment.jobs.change(msgspec.structs.replace(change, who=change.who or self.who))
+            return self.deployment.jobs.change(msgspec.structs.replace(change, job=job, who=change.who or self.who))
 
     def delete_job(self, name: str, *, revision: int | None = None, by: str = "", why: str = "") -> None:
         """Delete a job; its open runs go on, its history stays for as long as it is kept.

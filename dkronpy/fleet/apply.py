@@ -48,15 +48,19 @@ class Fleet:
     ) -> FleetPlan:
         """What applying *jobs*, checked before, would change; see ``make_plan``."""
         histories = {name: self.client.job_history(name) for name in drifted(stored, self.source)}
-        return make_plan(
+        jobs = self.client.calendars.resolved(jobs) if any(job.calendar for job in jobs) else jobs
+        jobs, chosen = self.client.spread(jobs, stored)
+        made = make_plan(
             self.source,
-            self.client.calendars.resolved(jobs) if any(job.calendar for job in jobs) else jobs,
+            jobs,
             stored,
             origins=origins,
             histories=histories,
             reset_drift=reset_drift,
             take_over=take_over,
         )
+        rows = [msgspec.structs.replace(row, spread=chosen.get(row.name)) for row in made.jobs] if chosen else made.jobs
+        return msgspec.structs.replace(made, jobs=tuple(rows))
 
     def apply(
         self,

@@ -12,6 +12,8 @@ import msgspec
 from dkronpy.job import Job
 from dkronpy.job.diff import FieldChange, differences
 from dkronpy.job.json import encode_definition
+from dkronpy.job.pins import pinned
+from dkronpy.level import Choice
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.revisions import Revision
 
@@ -44,6 +46,8 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     wish: Job | None = None
     origin: str = ""
     owner: str = ""
+    spread: Choice | None = None
+    """By how much it is put off, where that was chosen just now."""
 
     @property
     def revision(self) -> int:
@@ -119,8 +123,9 @@ def make_plan(
     """
     in_store = {one.job.name: one for one in stored}
     rows = []
-    for job in parents_first(jobs):
-        old = in_store.get(job.name)
+    for given in parents_first(jobs):
+        old = in_store.get(given.name)
+        job = pinned(given, old.job if old else None)
         origin = (origins or {}).get(job.name, "")
         if old is None:
             rows.append(JobPlan(name=job.name, what="added", new=job, origin=origin))

@@ -36,6 +36,8 @@ def job_lines(
     for row in shown:
         yield from _job(row, width, prune=prune)
         yield from change_lines(row.changes, "      ")
+        if row.spread is not None and row.what in ("added", "changed"):
+            yield f"      spread: {row.spread.sentence()}"
         if row.drift is not None:
             why = f': "{row.drift.why}"' if row.drift.why else ""
             fate = "stays" if row.drift.kept else "is undone" if row.what == "changed" else "is as configured"
@@ -143,6 +145,9 @@ def _job_document(row: JobPlan) -> dict[str, Any]:
         "owner": row.owner,
         "revision": row.revision,
         "changes": _changes(row.changes),
+        "spread": None
+        if row.spread is None
+        else {"by": row.spread.by_ms // 1000, "peak": row.spread.peak, "before": row.spread.before},
         "drift": None
         if drift is None
         else {

@@ -8,6 +8,7 @@ from itertools import islice
 
 import msgspec
 
+from dkronpy.client.spreading import timing
 from dkronpy.fleet.plan import FleetPlan, JobPlan
 from dkronpy.job import Job
 from dkronpy.node import Target
@@ -123,9 +124,7 @@ class _Minutes:
 
     def of(self, job: Job, anchor_ms: int) -> Counter[int]:
         """How often it is due in each minute, by the minute's beginning in ms."""
-        phase = job.name if "~" in job.schedule or "H" in job.schedule else ""
-        since = anchor_ms if "@every" in job.schedule else 0
-        key = (job.schedule, job.timezone, job.gap, job.overlap, job.starts_at, job.expires_at, phase, since)
+        key = timing(job, anchor_ms)
         found = self._known.get(key)
         if found is None:
             due = parsed(job, anchor_ms).between_ms(self.now_ms, self.now_ms + PEAK_MS)

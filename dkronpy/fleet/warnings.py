@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
-from statistics import median
 
 import msgspec
 
 from dkronpy.clock import from_ms
-from dkronpy.execution import Run
 from dkronpy.fleet.plan import FleetPlan
 from dkronpy.job import Job
 from dkronpy.node import Node
@@ -46,12 +44,6 @@ def warnings(plan: FleetPlan, nodes: Sequence[Node], usual_ms: Callable[[str], i
         if followers:
             found.append(Doubt(job=row.name, message=f"{', '.join(followers)} would follow a job that is gone"))
     return found
-
-
-def usual_run_ms(runs: Iterable[Run]) -> int | None:
-    """The median time that successful runs took; None where there are none."""
-    took = [run.finished_ms - run.fired_ms for run in runs if run.state == "success" and run.finished_ms]
-    return round(median(took)) if took else None
 
 
 def _placed(job: Job, nodes: Sequence[Node]) -> Iterator[str]:

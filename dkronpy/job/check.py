@@ -16,6 +16,7 @@ from dkronpy.job.param import params_problems
 from dkronpy.schedule import Schedule, parse
 from dkronpy.schedule.calendar import Calendar, WorkingDays
 from dkronpy.schedule.durations import ACCEPTED as DURATIONS
+from dkronpy.schedule.durations import format_duration
 from dkronpy.schedule.problems import SchedulePositionError
 from dkronpy.schedule.zones import check_zone
 
@@ -26,6 +27,8 @@ LONGEST_NAME = 200
 MOST_CAUGHT_UP = 100_000
 MOST_FAILURES = 100
 MOST_KEPT = 100_000
+LONGEST_SPREAD = timedelta(hours=24)
+_HASH_RULES = ("even", "dkron")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gap": ("skip", "before", "after"),
     "overlap": ("first", "second", "both"),
@@ -92,7 +95,7 @@ def _schedule(job: Job) -> Iterator[Problem]:
             overlap=job.overlap if job.overlap in _CHOICES["overlap"] else "first",
             starts_at=job.starts_at if usable else None,
             expires_at=job.expires_at if usable else None,
-            hash_rule="dkron",
+            hash_rule=job.hash_rule if job.hash_rule in _HASH_RULES else "even",
         )
     except SchedulePositionError as error:
         yield Problem("schedule", text, str(error).removeprefix("schedule: "), error.hint)
@@ -194,6 +197,25 @@ def _choices(job: Job) -> Iterator[Problem]:
         yield Problem("on_lease_loss", job.on_lease_loss, message, near(job.on_lease_loss, ("kill", "continue")))
 
 
+def _spread(job: Job) -> Iterator[Problem]:
+    if job.hash_rule not in (None, *_HASH_RULES):
+        message = f"{job.hash_rule!r} is neither even nor dkron"
+        yield Problem("hash_rule", job.hash_rule, message, near(job.hash_rule, _HASH_RULES))
+    span: Any = job.spread
+    by: Any = job.spread_by
+    for name, value in (("spread", span), ("spread_by", by)):
+        if value is not None and not isinstance(value, timedelta):
+            yield Problem(name, value, f"{value!r} is not a duration", f"accepted: {DURATIONS}")
+            return
+    if span is not None and not timedelta(minutes=1) <= span <= LONGEST_SPREAD:
+        yield Problem("spread", span, "a duration from a minute to 24 hours is needed", "leave it out for none")
+    elif span is not None and (job.after or str(job.schedule).strip().lower() in ("@manually", "")):
+        yield Problem("spread", span, "it has no due times that could be spread", "leave spread out")
+    elif by is not None and (span is None or not timedelta(0) <= by < span):
+        message = "it has to lie within spread, which is " + ("not given" if span is None else format_duration(span))
+        yield Problem("spread_by", by, message, "leave it out: it is chosen when the job is saved")
+
+
 _DURATIONS = (
     "timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
     "retention", "failure_retention",
@@ -266,6 +288,6 @@ def _is_text_map(value: Any) -> bool:
 
 
 _RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
-    _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, retry,
+    _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, _spread, retry,
     target, _texts, _mappings, _notify, _pause_after, _history, _calendar, _params,
 )  # fmt: skip

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dkronpy.node import Target
     from dkronpy.schedule import ScheduleSpec
     from dkronpy.schedule.calendar import Calendar, OffDay
+    from dkronpy.schedule.fields import HashRule
     from dkronpy.schedule.zoned import Gap, Overlap
 
     DurationLike = timedelta | str | int | float
@@ -30,6 +31,9 @@ class JobFields(TypedDict, total=False):
     timezone: str
     gap: Gap
     overlap: Overlap
+    hash_rule: HashRule | None
+    spread: DurationLike | None
+    spread_by: DurationLike | None
     starts_at: datetime | str | None
     expires_at: datetime | str | None
     on: Target

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from dkronpy.clock import to_ms
 from dkronpy.collect import current_defaults, declare, is_collecting
 from dkronpy.errors import Problem
 from dkronpy.job.admission import QUEUE_LIMIT, Concurrency
@@ -18,6 +19,8 @@ from dkronpy.job.values import normalised
 from dkronpy.node import Target
 from dkronpy.schedule import Schedule, parse
 from dkronpy.schedule.calendar import Calendar, OffDay, WorkingDays
+from dkronpy.schedule.combined import Later
+from dkronpy.schedule.fields import HashRule
 from dkronpy.schedule.problems import did_you_mean
 from dkronpy.schedule.zoned import Gap, Overlap
 
@@ -103,6 +106,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
 
     overlap: Overlap = "first"
     """A wall-clock time that the clock repeats is due the ``first`` time, the ``second``, or ``both``."""
+
+    hash_rule: HashRule | None = None
+    """How ``~`` in the schedule becomes a value: ``even`` spreads names evenly, ``dkron`` has Dkron's value. None: as
+    the stored job of this name has it, ``even`` for a new one.
+    """
+
+    spread: timedelta | None = None
+    """Over how long after its due times it may be put off, so that jobs do not all start at once: the minute that
+    levels them is chosen when it is saved, and kept. None: it is due when its schedule says.
+    """
+
+    spread_by: timedelta | None = None
+    """How much later than its schedule says it is due: what was chosen within ``spread``. None: it is yet to be
+    chosen.
+    """
 
     starts_at: datetime | None = None
     """Due times before this moment do not count."""
@@ -293,11 +311,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
             anchor=anchor,
             gap=self.gap,
             overlap=self.overlap,
-            hash_rule="dkron",
+            hash_rule=self.hash_rule or "even",
         )
-        if self.calendar is None or schedule.manual:
+        if schedule.manual:
             return schedule
-        return WorkingDays(schedule, self.calendar, self.off_day, self.timezone)
+        if self.calendar is not None:
+            schedule = WorkingDays(schedule, self.calendar, self.off_day, self.timezone)
+        if not self.spread_by:
+            return schedule
+        expires_ms = None if self.expires_at is None else to_ms(self.expires_at)
+        return Later(schedule, self.spread_by // timedelta(milliseconds=1), expires_ms=expires_ms)
 
     def check(self) -> list[Problem]:
         """Everything that is wrong with it by itself; the executor's options are checked where plugins

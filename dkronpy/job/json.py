@@ -14,6 +14,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job.job import Job, Run
 from dkronpy.job.notify import rule_json
+from dkronpy.job.pins import has_tilde, pinned
 from dkronpy.job.retry import Retry
 from dkronpy.job.shapes import RETRY_KEYS, TARGET_KEYS, json_type, type_problems
 from dkronpy.node import Target
@@ -107,6 +108,8 @@ def _ours(job: Job) -> dict[str, Any]:
         "retry": {} if job.retry == Retry(job.retry.max) else retry,
     }
     ours = {name: value for name, value in values.items() if value}
+    if has_tilde(job.schedule):
+        ours["hash_rule"] = job.hash_rule or ""
     if job.notify is not None:
         ours["notify"] = [rule_json(rule) for rule in job.notify]
     if job.calendar is not None:
@@ -130,7 +133,7 @@ _PLAIN = (
     "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout", "catch_up",
     "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
     "overlap", "doc", "deadline", "stale_after", "pause_after", "off_day", "catch_up_spacing", "max_lateness",
-    "history_limit", "retention", "failure_limit", "failure_retention",
+    "history_limit", "retention", "failure_limit", "failure_retention", "spread", "spread_by",
 )  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def decode_job(data: bytes | str | Mapping[str, Any]) -> tuple[Job, JobState]:
 
     Reads as Dkron does: keys match in any case, unknown ones are ignored, null means not given, what
     follows the first JSON value is ignored. Without our ``on`` it has Dkron's targets: every node that
-    has the tags.
+    has the tags; without our ``hash_rule``, its ``~`` has Dkron's value.
 
     Raises ConfigError for what is not JSON, InvalidError that names every value of a wrong type. What a
     job has to be like beyond that is for ``Job.check``.
@@ -189,6 +192,8 @@ def _job(given: Mapping[str, Any]) -> Job:
     after = given.get("after") or given.get("parent_job") or ()
     target: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in on.items()}
     plain = {field: given[key] for key, field in _SAME.items() if key in given}
+    if has_tilde(given.get("schedule", "")):
+        plain.setdefault("hash_rule", "dkron")
     return Job(
         name=given.get("name", ""),
         run=Run(given.get("executor", ""), dict(given.get("executor_config", {}))),
@@ -211,7 +216,7 @@ _SAME = {
         name: name
         for name in (
             "timezone", "schedule", "owner", "owner_email", "metadata", "processors", "concurrency",
-            "ephemeral", "starts_at", "expires_at", "notify", "calendar", "params", *_PLAIN,
+            "ephemeral", "starts_at", "expires_at", "notify", "calendar", "params", "hash_rule", *_PLAIN,
         )
     },
 }  # fmt: skip
@@ -247,7 +252,7 @@ def encode_definition(job: Job) -> bytes:
     """The definition as the store keeps it: JSON, the same bytes for equal jobs, nothing that changes
     by itself. Tables are sorted, all but that of the processors, whose order is part of the definition.
     """
-    job = untyped(job)
+    job = pinned(untyped(job), None)
     if len(job.processors) > 1:
         pairs = (_encoder.encode(name) + b":" + _encoder.encode(config) for name, config in job.processors.items())
         job = msgspec.structs.replace(job, processors=msgspec.Raw(b"{" + b",".join(pairs) + b"}"))
@@ -255,8 +260,14 @@ def encode_definition(job: Job) -> bytes:
 
 
 def decode_definition(data: bytes) -> Job:
-    """The job of a stored definition, signed or not. Raises ConfigError for bytes that are none."""
+    """The job of a stored definition, signed or not. Raises ConfigError for bytes that are none.
+
+    Before definitions said how ``~`` is read, all had Dkron's value: those keep it.
+    """
     try:
-        return _decoder.decode(split(data)[0])
+        job = _decoder.decode(split(data)[0])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"a stored job cannot be read: {error}") from None
+    if job.hash_rule is None and has_tilde(job.schedule):
+        return msgspec.structs.replace(job, hash_rule="dkron")
+    return job

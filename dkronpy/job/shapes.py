@@ -101,7 +101,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         ("name", "displayname", "timezone", "schedule", "owner", "owner_email", "parent_job", "concurrency",
          "concurrency_key", "rate",
          "executor", "status", "starts_at", "expires_at", "join", "catch_up", "delivery", "on_lease_loss",
-         "gap", "overlap", "off_day", "doc"),
+         "gap", "overlap", "hash_rule", "off_day", "doc"),
         _TEXT,
     ),
     **dict.fromkeys(("max_active", "queue_limit"), _COUNT),
@@ -121,7 +121,7 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "processors": ("an object of objects", _is_tables),
     **dict.fromkeys(
         ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
-         "retention", "failure_retention"),
+         "retention", "failure_retention", "spread", "spread_by"),
         ("a duration", _is_duration),
     ),
     "calendar": ("a name or an object", lambda value: _is_text(value) or _is_table(value)),

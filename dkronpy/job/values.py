@@ -128,6 +128,10 @@ def _processors(value: Any) -> Any:
     }
 
 
+def _hash_rule(value: Any) -> Any:
+    return None if value == "" else value
+
+
 def _pools(value: Any) -> Any:
     """Slots by pool; a name alone means one."""
     if isinstance(value, str):
@@ -148,6 +152,9 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "max_lateness": _duration,
     "catch_up_spacing": _duration,
     "retention": _duration,
+    "hash_rule": _hash_rule,
+    "spread": _duration,
+    "spread_by": _duration,
     "failure_retention": _duration,
     "notify": read_rules,
     "calendar": read_calendar,

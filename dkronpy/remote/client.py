@@ -14,12 +14,14 @@ from dkronpy.client.maintenance import Maintenance
 from dkronpy.client.outside import PingState
 from dkronpy.client.records import JobAudit
 from dkronpy.client.rename import Renamed
+from dkronpy.client.spreading import LOOKED_AT, spread_jobs, usual_run_ms
 from dkronpy.clock import from_ms, iso_ms, to_ms
 from dkronpy.errors import ConfigError, ConflictError
 from dkronpy.execution import Execution, Output, Run
 from dkronpy.job import Job
 from dkronpy.job.chain import Link
 from dkronpy.job.json import decode_job, encode_job
+from dkronpy.level import Choice
 from dkronpy.node import Node
 from dkronpy.remote.connection import Connection, segment
 from dkronpy.remote.maintenance import RemoteMaintenance
@@ -90,6 +92,15 @@ class Client(StoreClient):
 
     def stored_jobs(self) -> list[StoredJob]:
         return [view.stored for view in self.jobs()]
+
+    def usual_run_ms(self, name: str) -> int | None:
+        return usual_run_ms(self.runs(job=name, state="success", limit=LOOKED_AT))
+
+    def spread(
+        self, jobs: Sequence[Job], stored: Sequence[StoredJob] | None = None
+    ) -> tuple[list[Job], dict[str, Choice]]:
+        known = self.stored_jobs if stored is None else lambda: stored
+        return spread_jobs(jobs, known, self.usual_run_ms, lambda: self.status().now_ms)
 
     def save_job(
         self, job: Job, *, source: str = "api", revision: int | None = None, by: str = "", why: str = ""

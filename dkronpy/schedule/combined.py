@@ -1,4 +1,4 @@
-"""Several schedules as one, and a schedule between its first and last moment."""
+"""Several schedules as one, a schedule between its first and last moment, and one that is late on purpose."""
 
 from __future__ import annotations
 
@@ -68,3 +68,37 @@ class Bounded(Schedule):
         if self.expires_ms is not None and due_ms > self.expires_ms:
             return None
         return due_ms
+
+
+class Later(Schedule):
+    """Another schedule, each due time of it ``by_ms`` later; nothing is due after ``expires_ms``."""
+
+    def __init__(self, inner: Schedule, by_ms: int, *, expires_ms: int | None) -> None:
+        self.inner = inner
+        self.by_ms = by_ms
+        self.expires_ms = expires_ms
+        self.text = inner.text
+        self.timezone = inner.timezone
+        self.grace = inner.grace
+        self.seeded = inner.seeded
+
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        return self.inner.parts
+
+    def next_ms(self, after_ms: int) -> int | None:
+        return self._later(self.inner.next_ms(after_ms - self.by_ms))
+
+    def prev_ms(self, before_ms: int) -> int | None:
+        if self.expires_ms is not None:
+            before_ms = min(before_ms, self.expires_ms + 1)
+        return self._later(self.inner.prev_ms(before_ms - self.by_ms))
+
+    def first_ms(self, saved_ms: int) -> int | None:
+        return self._later(self.inner.first_ms(saved_ms - self.by_ms))
+
+    def _later(self, due_ms: int | None) -> int | None:
+        if due_ms is None:
+            return None
+        due_ms += self.by_ms
+        return None if self.expires_ms is not None and due_ms > self.expires_ms else due_ms

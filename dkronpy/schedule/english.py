@@ -8,7 +8,7 @@ from itertools import pairwise
 from dkronpy.clock import from_ms
 
 from .calendar import WorkingDays
-from .combined import Bounded
+from .combined import Bounded, Later
 from .crontab import Crontab
 from .days import DayRule
 from .durations import format_duration
@@ -44,6 +44,9 @@ def explain(schedule: Schedule | str, *, timezone: str = "", job: str = "") -> s
         schedule = parse(schedule, timezone=timezone, job=job)
     sentence = "; and ".join(_part(part) for part in schedule.parts)
     seeded = schedule.seeded
+    if isinstance(schedule, Later):
+        sentence += f", each time {format_duration(schedule.by_ms * timedelta(milliseconds=1))} later"
+        schedule = schedule.inner
     if isinstance(schedule, WorkingDays):
         sentence += _working_days(schedule)
         schedule = schedule.inner

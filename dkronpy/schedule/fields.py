@@ -131,8 +131,8 @@ class FieldReader:
             self._spread(body, spread, step if slash else 0, column)
         elif body == "~" and slash and self.hash_rule == "even":
             self.seeded = self.wildcard = True
-            value = dkron_value(self.job, self.kind.place)
-            self._add(self.kind.low + (value - self.kind.low) % step, self.kind.high, step)
+            first = even_value(self.job, self.kind.place, self.kind.low, min(self.kind.high, self.kind.low + step - 1))
+            self._add(first, self.kind.high, step)
         elif self._special(body, column):
             if slash:
                 self._fail(f"{body!r} takes no step", item, column)
@@ -208,7 +208,9 @@ class FieldReader:
         kind = self.kind
         if text == "~":
             self.seeded = True
-            return dkron_value(self.job, kind.place)
+            if self.hash_rule == "dkron":
+                return dkron_value(self.job, kind.place)
+            return even_value(self.job, kind.place, kind.low, kind.spread_high)
         if _NUMBER.fullmatch(text):
             value = int(text)
             top = 7 if kind.place == 5 else kind.high

@@ -44,8 +44,8 @@ def parse(
     and ``H``. Nothing is due before ``starts_at`` or after ``expires_at``. ``@every`` counts from
     ``starts_at``, else from ``anchor`` (the moment the job was made), else from 1970. ``gap`` and ``overlap``
     say what becomes of a wall-clock time that a clock change skips or repeats.
-    ``hash_rule="dkron"`` reads ``~/15`` as Dkron does, from Dkron's value to the end of the field, where
-    ``"even"`` goes all the way round.
+    ``hash_rule="dkron"`` reads ``~`` as Dkron does, with its value, and ``~/15`` from there to the end of the field;
+    ``"even"`` spreads names evenly, and goes all the way round.
 
     Raises ``ScheduleError`` with field, value, column and what is accepted; also for a schedule that never
     fires.

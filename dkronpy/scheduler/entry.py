@@ -12,20 +12,25 @@ from redbeat.schedulers import RedBeatSchedulerEntry
 
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.schedule import Schedule, parse
+from dkronpy.schedule.fields import HashRule
 
 
 class EntrySchedule(BaseSchedule):  # type: ignore[misc]  # no types there
     """A dkronpy schedule as Celery's schedules look: due or not, and how long to wait."""
 
-    def __init__(self, text: str, timezone: str = "", job: str = "", nowfun: Any = None, app: Any = None) -> None:
+    def __init__(
+        self, text: str, timezone: str = "", job: str = "", hash_rule: HashRule = "dkron", nowfun: Any = None,
+        app: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__(nowfun=nowfun, app=app)
         self.text = text
         self.timezone = timezone
         self.job = job
+        self.hash_rule = hash_rule
 
     def parsed(self) -> Schedule:
         """The schedule itself."""
-        return parse(self.text, timezone=self.timezone, job=self.job)
+        return parse(self.text, timezone=self.timezone, job=self.job, hash_rule=self.hash_rule)
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta | None:
         following = self.parsed().next_ms(to_ms(last_run_at))
@@ -53,7 +58,7 @@ class Decoder(RedBeatJSONDecoder):  # type: ignore[misc]  # no types there
 
     def dict_to_object(self, d: dict[str, Any]) -> Any:
         if d.get("__type__") == "dkronpy":
-            return EntrySchedule(d["text"], d.get("timezone", ""), d.get("job", ""))
+            return EntrySchedule(d["text"], d.get("timezone", ""), d.get("job", ""), d.get("hash_rule", "dkron"))
         return super().dict_to_object(d)
 
 
@@ -62,7 +67,10 @@ class Encoder(RedBeatJSONEncoder):  # type: ignore[misc]  # no types there
 
     def default(self, obj: Any) -> Any:
         if isinstance(obj, EntrySchedule):
-            return {"__type__": "dkronpy", "text": obj.text, "timezone": obj.timezone, "job": obj.job}
+            return {
+                "__type__": "dkronpy", "text": obj.text, "timezone": obj.timezone, "job": obj.job,
+                "hash_rule": obj.hash_rule,
+            }  # fmt: skip
         return super().default(obj)
 
 

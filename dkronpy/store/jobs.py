@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,18 +13,19 @@ from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundErr
 from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job.json import NEVER, JobState, decode_definition, encode_definition, go_time
+from dkronpy.job.pins import is_pinned, pinned
 from dkronpy.schedule import Schedule
 from dkronpy.signing import Signer, split
 from dkronpy.store.calendars import Calendars
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash, shard_of
+from dkronpy.store.redbeat import redbeat_definition, redbeat_meta
 from dkronpy.store.revisions import Revision, read_revisions
 
 log = logging.getLogger(__name__)
 
 _FIELDS = ("job", "rev", "anchor", "source", "saved_ms", "who", "why", "applied", "wish")
 
-CARRIER_TASK = "dkronpy.run"
 REVISION_TTL_SECONDS = 7 * 24 * 3600
 DELETED_TTL_SECONDS = 30 * 24 * 3600
 """How long the history of a deleted job is remembered, so that it can be brought back."""
@@ -99,29 +98,6 @@ def score_of(due_ms: int | None) -> str:
 def ms_of(score: float) -> int:
     """The due time of a score."""
     return round(score * 1000)
-
-
-@lru_cache(maxsize=1024)  # many due times fall together
-def redbeat_meta(due_ms: int | None) -> str:
-    """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
-    if due_ms is None:
-        return '{"last_run_at": null}'
-    moment = from_ms(due_ms)
-    return (
-        f'{{"last_run_at":{{"__type__":"datetime","year":{moment.year},"month":{moment.month},'
-        f'"day":{moment.day},"hour":{moment.hour},"minute":{moment.minute},"second":{moment.second},'
-        f'"microsecond":{moment.microsecond},"timezone":"UTC"}}}}'
-    )
-
-
-def redbeat_definition(job: Job) -> str:
-    """RedBeat's ``definition`` of a job: the carrier task with our schedule type."""
-    schedule = {"__type__": "dkronpy", "text": job.schedule, "timezone": job.timezone, "job": job.name}
-    definition = {
-        "name": job.name, "task": CARRIER_TASK, "args": [job.name], "kwargs": {}, "options": {},
-        "schedule": schedule, "enabled": job.enabled,
-    }  # fmt: skip
-    return json.dumps(definition)
 
 
 class Jobs:
@@ -227,6 +203,7 @@ class Jobs:
             for change in changes:
                 pipe.hmget(keys.entry(change.job.name), "rev", "job", "anchor")
             read = pipe.execute()
+        changes = [_pinned(change, row[1]) for change, row in zip(changes, read, strict=True)]
         with client.pipeline(transaction=False) as pipe:
             for change, row in zip(changes, read, strict=True):
                 self._send(pipe, change, row, now_ms)
@@ -353,7 +330,13 @@ def _conflict(name: str, in_force: int, wanted: int | None) -> ConflictError:
 
 def _timing(job: Job) -> tuple[Any, ...]:
     when = ("" if job.after else job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at)
-    return (*when, job.gap, job.overlap, job.calendar, job.off_day)
+    return (*when, job.gap, job.overlap, job.calendar, job.off_day, job.hash_rule, job.spread_by)
+
+
+def _pinned(change: Change, body: bytes | None) -> Change:
+    if is_pinned(change.job):
+        return change
+    return msgspec.structs.replace(change, job=pinned(change.job, _readable(body)))
 
 
 def _readable(body: bytes | None) -> Job | None:

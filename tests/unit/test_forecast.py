@@ -29,3 +29,17 @@ def test_the_worst_minutes_come_first_with_the_jobs_that_make_them() -> None:
 def test_nothing_is_due_is_an_answer() -> None:
     found = forecast([("never", parse("@manually"))], START, START + DAY)
     assert (found.runs, found.minutes, found.worst) == (0, {}, ())
+
+
+def test_whom_to_spread_is_said_with_what_comes_of_it() -> None:
+    schedules = [(f"hourly-{number}", parse("30 * * * *")) for number in range(7)]
+    found = forecast([*schedules, ("fast", parse("* * * * *"))], START, START + 7 * DAY)
+    assert found.advice is not None
+    assert (found.advice.before, found.advice.after) == (8, 2)
+    assert set(found.advice.jobs) < {name for name, _ in schedules}
+    assert len(found.advice.jobs) == 6, "one may stay where it is"
+
+
+def test_what_is_due_all_the_time_cannot_be_spread() -> None:
+    schedules = [(f"fast-{number}", parse("* * * * *")) for number in range(7)]
+    assert forecast(schedules, START, START + DAY).advice is None

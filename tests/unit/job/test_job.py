@@ -75,10 +75,33 @@ def test_due_times_lie_within_the_jobs_bounds() -> None:
     assert found == [start, start + timedelta(hours=1)]
 
 
-def test_dkrons_tilde_has_dkrons_value() -> None:
-    spread = job(name="backup", schedule="~ ~ ~ * * *").parsed_schedule()
-    due = spread.next(datetime(2027, 1, 1, tzinfo=timezone.utc))
-    assert due == datetime(2027, 1, 1, 6, 30, 30, tzinfo=timezone.utc)
+def test_a_tilde_has_dkrons_value_where_dkrons_rule_is_asked_for() -> None:
+    start = datetime(2027, 1, 1, tzinfo=timezone.utc)
+    dkrons = job(name="backup", schedule="~ ~ ~ * * *", hash_rule="dkron").parsed_schedule()
+    assert dkrons.next(start) == datetime(2027, 1, 1, 6, 30, 30, tzinfo=timezone.utc)
+    ours = job(name="backup", schedule="~ ~ ~ * * *").parsed_schedule()
+    assert ours.next(start) == job(name="backup", schedule="H H H * * *").parsed_schedule().next(start)
+
+
+def test_a_job_that_is_spread_is_due_as_much_later_as_was_chosen() -> None:
+    start = datetime(2027, 1, 1, tzinfo=timezone.utc)
+    fields = {"schedule": "0 2 * * *", "spread": "1h", "expires_at": "2027-01-02T02:30:00Z"}
+    late = job(**fields, spread_by="37m").parsed_schedule()
+    assert list(late.between(start, start + timedelta(days=5))) == [start + timedelta(hours=2, minutes=37)]
+    assert late.prev(start + timedelta(days=5)) == start + timedelta(hours=2, minutes=37)
+    assert job(**fields).parsed_schedule().next(start) == start + timedelta(hours=2), "nothing is chosen yet"
+
+
+def test_a_spread_has_to_make_sense() -> None:
+    daily = {"schedule": "0 2 * * *"}
+    assert job(**daily, spread="1h", spread_by="59m", hash_rule="even").check() == []
+    assert job(**daily, spread="1h", spread_by=0).check() == []
+    assert "from a minute to 24 hours" in problem_of("spread", **daily, spread="25h")
+    assert "it has no due times that could be spread" in problem_of("spread", spread="1h")
+    assert "it has to lie within spread, which is 1h" in problem_of("spread_by", **daily, spread="1h", spread_by="1h")
+    assert "which is not given" in problem_of("spread_by", **daily, spread_by="5m")
+    assert "'soon' is not a duration" in problem_of("spread", **daily, spread="soon")
+    assert "'evn' is neither even nor dkron" in problem_of("hash_rule", **daily, hash_rule="evn")
 
 
 def test_a_copy_differs_only_in_what_was_changed() -> None:

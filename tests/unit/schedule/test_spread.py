@@ -1,8 +1,9 @@
-"""``~`` has Dkron's values; ``H`` spreads evenly; both stay the same for ever."""
+"""``~`` and ``H`` spread evenly, ``~`` by Dkron's rule as Dkron does; all stay the same for ever."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -16,7 +17,7 @@ from dkronpy.schedule.spread import dkron_value, even_value
 )
 def test_dkron_s_own_values(job: str, fields: str) -> None:
     assert [dkron_value(job, place) for place in range(6)] == [int(value) for value in fields.split()]
-    spread, plain = parse("~ ~ ~ ~ ~ ~", job=job), parse(fields)
+    spread, plain = parse("~ ~ ~ ~ ~ ~", job=job, hash_rule="dkron"), parse(fields)
     assert list(map(spread.next_ms, (0, 10**12))) == list(map(plain.next_ms, (0, 10**12)))
 
 
@@ -27,18 +28,37 @@ def same(spread: str, plain: str, **options: str) -> bool:
 
 
 def test_tilde_stands_for_its_value_wherever_a_value_may_stand() -> None:
-    assert same("~ * * * *", "18 * * * *")
-    assert same("0 ~ ~ * * *", "0 18 18 * * *")
-    assert same("~-30 5,~ * * *", "18-30 5,18 * * *")
-    assert same("TZ=UTC ~ * * * *", "18 * * * *")
+    assert same("~ * * * *", "18 * * * *", hash_rule="dkron")
+    assert same("0 ~ ~ * * *", "0 18 18 * * *", hash_rule="dkron")
+    assert same("~-30 5,~ * * *", "18-30 5,18 * * *", hash_rule="dkron")
+    assert same("TZ=UTC ~ * * * *", "18 * * * *", hash_rule="dkron")
     # Two blanks between fields move Dkron's values to the wrong field; not here.
-    assert same("0  ~ * * * *", "0 18 * * * *")
+    assert same("0  ~ * * * *", "0 18 * * * *", hash_rule="dkron")
+
+
+def test_tilde_has_the_value_of_h_unless_dkron_s_rule_is_asked_for() -> None:
+    for fields in ("{} * * * *", "{} {} * * *", "0 0 {} * *", "0 0 1 {} *", "{}/15 * * * *", "0 0 {}/10 * *"):
+        spread, other = fields.replace("{}", "~"), fields.replace("{}", "H")
+        first, second = (parse(text, job="backup").next_ms(10**12) for text in (spread, other))
+        assert first == second is not None
 
 
 def test_tilde_with_a_step_goes_all_the_way_round_unless_dkron_s_rule_is_asked_for() -> None:
-    assert same("~/15 * * * *", "3-59/15 * * * *")
     assert same("~/15 * * * *", "18/15 * * * *", hash_rule="dkron")
-    assert same("0 0 0 ~/10 * *", "0 0 0 9-31/10 * *")
+    due = list(parse("~/15 * * * *", job="backup").between_ms(-1, 3_600_000 - 1))
+    assert [later - earlier for earlier, later in pairwise(due)] == [900_000] * 3
+
+
+def test_ten_thousand_names_fill_every_minute_evenly_where_dkron_s_rule_crowds_them() -> None:
+    names = [f"job-{number:04d}" for number in range(10_000)]
+    dkron, even = (
+        Counter((parse("~ * * * *", job=name, hash_rule=rule).next_ms(-1) or 0) // 60_000 for name in names)
+        for rule in ("dkron", "even")
+    )
+    assert len(dkron) == 37
+    assert max(dkron.values()) > 600
+    assert len(even) == 60
+    assert 120 < min(even.values()) <= 10_000 / 60 <= max(even.values()) < 215
 
 
 def test_h_is_the_same_for_ever() -> None:

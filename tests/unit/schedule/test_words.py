@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from dkronpy.schedule import dst_notes, explain, parse
+from dkronpy.schedule.combined import Later
 
 UTC = timezone.utc
 YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -48,11 +49,16 @@ YEAR = datetime(2027, 1, 1, tzinfo=UTC)
         ("RRULE:FREQ=DAILY", "Every day, by the rule RRULE:FREQ=DAILY, UTC."),
         ("FREQ=WEEKLY;INTERVAL=2", "Every 2 weeks, by the rule FREQ=WEEKLY;INTERVAL=2, UTC."),
         ("@daily | 30 * * * *", "At 00:00, every day, UTC; and at minute 30 of every hour, UTC."),
-        ("~ ~ * * *", "At 18:18, every day, UTC (~ and H: the job's name decides)."),
+        ("~ ~ * * *", "At 07:19, every day, UTC (~ and H: the job's name decides)."),
     ],
 )
 def test_explain(text: str, sentence: str) -> None:
     assert explain(text, job="test_job") == sentence
+
+
+def test_explain_says_how_much_later_a_job_is_due_that_is_spread() -> None:
+    late = Later(parse("0 2 * * *"), 37 * 60_000, expires_ms=None)
+    assert explain(late) == "At 02:00, every day, UTC, each time 37m later."
 
 
 def test_explain_says_from_when_until_when() -> None:

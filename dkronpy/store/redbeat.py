@@ -1,0 +1,36 @@
+"""What RedBeat keeps of an entry, for its own tools: the task with its schedule, and when it last ran."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from dkronpy.clock import from_ms
+from dkronpy.job import Job
+
+CARRIER_TASK = "dkronpy.run"
+
+
+@lru_cache(maxsize=1024)  # many due times fall together
+def redbeat_meta(due_ms: int | None) -> str:
+    """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
+    if due_ms is None:
+        return '{"last_run_at": null}'
+    moment = from_ms(due_ms)
+    return (
+        f'{{"last_run_at":{{"__type__":"datetime","year":{moment.year},"month":{moment.month},'
+        f'"day":{moment.day},"hour":{moment.hour},"minute":{moment.minute},"second":{moment.second},'
+        f'"microsecond":{moment.microsecond},"timezone":"UTC"}}}}'
+    )
+
+
+def redbeat_definition(job: Job) -> str:
+    """RedBeat's ``definition`` of a job: the carrier task with our schedule type."""
+    schedule = {"__type__": "dkronpy", "text": job.schedule, "timezone": job.timezone, "job": job.name}
+    if job.hash_rule is not None:
+        schedule["hash_rule"] = job.hash_rule
+    definition = {
+        "name": job.name, "task": CARRIER_TASK, "args": [job.name], "kwargs": {}, "options": {},
+        "schedule": schedule, "enabled": job.enabled,
+    }  # fmt: skip
+    return json.dumps(definition)
