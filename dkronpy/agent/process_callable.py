@@ -22,13 +22,16 @@ import msgspec
 from dkronpy.agent.process_linux import show_environment
 from dkronpy.agent.process_messages import RESULT_BYTES, Report, SpawnError
 from dkronpy.agent.process_tree import EXECUTION_ID
-from dkronpy.plugins.executor import Command, RunContext
+from dkronpy.plugins.command import Command
+from dkronpy.plugins.executor import RunContext
 
 _FAILED_STATUS = 1
 _MISSING = object()
 _SOME_CONTEXT = {
     "execution_id": "", "run_id": "", "job": "", "node": "", "due": "2026-11-23T02:30:00Z", "attempt": 1, "token": 1,
 }  # fmt: skip
+_SOME_CALL = Command(callable="os:getpid", env={"PATH": "/bin", "TZ": "UTC", EXECUTION_ID: "-"})
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _STREAMS = (
     ("stdin", 0, "r", "surrogateescape"),
     ("stdout", 1, "w", "backslashreplace"),
@@ -37,12 +40,12 @@ _STREAMS = (
 
 
 def run_callable(command: Command, report: int) -> NoReturn:
-    """Import and call ``command.callable``; write a ``Report`` to *report* and end the process.
+    """Import and call ``command.callable``, after ``rehearse``; write a ``Report`` to *report* and end the process.
 
     Ends with status 0 and a result, with 1 and ``executor_error`` for an exception (its traceback goes to
     the output), or as ``SystemExit`` says. Raises SpawnError where the callable does not exist.
     """
-    _set_surroundings(command, report)
+    _set_surroundings(command)
     status = 0
     try:
         function = _find_callable(command.callable or "")
@@ -66,17 +69,11 @@ def run_callable(command: Command, report: int) -> NoReturn:
     _finish(status)
 
 
-def _set_surroundings(command: Command, report: int) -> None:
-    """Descriptors, signals, environment, import path and streams, as if this were a program of its own."""
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208 - plain names
-        if fd not in (0, 1, 2, report):
-            with suppress(OSError):  # the one that listed them
-                os.close(fd)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _set_surroundings(command: Command) -> None:
+    """Signals, environment, import path and streams, as if this were a program of its own."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     gc.enable()
-    os.environ.clear()
     os.environ.update(command.env)
     if EXECUTION_ID in command.env:
         show_environment(f"{EXECUTION_ID}={command.env[EXECUTION_ID]}".encode())
@@ -85,27 +82,30 @@ def _set_surroundings(command: Command, report: int) -> None:
     sys.argv = [command.callable or ""]
     importlib.invalidate_caches()
     for name, fd, mode, errors in _STREAMS:
-        stream = _open_stream(fd, mode, errors)
+        stream: Any = open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115 - to stay
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def _open_stream(fd: int, mode: str, errors: str) -> Any:
-    return open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)
+def rehearse(keep: frozenset[int]) -> None:
+    """Be ready for a call: no environment, and of the descriptors above 2 those to *keep*.
 
-
-def warm_up() -> None:
-    """Do once, to no effect, what every call begins and ends with, while nothing waits for this process.
-
-    What a forked process writes to is copied page by page; the pages that it is going to need are its own by then.
+    Then do once, to no effect, what every call begins and ends with, while nothing waits for this process: what a
+    forked process writes to is copied page by page, and the pages that it is going to need are its own from here on.
     """
-    os.listdir("/proc/self/fd")  # noqa: PTH208 - as the real one
-    time.tzset()
-    importlib.invalidate_caches()
-    for _, fd, mode, errors in _STREAMS:
-        _open_stream(fd, mode, errors)
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208 - plain names
+        if fd not in {0, 1, 2} | keep:
+            with suppress(OSError):  # the one that listed them
+                os.close(fd)
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    os.environ.clear()
+    _set_surroundings(_SOME_CALL)
+    gc.disable()
+    os.environ.clear()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     function = _find_callable("os:getpid")
-    _arguments(function, Command())
+    _arguments(function, _SOME_CALL)
     msgspec.convert(_SOME_CONTEXT, RunContext)
     msgspec.json.encode(Report(result=_encode_result(function())))
 

@@ -12,10 +12,9 @@ from typing import NoReturn
 
 import msgspec
 
-from dkronpy.agent.process_callable import run_callable
 from dkronpy.agent.process_linux import drop_capabilities, gain_no_privileges, signal_on_parent_death
 from dkronpy.agent.process_messages import Report, SpawnError
-from dkronpy.plugins.executor import Command
+from dkronpy.plugins.command import Command
 
 _SPAWN_FAILED_STATUS = 127
 
@@ -34,6 +33,8 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         os.dup2(stdin, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        os.close(stdin)
+        os.close(output)
         _set_limits(command)
         if command.no_new_privs:
             gain_no_privileges()
@@ -44,6 +45,8 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         _enter_directory(command.cwd or cwd)
         if command.callable is None:
             _become_program(command)
+        from dkronpy.agent.process_callable import run_callable  # loaded where callables are run, nowhere else
+
         run_callable(command, report)
     except SpawnError as exc:
         os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=str(exc))))

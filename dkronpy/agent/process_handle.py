@@ -12,12 +12,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import overload
 
-import msgspec
-
-from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Prepared, Started, send_message
+from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Started, read_news, send_message
 from dkronpy.agent.process_tree import find_processes, signal_all
 from dkronpy.errors import DkronpyError
-from dkronpy.plugins.executor import Exit
+from dkronpy.plugins.command import Exit
 
 _ANSWER_SECONDS = 30.0
 _LOST_SECONDS = 2.0
@@ -134,7 +132,7 @@ class ChildProcess:
             self._apply(packet)
 
     def _apply(self, packet: bytes) -> News:
-        news: News = msgspec.json.decode(packet, type=News)
+        news: News = read_news(packet)
         if isinstance(news, Started):
             self.pid = news.pid
         elif isinstance(news, Ended):
@@ -154,26 +152,14 @@ class ChildProcess:
         return Exit(reason="executor_error", message=message, confirmed_gone=gone)
 
     def await_start(self) -> bool:
-        """Wait until the child was forked; False when it never will be, and the launch may be repeated."""
-        prepared = False
-        while True:
-            poller = select.poll()
-            poller.register(self._control, select.POLLIN)
-            if not poller.poll(_ANSWER_SECONDS * 1000):
-                raise HelperError(f"the helper process did not answer within {_ANSWER_SECONDS:g} s")
-            try:
-                packet = self._control.recv(PACKET_BYTES)
-            except ConnectionResetError:
-                packet = b""
-            news = self._apply(packet) if packet else None
-            if isinstance(news, Prepared):
-                prepared = True
-            elif isinstance(news, Ended) and not prepared:
-                return news.exit.reason == "spawn_failed"  # else the shim was killed before it had heard of the launch
-            elif news is not None:
-                return True
-            elif prepared:
-                self._exit = self._end_lost()
-                return True
-            else:
-                return False
+        """Wait until the command begins, or cannot; False where its shim was killed before, and it may be repeated."""
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        if not poller.poll(_ANSWER_SECONDS * 1000):
+            raise HelperError(f"the shim of a command did not answer within {_ANSWER_SECONDS:g} s")
+        try:
+            packet = self._control.recv(PACKET_BYTES)
+        except ConnectionResetError:
+            packet = b""
+        news = self._apply(packet) if packet else None
+        return isinstance(news, Started) or (isinstance(news, Ended) and news.exit.reason == "spawn_failed")

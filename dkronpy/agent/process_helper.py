@@ -1,12 +1,16 @@
 """The helper: the single-threaded process that forks the shims, since forking a threaded agent is unsafe.
 
-It keeps some in advance, each with its child, which wait for what the agent will ask for: a fork, and the copies of
-the pages that it touches, are most of what the start of a command costs.
+It keeps some in advance, each with its child, and gives their sockets to the agent: a fork, and the copies of the
+pages that it touches, are most of what the start of a command costs.
 
 The agent starts it as ``python -m dkronpy.agent.process_helper --fd N`` and keeps the other end of that
 socket. It lives as long as the agent: when the socket ends it waits until every shim has ended its tree, and
 goes. It is the subreaper of its shims: should one be killed, the helper ends what that one guarded and tells
 the agent so.
+
+An agent has two. One's shims run programs and are as small as can be: nothing that it imports may import ``threading``,
+``random`` or ``logging``, each of which writes to a good part of its memory after every fork. The other, started with
+``--callables``, has loaded what the call of a Python function needs.
 """
 
 from __future__ import annotations
@@ -21,26 +25,43 @@ import time
 from contextlib import suppress
 
 from dkronpy.agent import process_linux
-from dkronpy.agent.process_messages import Ended, Prepared, make_packet_pair, receive_packet, send_message
+from dkronpy.agent.process_messages import (
+    Ended,
+    Hurry,
+    Ready,
+    Spare,
+    make_packet_pair,
+    read_wish,
+    receive_packet,
+    send_message,
+    write_message,
+)
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
 from dkronpy.agent.shim import STUCK_STATUS, Shim, cannot_fork
-from dkronpy.plugins.executor import Exit
+from dkronpy.agent.waiting_child import Rehearsal
+from dkronpy.plugins.command import Exit
 
 SPARES = 2
 """How many shims wait, each with its child; one that is taken is replaced as soon as nothing is asked for."""
-_IDLE_MS = 2.0
+SPARES_OF_CALLABLES = 4
+"""As above where they rehearse, so that the one that is taken next has done with it."""
+_IDLE_MS = 1.0
 _SWEEP_LIMIT = 3.0
 _LAST_WAIT = 10.0
+_SHIMS_SOCKET = 3
 
 
 class Helper:
-    """Forks a shim for every launch that the agent asks for, and looks after those that die."""
+    """Forks shims for the agent, and looks after those that die. So many wait; the child of each does *rehearse*."""
 
-    def __init__(self, agent: socket.socket) -> None:
+    def __init__(self, agent: socket.socket, spares: int, rehearse: Rehearsal) -> None:
         self._agent = agent
-        self._shims: dict[int, socket.socket] = {}
-        self._spares: list[WaitingShim] = []
-        self._wants_spares = True
+        self._rehearse = rehearse
+        self._wanted = spares
+        self._shims: dict[int, int] = {}
+        """By process, the shim's end of its socket, to speak for it should it be killed."""
+        self._spares: set[int] = set()
+        self._at_limit = False
         self._pid = os.getpid()
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -59,77 +80,75 @@ class Helper:
         gc.collect()
         gc.freeze()
         gc.disable()
-        send_message(self._agent, Prepared())
+        send_message(self._agent, Ready())
         poller = select.poll()
         poller.register(self._agent, select.POLLIN)
         poller.register(self._wakeup[0], select.POLLIN)
         while True:
-            events = poller.poll(_IDLE_MS if self._wants_spares else None)
+            events = poller.poll(None if self._at_limit or len(self._spares) >= self._wanted else _IDLE_MS)
             for fd, _ in events:
-                if fd == self._agent.fileno() and not self._take_request():
+                if fd == self._agent.fileno() and not self._hear():
                     self._finish()
                     return
             self._reap()
             if not events:
                 self._fork_spare()
 
-    def _take_request(self) -> bool:
-        """Hand the next request to a shim; False once there will be none."""
+    def _hear(self) -> bool:
+        """Do what the agent wishes; False once it is gone."""
         try:
-            packet, fds = receive_packet(self._agent)
+            packet, _ = receive_packet(self._agent)
         except ConnectionResetError:
             return False
         if not packet:
             return False
-        control = socket.socket(fileno=fds[0])
-        try:
-            while not (shim := self._spares.pop(0) if self._spares else self._fork_shim()).launch(packet, fds):
-                pass  # somebody has killed that one
-            self._shims[shim.pid] = control
-        except OSError as exc:
-            send_message(control, Ended(exit=cannot_fork(exc)))
-            control.close()
-        for fd in fds[1:]:
-            os.close(fd)
-        self._wants_spares = True
-        return True
-
-    def _fork_shim(self) -> WaitingShim:
-        """A shim that waits for its launch.
-
-        Raises OSError at a limit of processes, memory or descriptors.
-        """
-        ours, theirs = make_packet_pair()
-        with theirs:
+        self._at_limit = False
+        wish = read_wish(packet)
+        if isinstance(wish, Hurry):
             try:
-                pid = os.fork()
-            except OSError:
-                ours.close()
-                raise
-            if pid == 0:
-                ours.close()
-                self._run_shim(theirs)
-        return WaitingShim(pid, ours)
+                self._fork_shim()
+            except OSError as exc:
+                send_message(self._agent, Ended(exit=cannot_fork(exc)))
+        else:
+            self._spares.discard(wish.pid)
+        return True
 
     def _fork_spare(self) -> None:
         """One more shim in advance, in a moment in which nothing is asked for."""
         try:
-            self._spares.append(self._fork_shim())
+            self._fork_shim()
         except OSError:
-            self._wants_spares = False
-        else:
-            self._wants_spares = len(self._spares) < SPARES
+            self._at_limit = True
 
-    def _run_shim(self, sock: socket.socket) -> None:
-        """In the forked process: be the shim, and end."""
+    def _fork_shim(self) -> None:
+        """Fork a shim and give the other end of its socket to the agent.
+
+        Raises OSError at a limit of processes, memory or descriptors.
+        """
+        ours, theirs = make_packet_pair()
+        last = max(ours.fileno(), theirs.fileno(), self._agent.fileno(), *self._wakeup, *self._shims.values())
+        with ours:
+            try:
+                pid = os.fork()
+            except OSError:
+                theirs.close()
+                raise
+            if pid == 0:
+                self._run_shim(theirs.detach(), last)
+            self._shims[pid] = theirs.detach()
+            self._spares.add(pid)
+            with suppress(BrokenPipeError, ConnectionResetError):  # seen when the agent is listened to
+                socket.send_fds(self._agent, [write_message(Spare(pid=pid))], [ours.fileno()])
+
+    def _run_shim(self, fd: int, last: int) -> None:
+        """In the forked process: be the shim on its socket, *fd*, and end. No descriptor is above *last*."""
         status = 1
         try:
             os.setsid()
-            for unrelated in (self._agent, *self._shims.values()):
-                unrelated.close()
-            for spare in self._spares:
-                spare.close()
-            status = Shim(self._pid).run(sock)
+            signal.set_wakeup_fd(-1)
+            os.dup2(fd, _SHIMS_SOCKET, inheritable=False)
+            os.closerange(_SHIMS_SOCKET + 1, last + 1)
+            status = Shim(self._pid, self._rehearse).run(socket.socket(fileno=_SHIMS_SOCKET))
         except BaseException:  # noqa: BLE001 - nothing may return into the helper's loop
             sys.excepthook(*sys.exc_info())
         finally:
@@ -143,17 +162,15 @@ class Helper:
                 self._forget(*ended)
 
     def _forget(self, pid: int, status: int) -> None:
-        control = self._shims.pop(pid, None)
-        if control is None:  # a spare, or left behind by a shim that was killed
-            for spare in [one for one in self._spares if one.pid == pid]:
-                spare.close()
-                self._spares.remove(spare)
+        fd = self._shims.pop(pid, None)
+        if fd is None:  # left behind by a shim that was killed
             return
-        if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
-            gone = self._sweep()
-            message = "the shim that guarded the command was killed; what it had started was ended"
-            send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
-        control.close()
+        self._spares.discard(pid)
+        with socket.socket(fileno=fd) as control:
+            if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
+                gone = self._sweep()
+                message = "the shim that guarded the command was killed; what it had started was ended"
+                send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
 
     def _sweep(self) -> bool:
         """Kill every descendant that belongs to no living shim; whether all of them were seen gone."""
@@ -169,7 +186,7 @@ class Helper:
         return True
 
     def _find_orphans(self) -> list[ProcessEntry]:
-        guarded = {*self._shims, *(spare.pid for spare in self._spares)}
+        guarded = set(self._shims)
         orphans = []
         for entry in list_descendants(self._pid):  # parents come before their children
             if entry.parent in guarded:
@@ -180,36 +197,15 @@ class Helper:
 
     def _finish(self) -> None:
         """The agent is gone: every shim sees that by itself; wait for them, and end those that hang."""
-        for spare in self._spares:
-            spare.close()
         signal_all(self._shims, signal.SIGTERM)  # only those that mind processes which may stay heed it
         deadline = time.monotonic() + _LAST_WAIT
-        while (self._shims or self._spares) and (left := deadline - time.monotonic()) > 0:
+        while self._shims and (left := deadline - time.monotonic()) > 0:
             select.select([self._wakeup[0]], [], [], left)
             self._reap()
         if self._shims:
             signal_all(self._shims, signal.SIGKILL)
             self._shims.clear()
             self._sweep()
-
-
-class WaitingShim:
-    """The helper's handle on a shim that waits: its process, and the socket over which it takes its launch."""
-
-    def __init__(self, pid: int, sock: socket.socket) -> None:
-        self.pid = pid
-        self._socket = sock
-
-    def launch(self, packet: bytes, fds: list[int]) -> bool:
-        """Hand over a launch; False where the spare is gone already."""
-        with self._socket, suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._socket, [packet], fds)
-            return True
-        return False
-
-    def close(self) -> None:
-        """Let go of it; one that still waits ends by itself."""
-        self._socket.close()
 
 
 def _note(_number: int, _frame: object) -> None:
@@ -221,7 +217,12 @@ def main() -> None:
     fd = int(sys.argv[sys.argv.index("--fd") + 1])
     os.set_inheritable(fd, False)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", "/")]
-    Helper(socket.socket(fileno=fd)).serve()
+    if "--callables" in sys.argv:
+        from dkronpy.agent.process_callable import rehearse  # what a call needs is loaded once for all of them
+
+        Helper(socket.socket(fileno=fd), SPARES_OF_CALLABLES, rehearse).serve()
+    else:
+        Helper(socket.socket(fileno=fd), SPARES, lambda _keep: None).serve()
 
 
 if __name__ == "__main__":

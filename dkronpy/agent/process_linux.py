@@ -75,8 +75,15 @@ def show_environment(entry: bytes) -> None:
     ``os.environ`` has been cleared, when nothing points into the block any more; does nothing where
     *entry* does not fit.
     """
+    start, size = _environment_block()
+    if start and size > len(entry):
+        ctypes.memset(start, 0, size)
+        ctypes.memmove(start, entry, len(entry))
+
+
+@lru_cache(maxsize=1)
+def _environment_block() -> tuple[int, int]:
+    """Where the environment stands that the kernel shows of this program, and how long it is."""
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
-    if start and end - start > len(entry):
-        ctypes.memset(start, 0, end - start)
-        ctypes.memmove(start, entry, len(entry))
+    return start, end - start

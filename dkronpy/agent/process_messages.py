@@ -1,45 +1,66 @@
 """What agent, helper and shim say to each other: one message a packet, over Unix sockets that keep packets.
 
-A launch goes from the agent to the helper as ``Launch`` with three or four file descriptors: the run's own
-control socket, the writing end of its output, a file in memory that holds the ``Command``, and one with its
-standard input. From then on agent and shim talk over the control socket alone. Its end means that the other
-side is gone.
+The helper sends a ``Spare`` with a socket for every shim that waits. A launch goes from the agent over that socket,
+as ``Launch`` with two or three file descriptors: the writing end of its output, a file in memory that holds the
+``Command``, and one with its standard input. From then on agent and shim talk over the same socket. Its end means
+that the other side is gone.
 """
 
 from __future__ import annotations
 
 import array
+import errno
+import os
 import socket
 from contextlib import suppress
 
 import msgspec
 
-from dkronpy.plugins.executor import Exit
+from dkronpy.plugins.command import Command, Exit
 
 PACKET_BYTES = 200_000  # under Linux's default limit of a socket's buffer (212,992)
 RESULT_BYTES = 64_000
-_MAX_FDS = 4
+_MAX_FDS = 3
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """Helper to agent: it serves."""
+
+
+class Spare(msgspec.Struct, frozen=True, kw_only=True, tag="spare"):
+    """Helper to agent: a shim waits on the socket that comes along."""
+
+    pid: int
+
+
+class Hurry(msgspec.Struct, frozen=True, kw_only=True, tag="hurry"):
+    """Agent to helper: fork a shim now, a launch waits for it."""
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
+    """Agent to helper: this shim waits no more."""
+
+    pid: int
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """Agent to helper: fork a shim for the command that comes along."""
+    """Agent to shim: run the command that comes along; here is what of it concerns the shim. Times in seconds."""
 
     cwd: str
-    keep_background: bool
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag="prepared"):
-    """Shim to agent: the shim lives, the command has not begun; until now a launch may safely be repeated."""
+    grace: float
+    keep_background: bool = False
+    timeout: float | None = None
+    mem_limit: int | None = None
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
-    """Shim to agent: the child was forked."""
+    """Shim to agent: it lives and has a child that begins; until now a launch may safely be repeated."""
 
     pid: int
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
-    """Shim (or, where that was killed, helper) to agent: the run is over."""
+    """Shim (or, where that was killed, helper) to agent: the run is over. From a helper: it can fork no shim."""
 
     exit: Exit
 
@@ -66,7 +87,22 @@ class SpawnError(Exception):
     """The command could not begin; the text says what was asked for and why it cannot be had."""
 
 
-News = Prepared | Started | Ended
+News = Started | Ended
+"""What a shim tells the agent."""
+Offer = Ready | Spare | Ended
+"""What a helper tells the agent."""
+Wish = Hurry | Taken
+"""What the agent tells a helper."""
+
+# Made here, before anything is forked: the first use of a type is what costs.
+read_news = msgspec.json.Decoder[News](News).decode
+read_offer = msgspec.json.Decoder[Offer](Offer).decode
+read_wish = msgspec.json.Decoder[Wish](Wish).decode
+read_launch = msgspec.json.Decoder(Launch).decode
+read_kill = msgspec.json.Decoder(Kill).decode
+read_report = msgspec.json.Decoder(Report).decode
+read_command = msgspec.msgpack.Decoder(Command).decode
+write_message = msgspec.json.Encoder().encode
 
 
 def make_packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -77,17 +113,24 @@ def make_packet_pair() -> tuple[socket.socket, socket.socket]:
 def send_message(sock: socket.socket, message: msgspec.Struct) -> bool:
     """Send one message; False when the other side is gone."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        sock.send(msgspec.json.encode(message), socket.MSG_NOSIGNAL)
+        sock.send(write_message(message), socket.MSG_NOSIGNAL)
         return True
     return False
 
 
-def receive_packet(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """One packet and its descriptors, none of which a program that is run later inherits; no bytes at the end."""
+def receive_packet(sock: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
+    """One packet and its descriptors, none of which a program that is run later inherits; no bytes at the end.
+
+    Raises OSError where this process may have no more descriptors.
+    """
     fds = array.array("i")
     room = socket.CMSG_LEN(_MAX_FDS * fds.itemsize)
-    packet, ancillary, _, _ = sock.recvmsg(PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    packet, ancillary, told, _ = sock.recvmsg(PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC | flags)
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    if told & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return packet, list(fds)

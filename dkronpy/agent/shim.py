@@ -26,17 +26,19 @@ from dkronpy.agent import process_linux
 from dkronpy.agent.process_messages import (
     PACKET_BYTES,
     Ended,
-    Kill,
     Launch,
-    Prepared,
     Report,
     Started,
+    read_kill,
+    read_launch,
+    read_report,
     receive_packet,
     send_message,
+    write_message,
 )
 from dkronpy.agent.process_tree import list_descendants, signal_all
-from dkronpy.agent.waiting_child import WaitingChild, read_command, touch_messages
-from dkronpy.plugins.executor import Command, Exit
+from dkronpy.agent.waiting_child import Rehearsal, WaitingChild
+from dkronpy.plugins.command import Exit
 
 DEATH_GRACE = 0.5
 """Seconds between TERM and KILL when the agent or the helper has died."""
@@ -46,6 +48,7 @@ _MEMORY_INTERVAL = 0.2
 _KILL_INTERVAL = 0.02
 _GIVE_UP_AFTER = 5.0
 _STDIN_AT = 2
+_TRIES = 2
 STUCK_STATUS = 3
 """Exit status of a shim that could not see the last process of its tree gone."""
 
@@ -53,13 +56,13 @@ STUCK_STATUS = 3
 class Shim:
     """Waits for one command and runs it to its end; made and run in a freshly forked process of the helper."""
 
-    _waiting: WaitingChild | None = None
     _control: socket.socket
+    _waiting: WaitingChild | None = None
 
-    def __init__(self, helper: int) -> None:
+    def __init__(self, helper: int, rehearse: Rehearsal) -> None:
         self._helper = helper
-        self._launch = Launch(cwd="/", keep_background=False)
-        self._command = Command()
+        self._rehearse = rehearse
+        self._launch = Launch(cwd="/", grace=0.0)
         self._child = 0
         self._status: int | None = None
         self._tree_empty = False
@@ -69,35 +72,31 @@ class Shim:
         self._peak = 0
         self._timeout_at = self._memory_at = self._drain_until = self._kill_at = self._give_up_at = inf
 
-    def run(self, sock: socket.socket) -> int:
-        """Wait with a child for the launch that comes on *sock*, run it, tell the agent how it ended.
+    def run(self, control: socket.socket) -> int:
+        """Wait with a child for the launch that comes on *control*, run it, tell the agent how it ended.
 
         What this returns is the shim's own exit status.
         """
+        self._control = control
         wakeup = _open_wakeup()
         process_linux.become_subreaper()
         process_linux.signal_on_parent_death(signal.SIGTERM)
         if os.getppid() != self._helper:
             return 0
-        with suppress(OSError):  # at a limit just now; whoever waits for a launch tries again
-            self._waiting = WaitingChild(sock)
-        touch_messages()
-        with sock:
-            packet, fds = receive_packet(sock)
-        if not packet:
-            return 0
-        self._control = socket.socket(fileno=fds[0])
-        if not send_message(self._control, Prepared()):
+        with suppress(OSError):  # at a limit just now; whoever launches tries again
+            self._waiting = WaitingChild(control, self._rehearse)
+        read_launch(write_message(self._launch))  # its pages are the shim's own from here on
+        packet, fds = receive_packet(control)
+        if not packet or os.getppid() != self._helper:
             return 0
         try:
-            report = self._start(packet, fds[1:])
+            report = self._start(packet, fds)
         except OSError as exc:
             return self._refuse(cannot_fork(exc))
         except msgspec.MsgspecError as exc:
             return self._refuse(Exit(reason="spawn_failed", message=f"this is not a command: {exc}"))
-        send_message(self._control, Started(pid=self._child))
         self._watch(wakeup, report)
-        send_message(self._control, Ended(exit=self._describe()))
+        send_message(control, Ended(exit=self._describe()))
         if self._keeps_background():
             self._mind_background(wakeup)
             return 0
@@ -109,23 +108,29 @@ class Shim:
 
     def _start(self, packet: bytes, fds: list[int]) -> int:
         """Let the child begin and return the descriptor on which its report comes."""
-        self._launch = msgspec.json.decode(packet, type=Launch)
-        self._command = read_command(fds[1])
+        self._launch = launch = read_launch(packet)
         output, command = fds[:2]
-        stdin = fds[2] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY)
+        stdin = fds[2] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._began = time.monotonic()
-        if self._command.timeout is not None:
-            self._timeout_at = self._began + self._command.timeout.total_seconds()
-        if self._command.mem_limit is not None:
+        if launch.timeout is not None:
+            self._timeout_at = self._began + launch.timeout
+        if launch.mem_limit is not None:
             self._memory_at = self._began
-        if self._waiting is None or not self._waiting.run(self._launch.cwd, command, stdin, output):
-            self._waiting = WaitingChild(self._control)
-            if not self._waiting.run(self._launch.cwd, command, stdin, output):
-                raise OSError(errno.ECHILD, "the child was killed before it began")
-        self._child = self._waiting.pid
+        report = self._begin(command, stdin, output)
         for fd in (stdin, output, command):
             os.close(fd)
-        return self._waiting.report
+        return report
+
+    def _begin(self, command: int, stdin: int, output: int) -> int:
+        """As ``_start``. The agent is told before the child is: what may have begun must not be launched again."""
+        for _ in range(_TRIES):
+            child, self._waiting = self._waiting or WaitingChild(self._control, self._rehearse), None
+            self._child = child.pid
+            if not send_message(self._control, Started(pid=child.pid)):
+                raise OSError(errno.EPIPE, "the agent is gone")
+            if child.run(self._launch.cwd, command, stdin, output):
+                return child.report
+        raise OSError(errno.ECHILD, "the child was killed before it began")
 
     def _watch(self, wakeup: int, report: int) -> None:
         poller = select.poll()
@@ -174,9 +179,8 @@ class Shim:
         if not packet:
             self._end("shutdown", "the agent died while the command ran", DEATH_GRACE)
             return False
-        kill = msgspec.json.decode(packet, type=Kill)
-        grace = self._command.grace.total_seconds() if kill.grace is None else kill.grace
-        self._end(kill.reason, "", grace)
+        kill = read_kill(packet)
+        self._end(kill.reason, "", self._launch.grace if kill.grace is None else kill.grace)
         return True
 
     def _reap(self) -> None:
@@ -204,14 +208,13 @@ class Shim:
             self._end("executor_error", "the agent's helper process died while the command ran", DEATH_GRACE)
         if now >= self._timeout_at:
             self._timeout_at = inf
-            seconds = self._command.timeout.total_seconds() if self._command.timeout else 0
-            message = f"the command ran longer than its timeout of {seconds:g} s"
-            self._end("timeout", message, self._command.grace.total_seconds())
+            message = f"the command ran longer than its timeout of {self._launch.timeout:g} s"
+            self._end("timeout", message, self._launch.grace)
         if now >= self._memory_at:
             self._check_memory(now)
         if now >= self._drain_until:
             self._drain_until = inf
-            self._end("", "", self._command.grace.total_seconds())
+            self._end("", "", self._launch.grace)
         if now >= self._kill_at:
             signal_all((entry.pid for entry in list_descendants(os.getpid())), signal.SIGKILL)
             self._kill_at = now + _KILL_INTERVAL
@@ -220,7 +223,7 @@ class Shim:
         resident = sum(entry.resident for entry in list_descendants(os.getpid()))
         self._peak = max(self._peak, resident)
         self._memory_at = now + _MEMORY_INTERVAL
-        limit = self._command.mem_limit
+        limit = self._launch.mem_limit
         if limit is not None and resident > limit:
             self._memory_at = inf
             # No grace: in it the tree could go on growing and bring down the machine.
@@ -243,7 +246,7 @@ class Shim:
     def _describe(self) -> Exit:
         report = Report()
         with suppress(msgspec.DecodeError):  # nothing, or cut off by a KILL
-            report = msgspec.json.decode(self._report, type=Report)
+            report = read_report(self._report)
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         if report.reason == "spawn_failed":
             code = None

@@ -11,25 +11,29 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
 
 from dkronpy.agent import process_linux
-from dkronpy.agent.process_callable import warm_up
 from dkronpy.agent.process_child import run_child
-from dkronpy.agent.process_messages import Launch, make_packet_pair, receive_packet
-from dkronpy.plugins.executor import Command
+from dkronpy.agent.process_messages import Report, make_packet_pair, read_command, receive_packet
+from dkronpy.plugins.command import Command
+
+Rehearsal = Callable[[frozenset[int]], None]
+"""What a child does while it waits, given the descriptors that it goes on to need."""
 
 
 class WaitingChild:
     """The child of a shim, forked ahead; ``run`` says what it is to become. Its report comes on ``report``.
 
-    *launches* is where the shim hears of its launch: the child closes its copy, so that a dead shim is seen to be dead.
+    *rehearse* is what it does while it waits. *launches* is where the shim hears of its launch: the child closes its
+    copy, so that a dead shim is seen to be dead.
     """
 
-    def __init__(self, launches: socket.socket) -> None:
+    def __init__(self, launches: socket.socket, rehearse: Rehearsal) -> None:
         shim = os.getpid()
         self._socket, theirs = make_packet_pair()
         self.report, writing = os.pipe()
@@ -38,7 +42,7 @@ class WaitingChild:
             launches.close()
             self._socket.close()
             os.close(self.report)
-            _become_what_comes(theirs, writing, shim)
+            _become_what_comes(theirs, writing, shim, rehearse)
         theirs.close()
         os.close(writing)
 
@@ -51,33 +55,32 @@ class WaitingChild:
         return False
 
 
-def _become_what_comes(sock: socket.socket, report: int, shim: int) -> NoReturn:
+def _become_what_comes(sock: socket.socket, report: int, shim: int, rehearse: Rehearsal) -> NoReturn:
     """In the child: wait for a command, and become it; end where the shim goes before that."""
     try:
         os.setsid()
         process_linux.signal_on_parent_death(signal.SIGKILL)
-        touch_messages()
-        warm_up()
+        read_command(msgspec.msgpack.encode(Command(argv=("true",), env={"PATH": ""})))
+        rehearse(frozenset((sock.fileno(), report)))
         packet, fds = receive_packet(sock) if os.getppid() == shim else (b"", [])
         if packet:
-            command = read_command(fds[0])
-            run_child(command, cwd=os.fsdecode(packet), stdin=fds[1], output=fds[2], report=report, shim=shim)
+            sock.close()
+            run_child(
+                _take(fds[0], report), cwd=os.fsdecode(packet), stdin=fds[1], output=fds[2], report=report, shim=shim
+            )
     except BaseException:  # noqa: BLE001 - nothing may return into the shim's code
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(1)
 
 
-def read_command(file: int) -> Command:
-    """The command in a file in memory. Shim and child share its offset, so nobody moves it.
-
-    Raises msgspec.MsgspecError for what is no command.
-    """
-    data = os.pread(file, os.fstat(file).st_size, 0)
-    return msgspec.msgpack.decode(data, type=Command)
-
-
-def touch_messages() -> None:
-    """Read messages as every start does, so that the pages for it are this process's own by then."""
-    msgspec.json.decode(msgspec.json.encode(Launch(cwd="/", keep_background=False)), type=Launch)
-    msgspec.msgpack.decode(msgspec.msgpack.encode(Command(argv=("true",), env={"PATH": ""})), type=Command)
+def _take(file: int, report: int) -> Command:
+    """The command in a file in memory, which is closed; what is none is reported, and ends the process."""
+    try:
+        return read_command(os.pread(file, os.fstat(file).st_size, 0))
+    except msgspec.MsgspecError as exc:
+        failure = Report(reason="spawn_failed", message=f"this is not a command: {exc}")
+        os.write(report, msgspec.json.encode(failure))
+        os._exit(1)
+    finally:
+        os.close(file)

@@ -11,8 +11,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from dkronpy.errors import DkronpyError
+from dkronpy.plugins.command import Command, Exit
 from dkronpy.plugins.options import Options
 from dkronpy.plugins.reach import Reach
+
+__all__ = ["Command", "ExecutionContext", "Executor", "ExecutorError", "Exit", "Outcome", "RunContext"]
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -43,53 +46,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     exit_code: int | None = None
     retryable: bool = True
-    result: Any = None
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A process to run in a killable child: a program (``argv``) or a Python callable.
-
-    ``env`` is the whole environment of the child. ``mem_limit`` is in bytes of resident memory, over
-    the whole process tree; ``limits`` are the system's for each process, by their names (``CPU`` in seconds, ``FSIZE``
-    in bytes, ``NPROC``, ``NOFILE``). With ``no_new_privs`` no program gives it rights that it does not have. ``grace``
-    is what lies between TERM and KILL.
-    """
-
-    argv: tuple[str, ...] | None = None
-    callable: str | None = None
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
-    env: dict[str, str] = {}
-    cwd: str | None = None
-    user: str | None = None
-    group: str | None = None
-    stdin: bytes = b""
-    timeout: timedelta | None = None
-    mem_limit: int | None = None
-    limits: dict[str, int] = {}
-    no_new_privs: bool = False
-    grace: timedelta = timedelta(seconds=5)
-    sys_path: tuple[str, ...] = ()
-    context: dict[str, Any] = {}
-
-
-class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How a killable child ended.
-
-    ``reason`` is empty when it ended by itself, else why it was ended (``timeout``, ``oom``,
-    ``cancelled``, ``lease_lost_killed``, ``shutdown``) or ``spawn_failed`` when it never began.
-    ``confirmed_gone`` is True once every process of the tree was seen gone. ``max_rss`` is in bytes,
-    ``cpu`` and ``duration`` in seconds.
-    """
-
-    code: int | None = None
-    signal: int | None = None
-    reason: str = ""
-    message: str = ""
-    confirmed_gone: bool = True
-    max_rss: int = 0
-    cpu: float = 0.0
-    duration: float = 0.0
     result: Any = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dkronpy.agent.launcher import HelperError, Launcher
-from dkronpy.agent.process_helper import SPARES
+from dkronpy.agent.process_helper import SPARES, SPARES_OF_CALLABLES
 from dkronpy.agent.process_tree import list_descendants
 from tests.support import ROOT, wait_until
 
@@ -68,6 +69,48 @@ def test_a_command_is_taken_by_processes_that_were_there_before(launcher: Launch
         finish(child)
     spares_wait(helper)
     assert not waiting & {entry.pid for entry in list_descendants(helper)}, "each serves one command"
+
+
+def test_a_callable_is_taken_by_processes_that_were_there_before(launcher: Launcher, command: MakeCommand) -> None:
+    assert finish(launcher.launch(command(callable="os:getpid")))[1].code == 0  # which starts their helper
+    (helper,) = {entry.pid for entry in list_descendants(os.getpid()) if entry.parent == os.getpid()} - {
+        launcher.helper_pid
+    }
+    ready = 2 * SPARES_OF_CALLABLES
+    wait_until(lambda: len(list_descendants(helper)) == ready, description="shims and their children wait")
+    waiting = {entry.pid for entry in list_descendants(helper)}
+    pids = [finish(launcher.launch(command(callable="os:getpid")))[1].result for _ in range(SPARES_OF_CALLABLES)]
+    assert set(pids) < waiting
+    assert len(set(pids)) == SPARES_OF_CALLABLES, "each serves one call"
+
+
+@pytest.mark.parametrize("what", [{"callable": "os:getpid"}, {}])
+def test_a_node_that_can_start_no_process_says_so(
+    launcher: Launcher, command: MakeCommand, what: dict[str, str]
+) -> None:
+    argv = () if what else ("true",)
+    running = [launcher.launch(command(*argv, **what))]
+    for entry in list_descendants(os.getpid()):
+        if entry.parent == os.getpid():
+            resource.prlimit(entry.pid, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    running += [launcher.launch(command(*argv, **what)) for _ in range(2 * SPARES_OF_CALLABLES)]
+    ends = [finish(child)[1] for child in running]
+    assert ends[0].code == 0
+    assert ends[-1].reason == "spawn_failed"
+    assert ends[-1].message == "the node cannot start another process: Too many open files"
+
+
+def test_what_every_shim_of_programs_carries_is_small() -> None:
+    """These write to their memory after each fork, and with them everything that was forked grows by half."""
+    program = "import sys, dkronpy.agent.process_helper; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert "dkronpy.agent.shim" in loaded
+    assert not loaded & {"threading", "random", "logging", "asyncio", "dkronpy.plugins.options"}
 
 
 def test_spares_that_were_killed_are_replaced(launcher: Launcher, command: MakeCommand) -> None:
