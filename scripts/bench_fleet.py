@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dkronpy.store.connection import Store
 from tests.support import ROOT, StoreServer
 
 JOBS = """
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         bench.show("load (validate)", "validate", status=0)
         bench.show("plan of as many new jobs", "plan", status=2)
         bench.show("apply of as many new jobs", "apply", status=0)
+        bench.give_pasts(options.jobs)
         bench.show("job list", "job", "list", status=0)
         bench.show("plan without a change", "plan", status=0)
         bench.write(options.jobs, options.changed)
@@ -62,6 +64,7 @@ class Bench:
 
     def __init__(self, server: StoreServer, config: Path) -> None:
         self.config = config
+        self.store = Store(server.socket_url)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DKRONPY_")}
         self.environment = {
             **clean, "DKRONPY_STORE_URL": server.socket_url, "DKRONPY_CONFIG": str(config), "PYTHONPATH": str(ROOT),
@@ -70,6 +73,15 @@ class Bench:
     def write(self, jobs: int, changed: int) -> None:
         """Write the configuration, with so many jobs an hour later."""
         (self.config / "jobs.py").write_text(JOBS.format(jobs=jobs, changed=changed))
+
+    def give_pasts(self, jobs: int) -> None:
+        """Let each job have run: what is shown of one that has is more than of one that has not."""
+        moment = self.store.now_ms()
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for n in range(jobs):
+                past = {"success_count": n, "error_count": n % 7, "status": "success", "last_success_ms": moment - n}
+                pipe.hset(self.store.keys.job_state(f"job-{n}"), mapping={**past, "last_error_ms": moment - 1000 * n})
+            pipe.execute()
 
     def show(self, what: str, *arguments: str, status: int) -> None:
         """Run a command and print how long it took."""

@@ -36,8 +36,8 @@ from dkronpy.node import Node, queue_name
 from dkronpy.scheduler.due import DueReader
 from dkronpy.settings import Settings
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import score_of
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.redbeat import score_of
 from scripts.many_jobs import processor_seconds
 from tests.support import StoreServer
 

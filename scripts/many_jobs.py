@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dkronpy.deployment import Deployment
 from dkronpy.job import Job, Run
 from dkronpy.node import Node
-from dkronpy.store.jobs import score_of
 from dkronpy.store.keys import shard_of
+from dkronpy.store.redbeat import score_of
 
 COMMAND = Run("shell", {"command": "true"})
 NODE = Node(name="bench", instance="bench")

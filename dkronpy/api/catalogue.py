@@ -68,12 +68,8 @@ class Catalogue:
 
 
 def views_of(jobs: Jobs, names: list[str]) -> list[JobView]:
-    """The named jobs as far as they exist, in two round trips."""
-    if not names:
-        return []
-    stored = jobs.many(names)
-    states = jobs.states([one.job.name for one in stored]) if stored else {}
-    return [JobView(stored=one, state=states[one.job.name]) for one in stored]
+    """The named jobs as far as they exist."""
+    return [JobView(stored=stored, state=state) for stored, state in jobs.with_states(names)]
 
 
 def tell_changed(store: Store, job: str) -> None:

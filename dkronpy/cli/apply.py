@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dkronpy.cli.bulk import holds_a_fleet
 from dkronpy.cli.configuration import counted, load, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.job import confirm
@@ -48,6 +49,7 @@ _WOULD = {
 @click.option("--why", metavar="TEXT", default="", help="The reason, for the history.")
 @data_options()
 @pass_session
+@holds_a_fleet
 def apply(session: Session, /, path: str | None, printer: Printer, **options: Any) -> int:
     """Save every job of a configuration. One problem anywhere, and nothing is saved.
 
@@ -74,7 +76,7 @@ def apply(session: Session, /, path: str | None, printer: Printer, **options: An
         with _progress(plan, prune=prune) as progress:
             done = fleet.apply(plan, prune=prune, why=options["why"], progress=progress)
     rows = list(_rows(plan, done, prune=prune))
-    revisions = _revisions(session, rows) if done else {}
+    revisions = done.revisions if done else {}
     for row in rows:
         row["revision"] = revisions.get(row["job"], row["revision"])
     printer.rows(COLUMNS, [row for row in rows if not printer.for_people or row["what"] != "unchanged"])
@@ -143,12 +145,6 @@ def _rows(plan: FleetPlan, done: Applied | None, *, prune: bool) -> Iterator[dic
         if row.what != "removed" or prune:
             what = "refused" if row.name in refused else _WOULD[row.what]
             yield {"job": row.name, "what": what, "origin": row.origin, "revision": row.revision}
-
-
-def _revisions(session: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
-    """The revisions that are in force now of the jobs that were written."""
-    names = [row["job"] for row in rows if row["what"] in ("created", "changed")]
-    return {view.job.name: view.stored.revision for view in session.client.some_jobs(names)}
 
 
 def _say(head: str, plan: FleetPlan, rows: list[dict[str, Any]], *, prune: bool, dry_run: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dkronpy.cli.bulk import holds_a_fleet
 from dkronpy.cli.failure import say
 from dkronpy.cli.job_revisions import diff, history, rollback
 from dkronpy.cli.names import complete_job
@@ -56,11 +57,12 @@ def job() -> None:
 @click.option("--disabled", is_flag=True, help="Only jobs that are disabled.")
 @data_options()
 @pass_session
+@holds_a_fleet
 def list_command(session: Session, executor: str | None, failing: bool, disabled: bool, printer: Printer) -> None:
     """List the jobs with their next due time and how they went."""
     views = session.client.jobs()
     rows = [
-        row_of(view)
+        row_of(view, brief=printer.brief)
         for view in views
         if (executor is None or view.job.executor == executor)
         and (not failing or is_failing(view))
@@ -146,22 +148,22 @@ def is_failing(view: JobView) -> bool:
     return view.state.status in ("failed", "partially_failed", "lost")
 
 
-def row_of(view: JobView) -> dict[str, Any]:
-    """A job as a row of a list."""
+def row_of(view: JobView, *, brief: bool = False) -> dict[str, Any]:
+    """A job as a row of a list; *brief* without what only ``wide`` columns show and what takes longer to find out."""
     found, state = view.job, view.state
     return {
         "name": found.name,
         "schedule": found.schedule or ("after " + ", ".join(found.after) if found.after else "@manually"),
         "timezone": found.timezone,
         "executor": found.executor,
-        "on": _target(view),
+        "on": None if brief else _target(view),
         "enabled": found.enabled,
         "next": view.stored.due_ms,
         "status": state.status,
         "successes": state.success_count,
         "errors": state.error_count,
-        "last_success": _ms(state.last_success),
-        "last_error": _ms(state.last_error),
+        "last_success": None if brief else _ms(state.last_success),
+        "last_error": None if brief else _ms(state.last_error),
         "after": list(found.after),
         "source": view.stored.source,
         "revision": view.stored.revision,

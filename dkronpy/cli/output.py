@@ -49,6 +49,8 @@ class Column:
 
     def shown(self, value: Any, times: Times) -> str:
         """A value for people."""
+        if type(value) is str and value and self.kind in ("text", "state"):
+            return printable(value)
         if self.kind == "time":
             return times.show(value)
         if value is None or value in ("", [], {}):
@@ -84,6 +86,11 @@ class Printer:
     def for_people(self) -> bool:
         """Whether a person reads it, so that talk may accompany it."""
         return self.format in ("table", "wide")
+
+    @property
+    def brief(self) -> bool:
+        """Whether only the columns of a plain table are printed."""
+        return self.format in ("table", "name") and not self.chosen
 
     def rows(self, columns: Sequence[Column], rows: Sequence[Row], *, nothing: str = "") -> None:
         """Print many; *nothing* is said to a person when there are none."""
@@ -130,8 +137,11 @@ class Printer:
         headings = [column.heading for column in columns]
         widths = [max(map(width_of, column)) for column in zip(headings, *cells, strict=True)]
         lines = [_line(headings, widths)]
+        states = [place for place, column in enumerate(columns) if column.kind == "state"] if in_colour() else []
         for row, texts in zip(rows, cells, strict=True):
-            shown = [painted(column, row.get(column.name), text) for column, text in zip(columns, texts, strict=True)]
+            shown = list(texts)
+            for place in states:
+                shown[place] = painted(columns[place], row.get(columns[place].name), texts[place])
             lines.append(_line(shown, widths, texts))
         return "".join(lines)
 
@@ -190,18 +200,23 @@ def painted(column: Column, value: Any, text: str) -> str:
 
 def printable(text: str) -> str:
     """Text on one line, without what would drive a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text).strip()
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return text.strip()
 
 
 def width_of(text: str) -> int:
     """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _line(shown: Sequence[str], widths: Sequence[int], plain: Sequence[str] | None = None) -> str:
-    parts = [
-        text + " " * (width - width_of(bare)) for text, bare, width in zip(shown, plain or shown, widths, strict=True)
-    ]
+    plain = plain or shown
+    if "".join(shown).isascii() and shown == plain:
+        return "  ".join(map(str.ljust, shown, widths)).rstrip() + "\n"
+    parts = [text + " " * (width - width_of(bare)) for text, bare, width in zip(shown, plain, widths, strict=True)]
     return "  ".join(parts).rstrip() + "\n"
 
 

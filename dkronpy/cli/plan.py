@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dkronpy.cli.bulk import holds_a_fleet
 from dkronpy.cli.configuration import load, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import write, write_json
@@ -41,6 +42,7 @@ DAY_MS = 24 * 3600 * 1000
 @click.option("--days", type=click.IntRange(0, 366), default=3, show_default=True, help="How far to look at due times.")
 @click.option("-o", "--output", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @pass_session
+@holds_a_fleet
 def plan(
     session: Session, path: str | None, prune: bool, take_over: bool, reset_drift: bool, source: str | None, days: int,
     form: str,

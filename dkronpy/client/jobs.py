@@ -51,9 +51,8 @@ class JobsClient(ClientParts):
     def some_jobs(self, names: Sequence[str]) -> list[JobView]:
         """Those of the named jobs that exist."""
         with self.deployment.store.errors():
-            stored = self.deployment.jobs.many(names)
-            states = self.deployment.jobs.states([one.job.name for one in stored])
-        return [JobView(stored=one, state=states[one.job.name]) for one in stored]
+            found = self.deployment.jobs.with_states(names)
+        return [JobView(stored=stored, state=state) for stored, state in found]
 
     def job(self, name: str) -> JobView:
         """One job. Raises NotFoundError."""

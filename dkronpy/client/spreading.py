@@ -13,7 +13,7 @@ from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.job.pins import pinned
 from dkronpy.level import MINUTE_MS, Choice, Level, minutes_of
-from dkronpy.store.jobs import StoredJob, parsed
+from dkronpy.store.stored import StoredJob, parsed
 
 LOOKED_AT = 20
 """So many of a job's last successes say how long it usually takes."""

@@ -84,12 +84,13 @@ def load_jobs(source: str | Path) -> LoadedConfig:
         found += [_from_json(one, file) for one in jobs]
         problems += wrong
     complete = not any(problem.fatal for problem in problems)
+    shown = {file: shown_path(file) for file in {one.file for one in found}}
     problems += _check(found, complete=complete)
     return LoadedConfig(
         jobs=tuple(one.job for one in found),
         problems=tuple(sorted(set(problems), key=lambda one: (one.place.file, one.place.line, one.place.column))),
         files=(*(file for _, file in where.modules), *where.json_files),
-        origins={one.job.name: f"{shown_path(one.file)}:{one.line}" for one in reversed(found)},
+        origins={one.job.name: f"{shown[one.file]}:{one.line}" for one in reversed(found)},
         sys_path=where.sys_path,
     )
 

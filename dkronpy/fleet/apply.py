@@ -14,19 +14,21 @@ from dkronpy.job import Job
 from dkronpy.store.jobs import Change, StoredJob
 
 BATCH = 500
+_OUTCOMES = ("created", "changed", "unchanged", "conflict", "cycle", "removed")
 MASS = 5
 """From so many deletions on, more than half of a source's jobs are too many to be meant by accident."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """What applying did. ``refused`` names the jobs that somebody changed since they were planned; nothing of theirs
-    was written.
+    was written. ``revisions`` are those in force now, of all that were created or changed.
     """
 
     created: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    revisions: dict[str, int] = {}
 
 
 class Fleet:
@@ -79,20 +81,16 @@ class Fleet:
         gone = plan.those("removed") if prune else []
         total, done = len(writes) + len(gone), 0
         told = progress or (lambda _done, _total: None)
-        outcome: dict[str, list[str]] = {
-            "created": [],
-            "changed": [],
-            "unchanged": [],
-            "conflict": [],
-            "cycle": [],
-            "removed": [],
-        }
+        outcome: dict[str, list[str]] = {what: [] for what in _OUTCOMES}
+        revisions: dict[str, int] = {}
         rows = iter(writes)
         told(0, total)
         while batch := list(islice(rows, BATCH)):
             saved = self.client.change_jobs([self._change(row, why) for row in batch])
             for row, one in zip(batch, saved, strict=True):
                 outcome[one.what].append(row.name)
+                if one.what in ("created", "changed", "unchanged"):
+                    revisions[row.name] = one.revision
             done += len(batch)
             told(done, total)
         for row in gone:
@@ -104,6 +102,7 @@ class Fleet:
             changed=(*outcome["changed"], *outcome["unchanged"]),
             removed=tuple(outcome["removed"]),
             refused=(*outcome["conflict"], *outcome["cycle"]),
+            revisions=revisions,
         )
 
     def _change(self, row: JobPlan, why: str) -> Change:

@@ -11,7 +11,7 @@ import msgspec
 
 from dkronpy.job import Job
 from dkronpy.job.diff import FieldChange, differences
-from dkronpy.job.json import encode_definition
+from dkronpy.job.json import encode_definition, same_definition
 from dkronpy.job.pins import pinned
 from dkronpy.level import Choice
 from dkronpy.store.jobs import StoredJob
@@ -161,8 +161,7 @@ def _known(job: Job, old: StoredJob, base: Job | None, origin: str, source: str,
     """A job that is there already; *base* is what its source last wanted, None where that is not known any more."""
     kept = not reset_drift and base is not None and base.enabled == job.enabled != old.job.enabled
     new = msgspec.structs.replace(job, enabled=old.job.enabled) if kept else job
-    same = new == old.job or encode_definition(new) == encode_definition(old.job)
-    changes = () if same else differences(old.job, new)
+    changes = () if same_definition(new, old.job) else differences(old.job, new)
     drift = None
     if base is not None and base is not old.job and (foreign := differences(base, old.job)):
         drift = Drift(changes=foreign, who=old.who, at_ms=old.saved_ms, why=old.why, kept=kept)

@@ -13,7 +13,7 @@ from dkronpy.fleet.plan import FleetPlan, JobPlan
 from dkronpy.job import Job
 from dkronpy.node import Target
 from dkronpy.schedule import Schedule
-from dkronpy.store.jobs import StoredJob, parsed
+from dkronpy.store.stored import StoredJob, parsed
 
 MINUTE_MS = 60_000
 PEAK_MS = 24 * 60 * MINUTE_MS
@@ -90,54 +90,51 @@ def _due(schedule: Schedule | None, now_ms: int, until_ms: int) -> Iterator[int]
 
 def peaks(plan: FleetPlan, stored: Iterable[StoredJob], now_ms: int) -> list[Peak]:
     """The fullest minute of the next day, for each kind of target whose count changes, of all jobs of the store."""
-    before: dict[str, Counter[int]] = {}
-    after: dict[str, Counter[int]] = {}
-    changed = {row.name for row in plan.jobs if row.writes}
-    touched = {
-        target_words(job.on) for row in plan.jobs if row.writes for job in (row.new, row.old and row.old.job) if job
-    }
-    minutes = _Minutes(now_ms)
+    writes = {row.name: row for row in plan.jobs if row.writes}
+    touched = {target_words(job.on) for row in writes.values() for job in (row.new, row.old and row.old.job) if job}
+    before, after = _Load(now_ms), _Load(now_ms)
     for one in stored:
-        if target_words(one.job.on) in touched and _scheduled(one.job):
-            counted = minutes.of(one.job, one.anchor_ms)
-            before.setdefault(target_words(one.job.on), Counter()).update(counted)
-            if one.job.name not in changed:
-                after.setdefault(target_words(one.job.on), Counter()).update(counted)
-    for row in plan.jobs:
-        if row.writes and row.new is not None and _scheduled(row.new):
-            anchor = row.old.anchor_ms if row.old else now_ms // 1000 * 1000
-            after.setdefault(target_words(row.new.on), Counter()).update(minutes.of(row.new, anchor))
+        target = target_words(one.job.on)
+        if target in touched and _scheduled(one.job):
+            before.add(target, one.job, one.anchor_ms)
+            if one.job.name not in writes:
+                after.add(target, one.job, one.anchor_ms)
+    for row in writes.values():
+        if row.new is not None and _scheduled(row.new):
+            after.add(target_words(row.new.on), row.new, row.old.anchor_ms if row.old else now_ms // 1000 * 1000)
     found = []
-    for queue in sorted(touched):
-        old, new = _fullest(before.get(queue)), _fullest(after.get(queue))
+    for target in sorted(touched):
+        old, new = before.fullest(target), after.fullest(target)
         if old != new:
-            found.append(Peak(target=queue, before=old[1], before_ms=old[0], after=new[1], after_ms=new[0]))
+            found.append(Peak(target=target, before=old[1], before_ms=old[0], after=new[1], after_ms=new[0]))
     return found
 
 
-class _Minutes:
-    """The minutes of the next day in which a job is due, kept for jobs of the same timing."""
+class _Load:
+    """How many jobs are due in each minute of the next day, by target. Those of one timing are counted together."""
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
-        self._known: dict[tuple[object, ...], Counter[int]] = {}
+        self._counts: dict[str, Counter[tuple[object, ...]]] = {}
+        self._schedules: dict[tuple[object, ...], Schedule] = {}
 
-    def of(self, job: Job, anchor_ms: int) -> Counter[int]:
-        """How often it is due in each minute, by the minute's beginning in ms."""
+    def add(self, target: str, job: Job, anchor_ms: int) -> None:
+        """One more job."""
         key = timing(job, anchor_ms)
-        found = self._known.get(key)
-        if found is None:
-            due = parsed(job, anchor_ms).between_ms(self.now_ms, self.now_ms + PEAK_MS)
-            found = self._known[key] = Counter(one // MINUTE_MS * MINUTE_MS for one in due)
-        return found
+        if key not in self._schedules:
+            self._schedules[key] = parsed(job, anchor_ms)
+        self._counts.setdefault(target, Counter())[key] += 1
 
-
-def _fullest(minutes: Counter[int] | None) -> tuple[int, int]:
-    """The first of the fullest minutes and its count; (0, 0) for none."""
-    if not minutes:
-        return 0, 0
-    minute, count = min(minutes.items(), key=lambda item: (-item[1], item[0]))
-    return minute, count
+    def fullest(self, target: str) -> tuple[int, int]:
+        """The first of the fullest minutes, in ms, and its count; (0, 0) for none."""
+        minutes: Counter[int] = Counter()
+        for key, jobs in self._counts.get(target, {}).items():
+            for due in self._schedules[key].between_ms(self.now_ms, self.now_ms + PEAK_MS):
+                minutes[due // MINUTE_MS * MINUTE_MS] += jobs
+        if not minutes:
+            return 0, 0
+        minute, count = min(minutes.items(), key=lambda item: (-item[1], item[0]))
+        return minute, count
 
 
 def target_words(on: Target) -> str:

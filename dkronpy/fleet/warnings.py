@@ -14,7 +14,7 @@ from dkronpy.job import Job
 from dkronpy.node import Node
 from dkronpy.schedule import Schedule
 from dkronpy.schedule.clock_changes import dst_notes
-from dkronpy.store.jobs import parsed
+from dkronpy.store.stored import parsed
 
 MONTHS = 12
 LOOKED_AT = 30

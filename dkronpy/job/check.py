@@ -6,7 +6,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from dkronpy.clock import EPOCH
 from dkronpy.errors import Problem, ScheduleError
@@ -40,7 +44,25 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 def check_job(job: Job) -> list[Problem]:
     """Every problem of *job*, in Dkron's order where Dkron has the rule, and with its words there."""
-    return [problem for rule in _RULES for problem in rule(job)]
+    given = _given(job)
+    return [problem for fields, rule in _RULES if not given.isdisjoint(fields) for problem in rule(job)]
+
+
+def _given(job: Job) -> set[str]:
+    """The fields that have not their usual value: with those there is nothing wrong, and fleets are large."""
+    names, usual = _usual_values(type(job))
+    values = attrgetter(*names)(job)
+    others = [one for one in zip(names, values, usual, strict=True) if one[1] is not one[2]]
+    return {"name", "schedule"} | {
+        name for name, value, default in others if type(value) is not type(default) or value != default
+    }
+
+
+@cache
+def _usual_values(kind: type[Job]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    fields = msgspec.structs.fields(kind)
+    usual = [one.default if one.default_factory is msgspec.NODEFAULT else one.default_factory() for one in fields]
+    return tuple(one.name for one in fields), tuple(usual)
 
 
 def propose_name(name: str) -> str:
@@ -287,7 +309,26 @@ def _is_text_map(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
 
 
-_RULES: tuple[Callable[[Job], Iterator[Problem]], ...] = (
-    _name, parents, _schedule, concurrency, _zone, _bounds, limits, conditions, _choices, _durations, _spread, retry,
-    target, _texts, _mappings, _notify, _pause_after, _history, _calendar, _params,
-)  # fmt: skip
+_RULES: tuple[tuple[tuple[str, ...], Callable[[Job], Iterator[Problem]]], ...] = (
+    (("name",), _name),
+    (("after",), parents),
+    (("schedule",), _schedule),
+    (("concurrency",), concurrency),
+    (("timezone",), _zone),
+    (("starts_at", "expires_at"), _bounds),
+    (("max_active", "queue_limit", "concurrency_key", "pools", "rate", "priority"), limits),
+    (("when", "join"), conditions),
+    ((*_CHOICES, "on_lease_loss"), _choices),
+    ((*_DURATIONS, "catch_up_limit"), _durations),
+    (("hash_rule", "spread", "spread_by"), _spread),
+    (("retry",), retry),
+    (("on",), target),
+    (("owner", "owner_email", "display_name", "doc", "enabled", "ephemeral", "output_limit"), _texts),
+    (("metadata", "processors"), _mappings),
+    (("notify",), _notify),
+    (("pause_after",), _pause_after),
+    (("history_limit", "failure_limit"), _history),
+    (("calendar",), _calendar),
+    (("params",), _params),
+)
+"""Each rule, with the fields of which one has to differ from its usual value for it to have something to say."""

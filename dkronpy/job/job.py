@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -58,18 +59,23 @@ else:
     Runnable = Run  # what a stored definition holds, and msgspec decodes
 
 
+@cache
+def _known_fields(kind: _JobType) -> frozenset[str]:
+    return frozenset(kind.__struct_fields__)
+
+
 class _JobType(msgspec.StructMeta):
     """Reads the arguments of ``Job(...)`` as people write them; decoding a stored job skips all of this."""
 
     def __call__(cls, **given: Any) -> Any:  # noqa: N805 - the instance of this metaclass is a class
+        fields = cls.__struct_fields__
         problems = [
-            Problem(name, given[name], f"a job has no field {name!r}", did_you_mean(name, cls.__struct_fields__))
-            for name in given
-            if name not in cls.__struct_fields__
+            Problem(name, given[name], f"a job has no field {name!r}", did_you_mean(name, fields))
+            for name in sorted(given.keys() - _known_fields(cls), key=list(given).index)
         ]
         if problems and not is_collecting():
             raise TypeError("; ".join(f"{problem.message}, {problem.hint}".rstrip(", ") for problem in problems))
-        known = {name: value for name, value in given.items() if name in cls.__struct_fields__}
+        known = {name: value for name, value in given.items() if name in _known_fields(cls)} if problems else given
         if is_collecting():  # what is missing is reported together with everything else
             known = {"name": "", "run": Run(""), **current_defaults(), **known}
         job = super().__call__(**normalised({**current_defaults(), **known}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.clock import from_ms
+from dkronpy.clock import iso_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job.job import Job, Run
 from dkronpy.job.notify import rule_json
@@ -28,6 +28,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _DEFAULTS: Mapping[str, Any] = {
     field.name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     for field in msgspec.structs.fields(Job)
+    if not field.required
 }
 
 
@@ -49,7 +50,8 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
 
 def go_time(moment: datetime | int) -> str:
     """A moment (aware, or milliseconds since the epoch) as Go writes it: no more digits than it needs."""
-    moment = from_ms(moment) if isinstance(moment, int) else moment
+    if isinstance(moment, int):
+        return iso_ms(moment)[:-1].rstrip("0").rstrip(".") + "Z"
     text = moment.replace(tzinfo=None).isoformat(timespec="microseconds").rstrip("0").rstrip(".")
     offset = moment.isoformat(timespec="microseconds")[26:]
     return text + ("Z" if offset == "+00:00" else offset)
@@ -248,15 +250,37 @@ def untyped(job: Job) -> Job:
     return msgspec.structs.replace(job, run=Run(job.executor, job.executor_config))
 
 
+def _plain(job: Job) -> Job:
+    """*job* untyped, and with the very defaults where it has values equal to them: only those are left out."""
+    usual = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(job, name)
+        if value is not default and type(value) is type(default) and value == default:
+            usual[name] = default
+    job = untyped(job)
+    return msgspec.structs.replace(job, **usual) if usual else job
+
+
 def encode_definition(job: Job) -> bytes:
     """The definition as the store keeps it: JSON, the same bytes for equal jobs, nothing that changes
     by itself. Tables are sorted, all but that of the processors, whose order is part of the definition.
     """
-    job = pinned(untyped(job), None)
+    job = pinned(_plain(job), None)
     if len(job.processors) > 1:
         pairs = (_encoder.encode(name) + b":" + _encoder.encode(config) for name, config in job.processors.items())
         job = msgspec.structs.replace(job, processors=msgspec.Raw(b"{" + b",".join(pairs) + b"}"))
     return _encoder.encode(job)
+
+
+def same_definition(one: Job, other: Job) -> bool:
+    """Whether two jobs have the same ``encode_definition``, without encoding all of them."""
+    one, other = untyped(one), untyped(other)
+    return one == other and _loose(one) == _loose(other)
+
+
+def _loose(job: Job) -> bytes:
+    """Those parts in which values may be equal that JSON tells apart: 1 and true, and the order of processors."""
+    return _encoder.encode((job.run, list(job.processors.items()), job.params))
 
 
 def decode_definition(data: bytes) -> Job:

@@ -50,12 +50,9 @@ class Options(msgspec.Struct, frozen=True):
     plugin: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        defaults = _read_defaults(type(self))
-        for name, hint in type_hints(type(self)).items():
-            value = getattr(self, name)
-            default = defaults.get(name)
-            if default is not None and value is default[0]:
-                msgspec.structs.force_setattr(self, name, default[1])
+        for name, hint, value, usual in _unusual(self):
+            if value is _declared(type(self))[name]:
+                msgspec.structs.force_setattr(self, name, usual)
                 continue
             with contextlib.suppress(Rejected):
                 msgspec.structs.force_setattr(self, name, read(value, hint))
@@ -104,20 +101,17 @@ class Options(msgspec.Struct, frozen=True):
 
     def to_config(self) -> dict[str, Any]:
         """JSON values that ``from_config`` reads back to equal options; defaults are left out."""
-        return {
-            field.name: plain(getattr(self, field.name))
-            for field in _fields(type(self))
-            if field.required or getattr(self, field.name) != _default(field)
-        }
+        found = {}
+        for name, default in _declared(type(self)).items():
+            value = getattr(self, name)
+            if value is not default and value != default:
+                found[name] = plain(value)
+        return found
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with these options; empty when they can be used."""
         found = []
-        defaults = _read_defaults(type(self))
-        for name, hint in type_hints(type(self)).items():
-            value = getattr(self, name)
-            if name in defaults and value is defaults[name][1]:
-                continue
+        for name, hint, value, _ in _unusual(self):
             try:
                 read(value, hint)
             except Rejected as error:
@@ -137,15 +131,36 @@ class Options(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **changes)
 
 
+_NONE: Any = object()
+"""What no option is."""
+
+
 @functools.cache
-def _read_defaults(kind: type[Options]) -> dict[str, tuple[Any, Any]]:
-    """The defaults of a plugin's options as they are declared and as they are read: most options of most jobs."""
-    found = {}
-    hints = type_hints(kind)
+def _usual(kind: type[Options]) -> tuple[tuple[str, Any, Any], ...]:
+    """Each option of a plugin with its type and its default as it is read, ``_NONE`` where it has none."""
+    found = []
     for field in _fields(kind):
-        if field.default is not msgspec.NODEFAULT:
+        hint, usual = type_hints(kind)[field.name], _NONE
+        if not field.required:
             with contextlib.suppress(Rejected):
-                found[field.name] = (field.default, read(field.default, hints[field.name]))
+                usual = read(_default(field), hint)
+        found.append((field.name, hint, usual))
+    return tuple(found)
+
+
+@functools.cache
+def _declared(kind: type[Options]) -> dict[str, Any]:
+    """The default of each option of a plugin as it is declared, ``_NONE`` where it has none."""
+    return {field.name: _NONE if field.required else _default(field) for field in _fields(kind)}
+
+
+def _unusual(options: Options) -> list[tuple[str, Any, Any, Any]]:
+    """Name, type, value and usual value of those options that have another: few, of most jobs, and fleets are large."""
+    found = []
+    for name, hint, usual in _usual(type(options)):
+        value = getattr(options, name)
+        if value is not usual and (type(value) is not type(usual) or value != usual):
+            found.append((name, hint, value, usual))
     return found
 
 

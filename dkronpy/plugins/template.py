@@ -169,7 +169,11 @@ def is_template(text: str) -> bool:
 
 def has_templates(config: Mapping[str, Any] | Options) -> bool:
     """Whether any text in *config*, as JSON or as options, is a template."""
-    return next(_templates(config), None) is not None
+    if isinstance(config, Mapping):
+        values = list(config.values())
+    else:
+        values = [getattr(config, name) for name in config.__struct_fields__]
+    return any(is_template(one) if isinstance(one, str) else any(_templates(one)) for one in values if one)
 
 
 def render_options(kind: type[OptionsT], config: Mapping[str, Any], facts: Facts, *, job: str = "") -> OptionsT:

@@ -297,6 +297,8 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 
 def plain(value: Any) -> Any:
     """*value* as JSON has it, so that ``read`` gives the same back."""
+    if type(value) in (str, bool, int):  # nearly all of them
+        return value
     if isinstance(value, timedelta):
         from dkronpy.schedule.durations import format_duration
 

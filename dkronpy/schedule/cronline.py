@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .crontab import Crontab
 from .days import DayRule
-from .fields import KINDS, Field, FieldReader
+from .fields import KINDS, Field, FieldKind, FieldReader, HashRule
 from .model import Schedule
 from .reading import Reading, Word, refuse, words_of
 from .zoned import ZonedSchedule
@@ -27,10 +29,7 @@ def cron_schedule(words: list[Word], text: str, reading: Reading) -> Schedule:
         )
     with_seconds = len(words) == 6
     given = words if with_seconds else [Word("0", 0), *words]
-    fields = tuple(
-        FieldReader(kind=kind, job=reading.job, hash_rule=reading.hash_rule, lenient=with_seconds).read(*word)
-        for kind, word in zip(KINDS, given, strict=True)
-    )
+    fields = tuple(_field(kind, word, reading, lenient=with_seconds) for kind, word in zip(KINDS, given, strict=True))
     both = _needs_both(fields, with_seconds=with_seconds)
     rule = DayRule(month_days=fields[3], months=fields[4], weekdays=fields[5], both=both)
     _check_fires(fields, rule, given)
@@ -42,6 +41,18 @@ def cron_schedule(words: list[Word], text: str, reading: Reading) -> Schedule:
         overlap=reading.overlap,
         seeded=any(field.seeded for field in fields),
     )
+
+
+def _field(kind: FieldKind, word: Word, reading: Reading, *, lenient: bool) -> Field:
+    """One field; what the job's name has no part in is kept, since the schedules of a fleet are made of few words."""
+    if "~" in word.text or "h" in word.text.lower():
+        return FieldReader(kind=kind, job=reading.job, hash_rule=reading.hash_rule, lenient=lenient).read(*word)
+    return _plain_field(kind.place, word, reading.hash_rule, lenient)
+
+
+@lru_cache(maxsize=2048)
+def _plain_field(place: int, word: Word, hash_rule: HashRule, lenient: bool) -> Field:
+    return FieldReader(kind=KINDS[place], job="", hash_rule=hash_rule, lenient=lenient).read(*word)
 
 
 def _needs_both(fields: tuple[Field, ...], *, with_seconds: bool) -> bool:

@@ -23,11 +23,10 @@ from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.commits import Commits
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import ms_of, score_of
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
 from dkronpy.store.pauses import read_pauses
 from dkronpy.store.quarantine import Quarantine
-from dkronpy.store.redbeat import redbeat_meta
+from dkronpy.store.redbeat import ms_of, redbeat_meta, score_of
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from dkronpy.job.json import decode_definition
 from dkronpy.schedule import Schedule
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import parsed
 from dkronpy.store.line import Line
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.stored import parsed
 
 CACHED = 20_000
 AWAY = (redis.ConnectionError, redis.TimeoutError)

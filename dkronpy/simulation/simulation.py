@@ -14,7 +14,8 @@ from dkronpy.scheduler.pacing import Pace
 from dkronpy.simulation.agents import NO_END, Agents
 from dkronpy.simulation.beat import Beat
 from dkronpy.simulation.virtual_store import VirtualStore, virtual_store
-from dkronpy.store.jobs import Jobs, ms_of
+from dkronpy.store.jobs import Jobs
+from dkronpy.store.redbeat import ms_of
 
 TOOK_MS = 1_000
 """How long a command takes of which nothing is known."""

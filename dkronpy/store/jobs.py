@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundError, Problem
 from dkronpy.execution import run_id
 from dkronpy.job import Job
-from dkronpy.job.json import NEVER, JobState, decode_definition, encode_definition, go_time
+from dkronpy.job.json import JobState, encode_definition
 from dkronpy.job.pins import is_pinned, pinned
 from dkronpy.schedule import Schedule
 from dkronpy.signing import Signer, split
 from dkronpy.store.calendars import Calendars
+from dkronpy.store.change import Change, Saved
 from dkronpy.store.connection import Store
-from dkronpy.store.keys import name_hash, shard_of
-from dkronpy.store.redbeat import redbeat_definition, redbeat_meta
+from dkronpy.store.keys import name_hash
+from dkronpy.store.redbeat import redbeat_definition, redbeat_meta, score_of
 from dkronpy.store.revisions import Revision, read_revisions
+from dkronpy.store.stored import StoredJob, parsed, read_jobs, readable
 
-log = logging.getLogger(__name__)
-
-_FIELDS = ("job", "rev", "anchor", "source", "saved_ms", "who", "why", "applied", "wish")
+__all__ = ["Change", "Jobs", "Saved", "StoredJob"]
 
 REVISION_TTL_SECONDS = 7 * 24 * 3600
 DELETED_TTL_SECONDS = 30 * 24 * 3600
@@ -33,71 +31,6 @@ LONGEST_NOTE = 500
 """How many characters of the reason of a change are kept."""
 ATTEMPTS = 10
 """How often a save is tried on a fresh reading when others save the same job at the same moment."""
-
-
-class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition with where it stands. Times are milliseconds; ``due_ms`` is None where nothing is owed."""
-
-    job: Job
-    revision: int
-    anchor_ms: int
-    due_ms: int | None = None
-    source: str = ""
-    saved_ms: int = 0
-    who: str = ""
-    why: str = ""
-    applied: int = 0
-    """The revision that its source last made; another one in force was made by somebody else."""
-    wish: Job | None = None
-    """What its source wants, where that is not what it made: it let an operator's change stand."""
-
-    def schedule(self) -> Schedule:
-        """The parsed schedule, with the phase that this job has had since it was first saved."""
-        return parsed(self.job, self.anchor_ms)
-
-
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """What a save did: ``created``, ``changed`` or ``unchanged``, and the revision that is in force now.
-
-    Of a change among many also ``conflict``, since somebody else was faster, and ``cycle``, since the jobs of *ring*
-    would wait for one another: then nothing was written.
-    """
-
-    what: str
-    revision: int
-    ring: str = ""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition to store: for whom, by whom and why.
-
-    *source* owns a job that is new. With *owns* it owns it in any case, and this is what it wants it to be.
-    *revision* is the one that it rests on (0: there is none); None for whatever is in force. *wish* is what the source
-    would have *job* be if it did not let an operator's change stand.
-    """
-
-    job: Job
-    source: str = "api"
-    revision: int | None = None
-    who: str = ""
-    why: str = ""
-    owns: bool = False
-    wish: Job | None = None
-
-
-def parsed(job: Job, anchor_ms: int) -> Schedule:
-    """The job's schedule with the phase of *anchor_ms*."""
-    return job.parsed_schedule(anchor=from_ms(anchor_ms))
-
-
-def score_of(due_ms: int | None) -> str:
-    """A due time as RedBeat's score: seconds, here with milliseconds, as text; '' for none."""
-    return "" if due_ms is None else f"{due_ms // 1000}.{due_ms % 1000:03d}"
-
-
-def ms_of(score: float) -> int:
-    """The due time of a score."""
-    return round(score * 1000)
 
 
 class Jobs:
@@ -131,30 +64,19 @@ class Jobs:
 
         One malformed entry hides no other job: it is left out, and beat sets it aside.
         """
-        keys, shards = self.store.keys, self.store.read_shards()
-        with self.store.client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hmget(keys.entry(name), *_FIELDS)
-                pipe.zscore(keys.schedule_of(shard_of(name, shards)), keys.entry(name))
-            rows = pipe.execute()
-        found = [_stored(*known) for known in zip(names, rows[::2], rows[1::2], strict=True)]
-        return [stored for stored in found if stored is not None]
+        return [stored for _, stored, _ in read_jobs(self.store, names, states=False) if stored is not None]
 
     def all(self) -> list[StoredJob]:
         """Every job, by name."""
         return self.many(self.names())
 
+    def with_states(self, names: Sequence[str]) -> list[tuple[StoredJob, JobState]]:
+        """What ``many`` and ``states`` say of those of the named jobs that exist and can be read."""
+        return [(stored, state) for _, stored, state in read_jobs(self.store, names) if stored is not None]
+
     def states(self, names: Sequence[str]) -> dict[str, JobState]:
         """Counters, last outcomes, status, next due time and followers of jobs."""
-        keys, shards = self.store.keys, self.store.read_shards()
-        with self.store.client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hgetall(keys.job_state(name))
-                pipe.zscore(keys.schedule_of(shard_of(name, shards)), keys.entry(name))
-                pipe.smembers(keys.children(name))
-            rows = pipe.execute()
-        rows_by_name = zip(names, rows[::3], rows[1::3], rows[2::3], strict=True)
-        return {name: _state(row, score, children) for name, row, score, children in rows_by_name}
+        return {name: state for name, _, state in read_jobs(self.store, names)}
 
     def save(
         self, job: Job, *, source: str = "api", revision: int | None = None, who: str = "", why: str = ""
@@ -204,21 +126,25 @@ class Jobs:
                 pipe.hmget(keys.entry(change.job.name), "rev", "job", "anchor")
             read = pipe.execute()
         changes = [_pinned(change, row[1]) for change, row in zip(changes, read, strict=True)]
+        revisions = [int(row[0] or 0) for row in read]
+        sent = [change.revision in (None, revision) for change, revision in zip(changes, revisions, strict=True)]
         with client.pipeline(transaction=False) as pipe:
-            for change, row in zip(changes, read, strict=True):
-                self._send(pipe, change, row, now_ms)
-            answers = pipe.execute()
-        saved = [
-            Saved(what=what.decode(), revision=revision, ring=ring[0].decode() if ring else "")
-            for what, revision, _, *ring in answers
+            for change, row, goes in zip(changes, read, sent, strict=True):
+                if goes:
+                    self._send(pipe, change, row, now_ms)
+            answers = iter(pipe.execute())
+        of_each = zip(changes, revisions, sent, strict=True)
+        return [
+            self._signed_as_saved(change, revision, _saved(*next(answers)))
+            if goes
+            else Saved(what="conflict", revision=revision)
+            for change, revision, goes in of_each
         ]
-        of_each = zip(changes, read, saved, strict=True)
-        return [self._signed_as_saved(change, int(row[0] or 0), one) for change, row, one in of_each]
 
     def _send(self, pipe: Any, change: Change, row: Sequence[bytes | None], now_ms: int) -> None:
         """Put the step for one change on its way, computed from what was read of its entry."""
         job = change.job
-        old = _readable(row[1])
+        old = readable(row[1])
         anchor_ms = int(row[2]) if row[2] else now_ms // 1000 * 1000
         rescheduled = old is None or _timing(old) != _timing(job)
         due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled)
@@ -226,11 +152,11 @@ class Jobs:
             "save",
             job.name,
             redbeat_definition(job),
-            self._body(job, row[1], int(row[0] or 0)),
+            self._body(job, old, row[1], int(row[0] or 0)),
             score_of(due_ms),
             redbeat_meta(None),
             change.source,
-            int(row[0] or 0) if change.revision is None else change.revision,
+            int(row[0] or 0),
             REVISION_TTL_SECONDS,
             "1" if rescheduled else "0",
             anchor_ms,
@@ -252,13 +178,16 @@ class Jobs:
         (again,) = self.change_many([msgspec.structs.replace(change, revision=saved.revision)])
         return msgspec.structs.replace(again, what=saved.what) if again.what == "changed" else saved
 
-    def _body(self, job: Job, stored: bytes | None, revision: int) -> bytes:
-        """What is to be stored for *job* where *stored* stands at *revision*: the same bytes for the same definition.
+    def _body(self, job: Job, old: Job | None, stored: bytes | None, revision: int) -> bytes:
+        """What is to be stored for *job* where *stored*, which says *old*, stands at *revision*: the same bytes for the
+        same definition, also where they were written in another way once.
 
         Raises ConfigError where it ought to be signed and there is no key.
         """
         definition = encode_definition(job)
         known, signature = split(stored or b"")
+        if old is not None and known != definition and encode_definition(old) == definition:
+            definition = known
         if self.signer is None:
             if stored is not None and known == definition and (signature or not self.only_signed):
                 return stored
@@ -291,16 +220,18 @@ class Jobs:
 
         Raises ConflictError when *revision* is given and is not the one in force.
         """
-        for stored in self.many([name]):
-            for parent in stored.job.after:
-                self.store.client.srem(self.store.keys.children(parent), name)
-        what, in_force = self.store.scripts.call(
-            "delete", name, REVISION_TTL_SECONDS, "" if revision is None else revision, who, why[:LONGEST_NOTE],
-            self.revisions, DELETED_TTL_SECONDS, name_hash(name),
-        )  # fmt: skip
-        if what == b"conflict":
-            raise _conflict(name, in_force, revision)
-        return bool(what == b"deleted")
+        for _ in range(ATTEMPTS):
+            body, rev = self.store.client.hmget(self.store.keys.entry(name), "job", "rev")
+            read, old = int(rev or 0), readable(body)
+            if revision not in (None, read):
+                raise _conflict(name, read, revision)
+            what, in_force = self.store.scripts.call(
+                "delete", name, REVISION_TTL_SECONDS, read, who, why[:LONGEST_NOTE], self.revisions,
+                DELETED_TTL_SECONDS, name_hash(name), " ".join(old.after) if old else "",
+            )  # fmt: skip
+            if what != b"conflict":
+                return bool(what == b"deleted")
+        raise _conflict(name, in_force, revision)
 
     def history(self, name: str) -> list[Revision]:
         """The revisions of a job that are known, the newest first; for a while also of one that was deleted."""
@@ -328,6 +259,10 @@ def _conflict(name: str, in_force: int, wanted: int | None) -> ConflictError:
     )
 
 
+def _saved(what: bytes, revision: int, _now_ms: int, ring: bytes = b"") -> Saved:
+    return Saved(what=what.decode(), revision=revision, ring=ring.decode())
+
+
 def _timing(job: Job) -> tuple[Any, ...]:
     when = ("" if job.after else job.schedule, job.timezone, job.enabled, job.starts_at, job.expires_at)
     return (*when, job.gap, job.overlap, job.calendar, job.off_day, job.hash_rule, job.spread_by)
@@ -336,48 +271,4 @@ def _timing(job: Job) -> tuple[Any, ...]:
 def _pinned(change: Change, body: bytes | None) -> Change:
     if is_pinned(change.job):
         return change
-    return msgspec.structs.replace(change, job=pinned(change.job, _readable(body)))
-
-
-def _readable(body: bytes | None) -> Job | None:
-    """The definition, or None where there is none that can be read: saving it anew mends it."""
-    try:
-        return None if body is None else decode_definition(body)
-    except ConfigError:
-        return None
-
-
-def _stored(name: str, row: Sequence[bytes | None], score: float | None) -> StoredJob | None:
-    body, rev, anchor, source, saved, who, why, applied, wish = row
-    job = _readable(body)
-    if job is None:
-        if body is not None:
-            log.warning("the stored definition of %s cannot be read: save it anew", name)
-        return None
-    return StoredJob(
-        job=job,
-        revision=int(rev or 0),
-        anchor_ms=int(anchor or 0),
-        due_ms=None if score is None else ms_of(score),
-        source=(source or b"").decode(),
-        saved_ms=int(saved or 0),
-        who=(who or b"").decode("utf-8", "replace"),
-        why=(why or b"").decode("utf-8", "replace"),
-        applied=int(applied or 0),
-        wish=_readable(wish or None),
-    )
-
-
-def _state(row: dict[bytes, bytes], score: float | None, children: set[bytes]) -> JobState:
-    def moment(name: bytes) -> str | None:
-        return go_time(int(row[name])) if row.get(name) else None
-
-    return JobState(
-        success_count=int(row.get(b"success_count", 0)),
-        error_count=int(row.get(b"error_count", 0)),
-        last_success=moment(b"last_success_ms"),
-        last_error=moment(b"last_error_ms"),
-        status=row.get(b"status", b"").decode(),
-        next=NEVER if score is None else go_time(ms_of(score)),
-        dependent_jobs=tuple(sorted(child.decode() for child in children)),
-    )
+    return msgspec.structs.replace(change, job=pinned(change.job, readable(body)))

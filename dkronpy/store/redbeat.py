@@ -1,4 +1,4 @@
-"""What RedBeat keeps of an entry, for its own tools: the task with its schedule, and when it last ran."""
+"""RedBeat's side of a job's entry: how it writes a due time and a definition, for its own tools to go on reading."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from dkronpy.clock import from_ms
 from dkronpy.job import Job
 
 CARRIER_TASK = "dkronpy.run"
+
+
+def score_of(due_ms: int | None) -> str:
+    """A due time as RedBeat's score: seconds, here with milliseconds, as text; '' for none."""
+    return "" if due_ms is None else f"{due_ms // 1000}.{due_ms % 1000:03d}"
+
+
+def ms_of(score: float) -> int:
+    """The due time of a score."""
+    return round(score * 1000)
 
 
 @lru_cache(maxsize=1024)  # many due times fall together

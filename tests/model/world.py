@@ -11,8 +11,9 @@ from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import RESEND_MS, LiveNodes, Planner
 from dkronpy.job import Job
 from dkronpy.node import BELOW, Node
-from dkronpy.store.jobs import Jobs, ms_of
+from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Firing, Ledger
+from dkronpy.store.redbeat import ms_of
 from tests.model.agents import Agents
 from tests.model.beats import Beat
 from tests.model.due_times import Calendar, check_records

@@ -1,13 +1,13 @@
 -- Delete a definition; runs that are open end as they would have, and its last revision stays readable for them.
 -- The hash of the job without a name keeps the highest revision that was ever deleted: see save.lua.
 -- Its history stays for a while, with the deletion on top, so that it can be brought back.
--- ARGV: job, ttl of old revisions in s, revision that was read or '', who, why, how many former revisions are kept,
---   ttl of the history in s, the hash of its name.
+-- ARGV: job, ttl of old revisions in s, revision that was read, who, why, how many former revisions are kept,
+--   ttl of the history in s, the hash of its name, the jobs that it follows (names with blanks between them).
 -- Returns {'deleted', revision}, {'absent', 0}, or {'conflict', revision in force}.
 local job, ttl, expected, who, why, kept, history_ttl = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local entry, history = R .. job, P .. 'job:' .. job .. ':history'
 local old = redis.call('HMGET', entry, 'rev', 'job', 'saved_ms', 'who', 'why')
-if expected ~= '' and (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0) } end
+if (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0) } end
 if not old[1] then return { 'absent', 0 } end
 local now = now_ms()
 redis.call('SET', P .. 'def:' .. job .. ':' .. old[1], old[2], 'EX', ttl)
@@ -20,5 +20,6 @@ redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))
 redis.call('ZREM', schedule_of(ARGV[10]), entry)
 redis.call('DEL', entry, P .. 'job:' .. job, P .. 'job:' .. job .. ':runs')
 redis.call('SREM', P .. 'jobs', job)
+for parent in string.gmatch(ARGV[11], '%S+') do redis.call('SREM', P .. 'job:' .. parent .. ':children', job) end
 event('job', 'job', job, 'revision', old[1], 'state', 'deleted', 'at', int(now))
 return { 'deleted', tonumber(old[1]) }

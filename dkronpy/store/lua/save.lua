@@ -3,7 +3,7 @@
 -- of a former job of its name never passes for the new one's. An entry that was set aside gets back on the schedule.
 -- What was in force before goes on top of the job's history, with who made it, when and why.
 -- A job belongs to the source that made it, whoever changes it later, until another takes it over.
--- ARGV: job, definition for RedBeat, our definition, next score or '', meta, source, revision that was read or '', ttl of old revisions in s,
+-- ARGV: job, definition for RedBeat, our definition, next score or '', meta, source, revision that was read, ttl of old revisions in s,
 --   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on), the jobs that it follows,
 --   and those that it followed (names with blanks between them), who, why,
 --   '1' where the source owns the job from now on and this is what it wants, how many former revisions are kept,
@@ -17,7 +17,7 @@ local now = now_ms()
 local entry, schedule, history = R .. job, schedule_of(ARGV[20]), P .. 'job:' .. job .. ':history'
 local old = redis.call('HMGET', entry, 'rev', 'job', 'saved_ms', 'who', 'why')
 
-if expected ~= '' and (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
+if (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
 
 -- Nobody may wait for himself: of those who follow this job, directly or through others, none is its parent.
 local parents = {}

@@ -17,8 +17,8 @@ from dkronpy.node import Node
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.settings import Settings
-from dkronpy.store.jobs import score_of
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.redbeat import score_of
 from tests.support import StoreServer
 
 NODE = Node(name="n1", instance="n1")

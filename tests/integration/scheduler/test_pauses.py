@@ -24,9 +24,9 @@ from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.settings import Settings
-from dkronpy.store.jobs import score_of
 from dkronpy.store.ledger import Claim, ExecutionPlan, Firing, RunPlan
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.redbeat import score_of
 from tests.support import StoreServer
 
 NODE = Node(name="n1", instance="n1", tags={"role": "web"})

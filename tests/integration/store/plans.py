@@ -8,8 +8,9 @@ from typing import Any
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job, Run
 from dkronpy.store.connection import Store
-from dkronpy.store.jobs import Jobs, StoredJob, score_of
+from dkronpy.store.jobs import Jobs, StoredJob
 from dkronpy.store.ledger import Claim, ExecutionPlan, Firing, Ledger, RunPlan
+from dkronpy.store.redbeat import score_of
 
 SECOND = 1000
 LEASE = 60 * SECOND

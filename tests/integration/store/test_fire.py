@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dkronpy.client import Client
 from dkronpy.settings import Settings
-from dkronpy.store.jobs import ms_of, score_of
 from dkronpy.store.ledger import Firing
+from dkronpy.store.redbeat import ms_of, score_of
 from tests.integration.store.plans import QUEUE, Desk, backup, scheduled_run, skipped_run
 
 DONE, STALE, CHANGED, EXISTS, MALFORMED, NOT_LEADING = 1, 0, -2, -1, -3, -9

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from dkronpy.store.jobs import score_of
 from dkronpy.store.ledger import Firing
 from dkronpy.store.line import Line
+from dkronpy.store.redbeat import score_of
 from tests.integration.store.plans import Desk, backup, skipped_run
 
 
