@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -61,15 +62,31 @@ def read_jobs(
     store: Store, names: Sequence[str], *, states: bool = True
 ) -> Iterator[tuple[str, StoredJob | None, JobState]]:
     """Each named job, with None where it does not exist or cannot be read; what happened to it only with *states*."""
-    for first in range(0, len(names), AT_ONCE):
-        some = names[first : first + AT_ONCE]
-        asked = [part for name in some for part in (name, name_hash(name))]
-        for name, row in zip(some, store.scripts.call("read", int(states), *asked), strict=True):
-            due_ms = None if row[9] is None else ms_of(float(row[9]))
-            yield name, _stored(name, row, due_ms), _state(row, due_ms) if states else _NOTHING
+    for name, row in _rows(store, names, states=states):
+        due_ms = None if row[9] is None else ms_of(float(row[9]))
+        yield name, _stored(name, row, due_ms), _state(row, due_ms) if states else _NOTHING
 
 
 _NOTHING = JobState()
+
+
+def _rows(store: Store, names: Sequence[str], *, states: bool) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What the step says of each; while one answer is looked at, Redis is at work on the next."""
+
+    def ask(some: Sequence[str]) -> list[Sequence[Any]]:
+        asked = [part for name in some for part in (name, name_hash(name))]
+        answer: list[Sequence[Any]] = store.scripts.call("read", int(states), *asked)
+        return answer
+
+    parts = [names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE)]
+    if len(parts) < 2:
+        for some in parts:
+            yield from zip(some, ask(some), strict=True)
+        return
+    with ThreadPoolExecutor(1) as ahead:
+        answers = [ahead.submit(ask, some) for some in parts]
+        for some, answer in zip(parts, answers, strict=True):
+            yield from zip(some, answer.result(), strict=True)
 
 
 def _stored(name: str, row: Sequence[Any], due_ms: int | None) -> StoredJob | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
 from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.job import Job
+from dkronpy.job.json import encode_definition
+from dkronpy.job.retry import Retry
+from dkronpy.node import any_node
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Change, Jobs, Saved
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.stored import AT_ONCE
 from tests.integration.store.plans import Desk, backup, skipped_run
 
 
@@ -31,6 +36,22 @@ def test_a_change_is_a_revision_more_and_no_change_is_none(desk: Desk) -> None:
     answers = [desk.jobs.save(backup(owner=owner)) for owner in ("ann", "ann", "bob")]
 
     assert [(saved.what, saved.revision) for saved in answers] == [("created", 1), ("unchanged", 1), ("changed", 2)]
+
+
+def test_the_same_job_in_other_words_is_no_change(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    same = backup(on=any_node(), retry=Retry(0), catch_up_window="24h", pools={}, output_limit=int("256000"))
+
+    assert desk.jobs.save(same) == Saved(what="unchanged", revision=1)
+    assert encode_definition(same) == encode_definition(backup())
+
+
+def test_what_an_earlier_version_wrote_at_greater_length_is_no_change(desk: Desk) -> None:
+    desk.jobs.save(backup())
+    at_length = json.loads(encode_definition(backup())) | {"on": {"count": 1, "tags": {}}, "output_limit": 256_000}
+    desk.store.client.hset(desk.store.keys.entry("backup"), "job", json.dumps(at_length))
+
+    assert desk.jobs.save(backup()) == Saved(what="unchanged", revision=1)
 
 
 def test_a_change_of_policy_leaves_the_due_time_alone(desk: Desk) -> None:
@@ -203,6 +224,29 @@ def test_followers_are_listed_with_their_parents(desk: Desk) -> None:
 
     desk.jobs.save(backup(name="report"))
     assert desk.jobs.states(["backup"])["backup"].dependent_jobs == ()
+
+
+def test_a_deletion_takes_the_job_from_those_that_it_followed(desk: Desk) -> None:
+    desk.jobs.save(backup(name="extract"))
+    desk.jobs.save(backup(name="load", after="extract"))
+
+    assert desk.jobs.delete("load")
+
+    assert desk.jobs.states(["extract"])["extract"].dependent_jobs == ()
+
+
+def test_many_are_read_in_their_order_whatever_some_of_them_hold(desk: Desk) -> None:
+    names = [f"job-{n:04}" for n in range(2 * AT_ONCE + 1)]
+    desk.jobs.change_many([Change(job=backup(name=name)) for name in names])
+    desk.store.client.hset(desk.store.keys.entry("job-0001"), "job", "nonsense")
+    desk.store.client.set(desk.store.keys.entry("job-0002"), "not even a hash")
+    desk.store.client.hset(desk.store.keys.job_state("job-0003"), "success_count", 7)
+
+    read = desk.jobs.with_states(["absent", *names])
+
+    assert [stored.job.name for stored, _ in read] == [names[0], *names[3:]]
+    assert {stored.job.name: state.success_count for stored, state in read if state.success_count} == {"job-0003": 7}
+    assert desk.jobs.states(["absent"])["absent"].success_count == 0
 
 
 def test_the_history_says_who_changed_what_when_and_why(desk: Desk) -> None:
