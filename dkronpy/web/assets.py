@@ -13,7 +13,17 @@ FOLDER = Path(__file__).parent / "static"
 STYLES = ("app.css", "uplot.min.css")
 STATISTICS = ("uplot.min.js", "statistics.js")
 """What pages of statistics load beside the rest."""
-SCRIPTS = ("htmx.min.js", "live.js", "moments.js", "timeline.js", "log.js", "find.js", "keys.js", "pages.js")
+SCRIPTS = (
+    "htmx.min.js",
+    "live.js",
+    "moments.js",
+    "timeline.js",
+    "brush.js",
+    "log.js",
+    "find.js",
+    "keys.js",
+    "pages.js",
+)
 TYPES = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",

@@ -65,7 +65,7 @@ def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     return render(
         request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
         more=len(jobs) - 60, flower=site.flower_worker(found), queued=waiting(site)[node],
-        timeline=timeline.by_node(here, [node], viewer.now_ms, "1h"),
+        timeline=timeline.by_node(here, [node], viewer.now_ms, timeline.around(viewer.now_ms, "1h")),
     )  # fmt: skip
 
 

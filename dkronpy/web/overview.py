@@ -66,11 +66,12 @@ def _timeline(
     span = request.query_params.get("span", "")
     span = span if span in timeline.SPANS else timeline.usual_span(runs, viewer.now_ms)
     rows = "nodes" if request.query_params.get("rows") == "nodes" else "jobs"
+    window = timeline.around(viewer.now_ms, span)
     if rows == "jobs":
-        drawn = timeline.by_job(site.board, views, viewer.now_ms, span)
+        drawn = timeline.by_job(site.board, views, viewer.now_ms, window)
     else:
         executions = site.client.some_executions([name for run in runs[:_OF_NODES] for name in run.execution_ids])
-        drawn = timeline.by_node(executions, [node.name for node in nodes], viewer.now_ms, span)
+        drawn = timeline.by_node(executions, [node.name for node in nodes], viewer.now_ms, window)
     return {"timeline": drawn, "span": span, "rows": rows, "spans": list(timeline.SPANS)}
 
 

@@ -36,6 +36,7 @@ NAVIGATION = (
     ("overview", place("/"), "Overview", "o"),
     ("jobs", place("/jobs"), "Jobs", "j"),
     ("runs", place("/runs"), "Runs", "r"),
+    ("timeline", place("/timeline"), "Timeline", "t"),
     ("schedule", place("/schedule"), "Schedule", "c"),
     ("graph", place("/graph"), "Graph", "g"),
     ("nodes", place("/nodes"), "Nodes", "n"),

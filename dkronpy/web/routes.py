@@ -30,6 +30,7 @@ from dkronpy.web import (
     settings,
     sign_in,
     stream,
+    timeline_page,
     tokens,
 )
 from dkronpy.web.door import Door, OpenDoor
@@ -41,7 +42,7 @@ from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
     overview, jobs, job, job_run, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes,
-    coming_week, settings, pauses, tokens, audit_log, first, stream, sign_in, files,
+    coming_week, settings, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
 )  # fmt: skip
 
 

@@ -26,6 +26,20 @@ SPANS = {
 _TONES = ("good", "bad", "busy", "mute", "warn")
 
 
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked at, in ms; one that was chosen stays where it is while time goes on."""
+
+    start: int
+    end: int
+    chosen: bool = False
+
+
+def around(now_ms: int, span: str) -> Window:
+    """The window of a span."""
+    back, ahead = SPANS[span]
+    return Window(start=now_ms - back, end=now_ms + ahead)
+
+
 def usual_span(runs: Sequence[Run], now_ms: int) -> str:
     """What is shown unless somebody chooses: an hour, or less where the known runs do not reach so far back."""
     oldest = min((run.fired_ms or run.due_ms for run in runs), default=0)
@@ -46,6 +60,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     spans: list[tuple[int, int, int, int, str, str]]
     plans: list[tuple[int, int, int]]
     bands: list[tuple[int, int, int]]
+    chosen: bool = False
     hidden: int = 0
     """How many more rows there would be."""
     cut: bool = False
@@ -61,15 +76,22 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
         return f"Timeline of {len(self.rows)} rows with {len(self.spans)} runs, {bad} of them failed; the list is below"
 
 
-def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -> Timeline:
-    """A row for each job that ran in the window or is due in it."""
-    back, ahead = SPANS[span]
-    start, end = now_ms - back, now_ms + ahead
-    known = board.runs()
-    runs = [run for run in known if run.job in views and (run.finished_ms or now_ms) >= start]
-    names = _rows(runs, views, board.digest().due(end))
-    index = {name: row for row, name in enumerate(names[:MOST_ROWS])}
-    spans = [_span(run, index[run.job]) for run in runs if run.job in index]
+def by_job(
+    board: Board,
+    views: Mapping[str, JobView],
+    now_ms: int,
+    window: Window,
+    runs: Sequence[Run] | None = None,
+    most: int = MOST_ROWS,
+) -> Timeline:
+    """A row for each job that ran in the window or is due in it; of *runs*, or else of those that the board knows."""
+    start, end = window.start, window.end
+    known = board.runs() if runs is None else runs
+    drawn = [run for run in known if run.job in views and run.due_ms <= end and (run.finished_ms or now_ms) >= start]
+    ahead = board.digest().due(end) if end > now_ms else iter(())
+    names = _rows(drawn, views, ahead, most)
+    index = {name: row for row, name in enumerate(names[:most])}
+    spans = [_span(run, index[run.job]) for run in drawn if run.job in index]
     plans: list[tuple[int, int, int]] = []
     bands: list[tuple[int, int, int]] = []
     for name, row in index.items():
@@ -77,35 +99,34 @@ def by_job(board: Board, views: Mapping[str, JobView], now_ms: int, span: str) -
         _plan(views[name], row, (now_ms, end, usual), plans, bands)
     return Timeline(
         start=start, end=end, now=now_ms, rows=list(index), links=[job_place(name) for name in index],
-        spans=spans, plans=plans, bands=bands, hidden=max(0, len(names) - MOST_ROWS),
-        cut=len(known) == MOST_RUNS and (known[-1].fired_ms or known[-1].due_ms) > start,
+        spans=spans, plans=plans, bands=bands, hidden=max(0, len(names) - most), chosen=window.chosen,
+        cut=len(known) >= MOST_RUNS and (known[-1].fired_ms or known[-1].due_ms) > start,
     )  # fmt: skip
 
 
-def by_node(executions: Iterable[Execution], nodes: Sequence[str], now_ms: int, span: str) -> Timeline:
+def by_node(executions: Iterable[Execution], nodes: Sequence[str], now_ms: int, window: Window) -> Timeline:
     """A row for each node, with what ran there."""
-    back, ahead = SPANS[span]
-    start = now_ms - back
     index = {name: row for row, name in enumerate(nodes[:MOST_ROWS])}
     spans = []
     for one in executions:
-        if one.node in index and one.started_ms and (one.finished_ms or now_ms) >= start:
+        known = one.node in index and one.started_ms and one.started_ms <= window.end
+        if known and (one.finished_ms or now_ms) >= window.start:
             seen = look(one.state, one.reason)
             spans.append(
                 (index[one.node], one.started_ms, one.finished_ms, _TONES.index(seen.tone), one.run_id, seen.word)
             )
     return Timeline(
-        start=start, end=now_ms + ahead, now=now_ms, rows=list(index), links=[node_place(name) for name in index],
-        spans=spans, plans=[], bands=[], hidden=max(0, len(nodes) - MOST_ROWS),
+        start=window.start, end=window.end, now=now_ms, rows=list(index), links=[node_place(name) for name in index],
+        spans=spans, plans=[], bands=[], hidden=max(0, len(nodes) - MOST_ROWS), chosen=window.chosen,
     )  # fmt: skip
 
 
-def _rows(runs: Sequence[Run], views: Mapping[str, JobView], due: Iterable[tuple[int, str]]) -> list[str]:
+def _rows(runs: Sequence[Run], views: Mapping[str, JobView], due: Iterable[tuple[int, str]], most: int) -> list[str]:
     """Which jobs have rows: those that ran last come first, then those that are due; shown by name."""
     order = dict.fromkeys(run.job for run in runs)
     order.update(dict.fromkeys(name for _, name in due if name in views))
     names = list(order)
-    return sorted(names[:MOST_ROWS]) + names[MOST_ROWS:]
+    return sorted(names[:most]) + names[most:]
 
 
 def _span(run: Run, row: int) -> tuple[int, int, int, int, str, str]:

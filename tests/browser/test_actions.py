@@ -57,6 +57,7 @@ def test_the_keyboard_goes_everywhere(open_page: NewPage) -> None:
         ("j", "jobs"),
         ("r", "runs"),
         ("n", "nodes"),
+        ("t", "timeline"),
         ("c", "schedule"),
         ("g", "graph"),
         ("s", "settings"),

@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.browser.conftest import NewPage, Site, live
+from tests.support import wait_until
 
 MOST_REQUESTS, MOST_BYTES = 6, 60_000
 SERIOUS = {"serious", "critical", "moderate"}
@@ -28,6 +29,8 @@ def paths(site: Site) -> list[str]:
         "/ui/jobs/heartbeat/due",
         "/ui/jobs/heartbeat/definition",
         "/ui/jobs/second",
+        "/ui/timeline?span=6h",
+        "/ui/timeline?rows=nodes",
         "/ui/graph",
         "/ui/tokens",
         "/ui/audit",
@@ -113,17 +116,38 @@ def test_the_timeline_is_drawn_and_can_be_moved(site: Site, open_page: NewPage) 
     page.wait_for_url("**/ui/jobs/*")
 
 
+def test_a_time_is_chosen_on_the_strip_of_the_timeline(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/timeline?span=15m"))
+    strip = page.locator("time-brush canvas")
+    expect(strip).to_be_visible()
+    wait_until(lambda: coloured(strip) > 2, description="the strip shows runs that went well")
+    assert ink(page) > 20, "the canvas is blank"
+    page.keyboard.press("t")
+    wait_until(lambda: coloured(strip) > 2, description="and in the dark too")
+    box = strip.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"from=\d+&to=\d+"))
+    start, end = (int(one) for one in re.findall(r"=(\d{13})", page.url))
+    assert 0.28 < (end - start) / 86_400_000 < 0.32
+    page.get_by_role("link", name="later").click()
+    page.wait_for_url(re.compile(f"from={start + (end - start) // 2}"))
+
+
 def test_durations_are_drawn_and_a_run_is_opened_from_them(site: Site, open_page: NewPage) -> None:
     site.fleet.run_now("by-hand")
     site.fleet.run_now("by-hand")
     page = live(open_page("/ui/jobs/by-hand/statistics"))
     canvas = page.locator("duration-chart canvas")
     expect(canvas).to_be_visible()
-    before = coloured(page)
+    before = coloured(canvas)
     assert before > 40, "the canvas is blank"
     page.keyboard.press("t")
     page.wait_for_function("document.querySelectorAll('duration-chart canvas').length === 1")
-    assert coloured(page) > 40
+    assert coloured(canvas) > 40
     assert page.locator(".past .t-good").count() >= 1
     place = page.evaluate(
         "() => { const chart = document.querySelector('duration-chart'), plot = chart.plot;"
@@ -136,11 +160,12 @@ def test_durations_are_drawn_and_a_run_is_opened_from_them(site: Site, open_page
     page.wait_for_url(re.compile("/ui/runs/by-hand(@|%40)"))
 
 
-def coloured(page: Page) -> int:
-    """How many pixels of the chart are green, as runs that succeeded are."""
+def coloured(canvas: Locator) -> int:
+    """How many pixels are green, as runs that succeeded are."""
     return int(
-        page.locator("duration-chart canvas").evaluate(
-            "(c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        canvas.evaluate(
+            "(c) => { const o = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });"
+            " o.drawImage(c, 0, 0); const d = o.getImageData(0, 0, c.width, c.height).data;"
             " let n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 1] - d[i] > 40) n++; return n; }"
         )
     )

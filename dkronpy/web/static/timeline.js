@@ -51,7 +51,7 @@
     }
     window() {
       if (this.view) return this.view;
-      const passed = dkronpyMoments.now() - this.data.now;
+      const passed = this.data.chosen ? 0 : dkronpyMoments.now() - this.data.now;
       return [this.data.start + passed, this.data.end + passed];
     }
     colours() {
