@@ -14,7 +14,8 @@ from dkronpy.errors import ConflictError, DkronpyError, InvalidError, Problem
 from dkronpy.job import Job
 from dkronpy.job.json import decode_job
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import PageError, form, page, see_other, text_of
+from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
+from dkronpy.web.job_form import FIELDS, PREFIX, definition, filled
 from dkronpy.web.job_head import definition_of, is_managed, next_due
 from dkronpy.web.places import job_place
 from dkronpy.web.render import render
@@ -33,9 +34,13 @@ EXAMPLE = {
 
 @page("/new", action="edit")
 def new(request: AnyRequest) -> Response[Any]:
-    """The form for a job that is not there yet."""
-    text = json.dumps(EXAMPLE, indent=2)
-    return render(request, "edit.html", section="jobs", name="", text=text, revision=0, problems=[], preview=None)
+    """The form for a job that is not there yet, field by field or as JSON."""
+    viewer = viewer_of(request)
+    if request.query_params.get("as") == "json":
+        text = json.dumps(EXAMPLE, indent=2)
+        return render(request, "edit.html", section="jobs", name="", text=text, revision=0, problems=[], preview=None)
+    fields = filled({"timezone": viewer.zone.key})
+    return render(request, "new.html", section="jobs", fields=fields, why="", problems=[], preview=None)
 
 
 @page("/jobs/{job:str}/edit", action="edit")
@@ -70,13 +75,22 @@ def check(request: AnyRequest) -> Response[Any]:
     return _form(request, name, job, problems, 200)
 
 
+def _given(request: AnyRequest) -> dict[str, str]:
+    """What was typed into the fields of a new job; nothing where it is JSON that was sent."""
+    names = [one.name for one in FIELDS if fields_of(request).get(PREFIX + one.name) is not None]
+    return {name: text_of(request, PREFIX + name, 20_000) for name in names}
+
+
 def _text(request: AnyRequest) -> str:
-    return text_of(request, "text", 500_000)
+    given = _given(request)
+    return definition(given) if given else text_of(request, "text", 500_000)
 
 
 def _save(request: AnyRequest, name: str) -> Response[Any]:
     site, viewer = site_of(request), viewer_of(request)
     job, problems = _read(_text(request), name)
+    if text_of(request, "what") == "json":
+        return _form(request, name, job, problems, 200)
     if job is None or problems:
         return _form(request, name, job, problems, 422)
     if not viewer.may("edit", job.name):
@@ -91,11 +105,14 @@ def _save(request: AnyRequest, name: str) -> Response[Any]:
 
 def _form(request: AnyRequest, name: str, job: Job | None, problems: list[Problem], status: int) -> Response[Any]:
     """The form with what was typed, and what that means."""
-    good = job is not None and not problems
+    preview = _preview(job, viewer_of(request)) if job is not None and not problems else None
+    given, why = _given(request), text_of(request, "why", 200)
+    if given and text_of(request, "what") != "json":
+        values = {"fields": filled(given), "why": why, "problems": problems, "preview": preview}
+        return render(request, "new.html", status, section="jobs", **values)
     return render(
         request, "edit.html", status, section="jobs", name=name, text=_text(request),
-        revision=_revision(request), problems=problems,
-        preview=_preview(job, viewer_of(request)) if job is not None and good else None,
+        revision=_revision(request), problems=problems, preview=preview,
     )  # fmt: skip
 
 

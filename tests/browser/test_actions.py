@@ -88,7 +88,7 @@ def test_deleting_asks_for_the_name(site: Site, open_page: NewPage) -> None:
 
 
 def test_what_is_typed_is_checked_and_previewed_at_once(site: Site, open_page: NewPage) -> None:
-    page = live(open_page("/ui/new", refused=True))
+    page = live(open_page("/ui/new?as=json", refused=True))
     field, means = page.get_by_label("JSON, as Dkron writes jobs"), page.locator("#means")
     text = field.input_value()
     field.fill(text.replace("0 30 2 * *", "0 61 2 * *"))
@@ -101,6 +101,31 @@ def test_what_is_typed_is_checked_and_previewed_at_once(site: Site, open_page: N
     page.get_by_role("button", name="Save").click()
     expect(page).to_have_url(re.compile("/ui/jobs/typed"))
     site.client.delete_job("typed")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_job_is_made_field_by_field(site: Site, open_page: NewPage, script: bool) -> None:
+    page, means = open_page("/ui/new", refused=True, java_script_enabled=script), "#means"
+    page.get_by_label("Name").fill("made")
+    page.get_by_label("Command").fill("echo made")
+    page.get_by_label("Schedule").fill("61 4 * * *")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Schedule")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(means)).to_contain_text("schedule")
+    page.get_by_label("Schedule").fill("15 4 * * SUN")
+    page.get_by_label("Runs on one node with").fill("role=web")
+    if script:
+        expect(page.locator(means)).to_contain_text("At 04:15, on Sunday")
+    page.get_by_role("button", name="Save").click()
+    expect(page).to_have_url(re.compile("/ui/jobs/made"))
+    job = site.client.job("made").job
+    assert (job.schedule, job.on.tags, job.concurrency, job.executor) == (
+        "15 4 * * SUN",
+        {"role": "web"},
+        "forbid",
+        "shell",
+    )
+    site.client.delete_job("made")
 
 
 def test_a_node_is_drained_and_put_back_to_work(site: Site, open_page: NewPage) -> None:

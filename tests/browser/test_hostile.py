@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -52,7 +53,8 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
         "/ui/jobs/evil/due", "/ui/jobs/evil/definition", "/ui/jobs/evil/edit", "/ui/graph", f"/ui/runs/{run.id}",
         "/ui/runs?job=evil", f"/ui/runs?text={text}&job={text}", f"/ui/audit?who={text}&text={text}",
         f"/ui/jobs/{text}", f"/ui/runs/{text}", f"/ui/nodes/{text}", f"/ui/sign-in?next={text}",
-        f"/ui/schedule?hour={text}",
+        f"/ui/schedule?hour={text}", f"/ui/timeline?q={text}&from={text}&to={text}&span={text}&rows={text}",
+        f"/ui/runs?like={text}", f"/ui/runs?like={quote(run.id)}", "/ui/timeline?q=evil",
         "/ui/settings", "/ui/pauses",
     ):  # fmt: skip
         page.goto(path)
@@ -69,7 +71,7 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
 
 
 def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
-    page = open_page("/ui/new", refused=True)
+    page = open_page("/ui/new?as=json", refused=True)
     done = watched(page)
     definition: dict[str, Any] = {"name": EVIL, "schedule": EVIL, "executor": EVIL, "timezone": EVIL}
     page.get_by_label("JSON, as Dkron writes jobs").fill(str(definition).replace("'", '"'))
@@ -77,6 +79,21 @@ def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
     page.get_by_label("JSON, as Dkron writes jobs").fill(EVIL)
     expect(page.locator("#means")).to_contain_text("JSON")
     assert page.locator("main img, main script").count() == 0
+    assert not done
+
+
+def test_the_fields_of_a_new_job_are_text(open_page: NewPage) -> None:
+    page = open_page("/ui/new", refused=True)
+    done = watched(page)
+    for field in page.locator("form.stack :is(input, textarea):not([type=hidden])").all():
+        field.fill(EVIL)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Schedule")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Command")).to_have_value(EVIL)
+    clean(page, "a new job")
+    page.get_by_role("button", name="Go on as JSON").click()
+    expect(page.get_by_label("JSON, as Dkron writes jobs")).to_have_value(re.compile("onload=alert"))
+    clean(page, "as JSON")
     assert not done
 
 

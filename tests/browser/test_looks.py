@@ -38,6 +38,7 @@ def paths(site: Site) -> list[str]:
         "/ui/jobs/never/edit",
         "/ui/jobs/export/run",
         "/ui/new",
+        "/ui/new?as=json",
         "/ui/runs",
         f"/ui/runs/{failed}",
         f"/ui/runs/{many}",

@@ -47,7 +47,7 @@
         if (number === asked && found) document.getElementById("means").replaceChildren(...found.childNodes);
       } catch { /* the next letter asks again */ }
     };
-    check();
+    if (definition.querySelector("textarea.code")) check();
     definition.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(check, 250); });
   }
   const count = () => {
