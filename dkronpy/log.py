@@ -13,6 +13,8 @@ Format = Literal["text", "json"]
 # They say at INFO what concerns nobody who runs jobs.
 _QUIET = ("celery.worker.strategy", "celery.app.trace", "kombu", "urllib3", "tornado.access")
 
+_RETRIES = "celery.backends.base"
+
 
 class TextFormatter(logging.Formatter):
     """``2026-11-23 02:30:00.123 info [beat] message``, in the machine's zone; a traceback follows on its own lines."""
@@ -50,6 +52,20 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
+class _Briefly(logging.Filter):
+    """Celery shows a traceback whenever it tries again to store a result: a line says as much."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take the traceback off a warning, and say what it ended with."""
+        if record.exc_info and record.levelno <= logging.WARNING:
+            error = " ".join(str(record.exc_info[1]).split())
+            record.msg, record.args, record.exc_info = f"{record.getMessage()} {error}", None, None
+        return True
+
+
+_BRIEFLY = _Briefly()
+
+
 def set_up_logging(
     role: str, *, level: str = "info", form: Format = "text", stream: TextIO | None = None
 ) -> logging.Handler:
@@ -65,6 +81,7 @@ def set_up_logging(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if level != "debug" else logging.DEBUG)
+    logging.getLogger(_RETRIES).addFilter(_BRIEFLY)
     logging.captureWarnings(capture=True)
     return handler
 

@@ -14,6 +14,7 @@ import msgspec
 
 from dkronpy.agent.launcher import Launcher
 from dkronpy.agent.output import AttemptOutput
+from dkronpy.agent.process_handle import ChildProcess
 from dkronpy.plugins.executor import Command, Exit
 from dkronpy.plugins.reach import Reach
 
@@ -48,6 +49,7 @@ class AttemptContext:
         reach: Reach,
         trace: Mapping[str, str] | None = None,
         no_new_privs: bool = False,
+        vouched_until: float | None = None,
     ) -> None:
         self.execution_id, self.run_id = identity.execution_id, identity.run_id
         self.job, self.node, self.due = identity.job, identity.node, identity.due
@@ -65,6 +67,8 @@ class AttemptContext:
         self._launcher = launcher
         self._grace = grace
         self._began = time.monotonic()
+        self._vouched_until = vouched_until
+        self._child: ChildProcess | None = None
         self._callbacks: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
 
@@ -98,6 +102,13 @@ class AttemptContext:
         for callback in callbacks:
             callback(reason)
 
+    def vouch(self, until: float) -> None:
+        """Let what was spawned run until then (seconds of the monotonic clock), where it needs somebody who vouches."""
+        with self._lock:
+            self._vouched_until, child = until, self._child
+        if child is not None:
+            child.vouch(until)
+
     def environment(self, extra: dict[str, str]) -> dict[str, str]:
         """PATH, HOME, LANG of the node, ``DKRONPY_*``, and *extra*."""
         own = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
@@ -113,12 +124,21 @@ class AttemptContext:
             grace=self._grace,
             no_new_privs=self._no_new_privs,
             context=self._facts(),
+            vouched_until=self._vouched_until,
         )
         with self._launcher.launch(ready) as child:
+            self._stand_by(child)
             self.on_cancel(lambda reason: child.kill(reason, timedelta(0) if self._at_once else None))
             while chunk := child.read():
                 self.write(chunk)
             return child.wait()
+
+    def _stand_by(self, child: ChildProcess) -> None:
+        """Vouch for a child from now on, and for the time that was vouched for while it was launched."""
+        with self._lock:
+            self._child, until = child, self._vouched_until
+        if until is not None:
+            child.vouch(until)
 
     def _left(self) -> timedelta | None:
         left = self.remaining()

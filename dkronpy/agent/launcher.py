@@ -138,6 +138,7 @@ def _launch_of(command: Command, *, keep_background: bool) -> Launch:
         grace=command.grace.total_seconds(),
         timeout=None if command.timeout is None else command.timeout.total_seconds(),
         mem_limit=command.mem_limit,
+        vouched_until=command.vouched_until,
     )
 
 

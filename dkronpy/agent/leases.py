@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 SELF_KILL = 0.8
 """The share of a lease after which work that could not be renewed is ended, well before another may start it."""
+VOUCHED = 0.9
+"""The share for which the shim of such work is told that it may go on; an agent that stands still can end nothing."""
 GO_ON, CANCEL, END_AT_ONCE = 1, 2, 3
 
 
@@ -49,6 +51,10 @@ class Leases:
     def lease_ms(self) -> int:
         """The length of a lease."""
         return int(self.lease_seconds * 1000)
+
+    def vouched(self, renewed: float) -> float:
+        """Until when work may go on whose lease was good at *renewed*, both in seconds of the monotonic clock."""
+        return renewed + VOUCHED * self.lease_seconds
 
     def start(self) -> None:
         """Start the thread."""
@@ -117,6 +123,8 @@ class Leases:
         for (name, one), code in zip(held.items(), codes, strict=True):
             if code in {GO_ON, CANCEL, END_AT_ONCE}:
                 one.renewed = asked
+                if one.kill_on_loss:
+                    one.context.vouch(self.vouched(asked))
             if code in {CANCEL, END_AT_ONCE}:
                 one.context.cancel("cancelled", at_once=code == END_AT_ONCE)
             elif code != GO_ON and name in self._held and one.kill_on_loss:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import overload
 
-from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Started, read_news, send_message
+from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Started, Vouch, read_news, send_message
 from dkronpy.agent.process_tree import find_processes, signal_all
 from dkronpy.errors import DkronpyError
 from dkronpy.plugins.command import Exit
@@ -95,6 +95,12 @@ class ChildProcess:
         with self._lock:
             if not self._closed:
                 send_message(self._control, Kill(reason=reason, grace=seconds))
+
+    def vouch(self, until: float) -> None:
+        """Let a command that was launched with ``vouched_until`` go on until then (seconds of the monotonic clock)."""
+        with self._lock:
+            if not self._closed:
+                send_message(self._control, Vouch(until=until))
 
     def close(self) -> None:
         """Let go of the descriptors; a command that still runs is ended as if the agent had died."""

@@ -51,6 +51,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     keep_background: bool = False
     timeout: float | None = None
     mem_limit: int | None = None
+    vouched_until: float | None = None
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
@@ -65,11 +66,17 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     exit: Exit
 
 
-class Kill(msgspec.Struct, frozen=True, kw_only=True):
+class Kill(msgspec.Struct, frozen=True, kw_only=True, tag="kill"):
     """Agent to shim: end the tree. ``grace`` in seconds; None means the command's own."""
 
     reason: str
     grace: float | None
+
+
+class Vouch(msgspec.Struct, frozen=True, kw_only=True, tag="vouch"):
+    """Agent to shim: the tree may run until then, in seconds of the monotonic clock, unless more is said."""
+
+    until: float
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +94,8 @@ class SpawnError(Exception):
     """The command could not begin; the text says what was asked for and why it cannot be had."""
 
 
+Order = Kill | Vouch
+"""What the agent tells a shim whose command runs."""
 News = Started | Ended
 """What a shim tells the agent."""
 Offer = Ready | Spare | Ended
@@ -99,7 +108,7 @@ read_news = msgspec.json.Decoder[News](News).decode
 read_offer = msgspec.json.Decoder[Offer](Offer).decode
 read_wish = msgspec.json.Decoder[Wish](Wish).decode
 read_launch = msgspec.json.Decoder(Launch).decode
-read_kill = msgspec.json.Decoder(Kill).decode
+read_order = msgspec.json.Decoder[Order](Order).decode
 read_report = msgspec.json.Decoder(Report).decode
 read_command = msgspec.msgpack.Decoder(Command).decode
 write_message = msgspec.json.Encoder().encode

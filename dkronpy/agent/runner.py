@@ -92,6 +92,7 @@ class Runner:
 
     def run(self, execution_id: str, delivery: int) -> Ran:
         """Run an execution if the ledger says so. Raises nothing for an outage: the message will be sent again."""
+        asked = time.monotonic()
         try:
             claim = self.ledger.claim(execution_id, delivery, self.node, self.instance, self.leases.lease_ms)
         except (redis.RedisError, OSError) as error:
@@ -100,7 +101,7 @@ class Runner:
         if isinstance(claim, str):
             log.info("execution %s is not ours to run: it %s", execution_id, claim)
             return Ran(state="ignored", reason=claim)
-        return self._attempt(claim)
+        return self._attempt(claim, asked)
 
     def connections(self) -> dict[str, int]:
         """How many connections each executor keeps, where it keeps any."""
@@ -112,7 +113,7 @@ class Runner:
         for executor in self._executors.values():
             executor.close()
 
-    def _attempt(self, claim: Claim) -> Ran:
+    def _attempt(self, claim: Claim, asked: float) -> Ran:
         taken = time.monotonic()
         execution = claim.execution
         try:
@@ -124,9 +125,9 @@ class Runner:
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
-        context = self._context(claim, prepared, output)
         kill = job.limited if job.on_lease_loss is None else job.on_lease_loss == "kill"
-        self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill))
+        context = self._context(claim, prepared, output, self.leases.vouched(asked) if kill else None)
+        self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill, renewed=asked))
         self.pump.add(output)
         began = time.monotonic()
         began_ms = claim.now_ms + round((began - taken) * 1000)
@@ -164,7 +165,9 @@ class Runner:
         self.reporter.report(report)
         return Ran(state="failed", reason=report.reason, message=report.message)
 
-    def _context(self, claim: Claim, prepared: Prepared, output: AttemptOutput) -> AttemptContext:
+    def _context(
+        self, claim: Claim, prepared: Prepared, output: AttemptOutput, vouched_until: float | None
+    ) -> AttemptContext:
         execution = claim.execution
         identity = Identity(
             execution_id=execution.id,
@@ -182,7 +185,7 @@ class Runner:
         return AttemptContext(
             identity, output=output, launcher=self.launcher, timeout=prepared.job.timeout,
             grace=self.settings.kill_grace, trace=trace,
-            reach=self.policy.reach, no_new_privs=self.settings.no_new_privs,
+            reach=self.policy.reach, no_new_privs=self.settings.no_new_privs, vouched_until=vouched_until,
         )  # fmt: skip
 
     def _execute(self, job: Job, options: Options, context: AttemptContext) -> Outcome:

@@ -3,7 +3,9 @@
 It is the subreaper of the attempt, so every process that the attempt leaves behind, in whatever session or
 process group, becomes the shim's child; and while the shim has a child, something of the attempt lives. It
 ends the tree, TERM first and KILL after the grace, when the agent asks, the agent or the helper dies, the
-time is up or too much memory is held, and also when the command itself has ended and left others running.
+time is up or too much memory is held, and also when the command itself has ended and left others running. Where
+the agent has to vouch for it again and again (it may not overlap with another) and does not, because it stands
+still or is cut off, the tree is killed without a grace: soon another may run.
 
 It is forked before there is a command, and waits for one: see ``waiting_child``.
 """
@@ -26,11 +28,12 @@ from dkronpy.agent import process_linux
 from dkronpy.agent.process_messages import (
     PACKET_BYTES,
     Ended,
+    Kill,
     Launch,
     Report,
     Started,
-    read_kill,
     read_launch,
+    read_order,
     read_report,
     receive_packet,
     send_message,
@@ -71,6 +74,7 @@ class Shim:
         self._report = b""
         self._peak = 0
         self._timeout_at = self._memory_at = self._drain_until = self._kill_at = self._give_up_at = inf
+        self._vouched_until = inf
 
     def run(self, control: socket.socket) -> int:
         """Wait with a child for the launch that comes on *control*, run it, tell the agent how it ended.
@@ -116,6 +120,8 @@ class Shim:
             self._timeout_at = self._began + launch.timeout
         if launch.mem_limit is not None:
             self._memory_at = self._began
+        if launch.vouched_until is not None:
+            self._vouched_until = launch.vouched_until
         report = self._begin(command, stdin, output)
         for fd in (stdin, output, command):
             os.close(fd)
@@ -162,7 +168,8 @@ class Shim:
         return self._give_up_at < inf
 
     def _milliseconds_to_wait(self) -> float | None:
-        deadline = min(self._timeout_at, self._memory_at, self._drain_until, self._kill_at, self._give_up_at)
+        ends = self._kill_at, self._give_up_at, self._vouched_until
+        deadline = min(self._timeout_at, self._memory_at, self._drain_until, *ends)
         return None if deadline == inf else max(0.0, deadline - time.monotonic()) * 1000 + 1
 
     def _read_report(self, report: int) -> bool:
@@ -179,8 +186,11 @@ class Shim:
         if not packet:
             self._end("shutdown", "the agent died while the command ran", DEATH_GRACE)
             return False
-        kill = read_kill(packet)
-        self._end(kill.reason, "", self._launch.grace if kill.grace is None else kill.grace)
+        order = read_order(packet)
+        if isinstance(order, Kill):
+            self._end(order.reason, "", self._launch.grace if order.grace is None else order.grace)
+        else:
+            self._vouched_until = max(self._vouched_until, order.until) if self._vouched_until < inf else inf
         return True
 
     def _reap(self) -> None:
@@ -210,6 +220,9 @@ class Shim:
             self._timeout_at = inf
             message = f"the command ran longer than its timeout of {self._launch.timeout:g} s"
             self._end("timeout", message, self._launch.grace)
+        if now >= self._vouched_until:
+            self._vouched_until = inf
+            self._end("lease_lost_killed", "its agent stood still or was cut off, and vouched for it no longer", 0.0)
         if now >= self._memory_at:
             self._check_memory(now)
         if now >= self._drain_until:

@@ -17,7 +17,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     ``env`` is the whole environment of the child. ``mem_limit`` is in bytes of resident memory, over
     the whole process tree; ``limits`` are the system's for each process, by their names (``CPU`` in seconds, ``FSIZE``
     in bytes, ``NPROC``, ``NOFILE``). With ``no_new_privs`` no program gives it rights that it does not have. ``grace``
-    is what lies between TERM and KILL.
+    is what lies between TERM and KILL. With ``vouched_until``, in seconds of the monotonic clock, it is killed then,
+    unless the agent puts that off.
     """
 
     argv: tuple[str, ...] | None = None
@@ -36,6 +37,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     grace: timedelta = timedelta(seconds=5)
     sys_path: tuple[str, ...] = ()
     context: dict[str, Any] = {}
+    vouched_until: float | None = None
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

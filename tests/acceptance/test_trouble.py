@@ -11,6 +11,7 @@ from celery.schedules import schedule as interval
 from redbeat import RedBeatSchedulerEntry
 
 from dkronpy import on_node
+from dkronpy.agent.launcher import find_processes
 from dkronpy.job import Job, Run
 from dkronpy.node import queue_name
 from tests.acceptance.fleet import Fleet
@@ -158,3 +159,28 @@ def test_a_frozen_leader_that_wakes_up_writes_nothing(fleet: Fleet) -> None:
     assert due == list(range(due[0], due[-1] + 1000, 1000))
     assert beats[leader].process.poll() is None
     beats[leader].wait_for("standing by")
+
+
+def test_work_that_may_not_overlap_does_not_outlive_the_lease_of_an_agent_that_stands_still(fleet: Fleet) -> None:
+    fleet.beat()
+    agents = {name: fleet.agent(name) for name in ("n1", "n2")}
+    truth = fleet.folder / "truth"
+    command = f"echo $DKRONPY_EXECUTION_ID $DKRONPY_NODE >> {truth}; sleep 300"
+    fleet.save(Job(name="alone", schedule="*/2 * * * * *", run=shell(command), concurrency="forbid"))
+
+    def lines() -> list[str]:
+        return truth.read_text().splitlines() if truth.exists() else []
+
+    wait_until(lines, timeout=30, description="the first run begins")
+    first, node = lines()[0].split()
+    agents[node].signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: len(lines()) > 1, timeout=60, description="another run begins")
+        assert not find_processes(first), "the first command still runs beside it"
+    finally:
+        agents[node].signal(signal.SIGCONT)
+    fleet.client.toggle_job("alone")
+    run_id = first.rpartition(".")[0]
+    wait_until(lambda: fleet.client.run(run_id).run.state == "failed", timeout=40, description="the agent reports it")
+    (execution,) = fleet.client.run(run_id).executions
+    assert (execution.reason, execution.amended) == ("lease_lost_killed", True)

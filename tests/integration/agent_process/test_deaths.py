@@ -107,3 +107,15 @@ def test_the_helper_does_not_heed_the_signals_of_a_service_manager(launcher: Lau
     output, ended = finish(child)
     assert (output, ended.code, ended.reason) == (b"on\noff\n", 0, "")
     assert launcher.alive
+
+
+def test_a_command_that_nobody_vouches_for_any_more_is_killed_at_once(launcher: Launcher, command: MakeCommand) -> None:
+    begun = time.monotonic()
+    stubborn = command("sh", "-c", "trap '' TERM; echo ready; sleep 300", vouched_until=begun + 5)
+    with launcher.launch(stubborn) as child:
+        read_until(child, b"ready")
+        child.vouch(begun + 7)
+        ended = child.wait(timedelta(seconds=40))
+    assert ended is not None
+    assert (ended.reason, ended.confirmed_gone) == ("lease_lost_killed", True)
+    assert time.monotonic() >= begun + 7
