@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dkronpy.errors import InvalidError, PluginError, Problem
+from dkronpy.errors import InvalidError, PluginError, Problem, ScheduleError
 from dkronpy.job import Job
 from dkronpy.job.notify import Notify
+from dkronpy.notices.quiet import Quiet, read_quiet
 from dkronpy.plugins.notifier import NotifierOptions
 from dkronpy.plugins.options import PREFIX
 from dkronpy.plugins.registry import names, options_type
@@ -34,6 +35,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     rule: Notify
     for_all: bool = False
     """Whether it hears of every job, whatever that says itself: Dkron's hooks."""
+    quiet: Quiet | None = None
+    """When it is silent."""
 
 
 class Channels:
@@ -91,8 +94,8 @@ class Channels:
 def channel(name: str, value: Any) -> Channel:
     """The channel that a value of the setting ``channels`` stands for.
 
-    A table with ``notifier`` and its options (and ``on``, ``failures``, ``slow``, ``late``), options as they are built
-    in Python, or a URL: ``https://`` is a webhook, anything else is Apprise's. Raises InvalidError.
+    A table with ``notifier`` and its options (and ``on``, ``failures``, ``slow``, ``late``, ``quiet``), options as they
+    are built in Python, or a URL: ``https://`` is a webhook, anything else is Apprise's. Raises InvalidError.
     """
     where = f"channels.{name}"
     table, problems = _read(name, value)
@@ -101,6 +104,11 @@ def channel(name: str, value: Any) -> Channel:
     for_all = bool(table.pop("for_all", False))
     rule = Notify(name, **rule_fields)
     problems += [Problem(where, one.value, one.message, one.hint) for one in rule.problems()]
+    hours, quiet = table.pop("quiet", ""), None
+    try:
+        quiet = read_quiet(hours) if hours else None
+    except ScheduleError as error:
+        problems.append(Problem(f"{where}.quiet", hours, str(error), error.hint))
     if problems:
         raise InvalidError("settings", problems)
     try:
@@ -114,7 +122,7 @@ def channel(name: str, value: Any) -> Channel:
         ]
         raise InvalidError("settings", problems) from None
     assert isinstance(options, NotifierOptions)  # noqa: S101 - the registry's contract
-    return Channel(name=name, notifier=kind, options=options, rule=rule, for_all=for_all)
+    return Channel(name=name, notifier=kind, options=options, rule=rule, for_all=for_all, quiet=quiet)
 
 
 def _read(name: str, value: Any) -> tuple[dict[str, Any], list[Problem]]:
@@ -160,3 +168,12 @@ def _mail(settings: Settings) -> dict[str, Any]:
         "subject_prefix": settings.mail_subject_prefix, "payload": settings.mail_payload, "on": settings.mail_on,
     }  # fmt: skip
     return {name: value for name, value in table.items() if value}
+
+
+def unknown_to(channels: Channels, job: Job) -> list[Problem]:
+    """The channels that *job* names and that are none of *channels*."""
+    return [
+        channels.unknown("notify", rule.to)
+        for rule in job.notify or ()
+        if channels.of_job(rule.to, job) is None and rule.to != "owner" and not rule.to.startswith(MAIL)
+    ]

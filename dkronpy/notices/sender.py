@@ -125,7 +125,7 @@ class Sender:
             return
         if self.courier.notifier(channel.notifier).each:
             self._one_by_one(channel, post, happenings)
-        elif now_ms >= self._due(post, happenings):
+        elif now_ms >= self._due(post, happenings) and not (channel.quiet and channel.quiet.holds(now_ms)):
             self._send(channel, post, happenings, len(happenings))
 
     def _due(self, post: Post, happenings: Sequence[Happening]) -> int:

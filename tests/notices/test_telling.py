@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 
+from dkronpy.clock import from_ms
 from dkronpy.job.notify import Notify
 from dkronpy.notices.outbox import LostError
 from dkronpy.pause import Pause
 from tests.executors.servers import HttpServer
 from tests.notices.conftest import MakeDesk
 from tests.notices.desk import Desk
+from tests.support import wait_until
 
 
 def posts(server: HttpServer) -> list[dict[str, Any]]:
@@ -70,6 +73,25 @@ def test_a_due_time_that_nobody_served_is_told_and_a_decision_is_not(desk: Desk,
     assert [post["subject"] for post in posts(server)] == [
         "backup did not run: no live node matched the job's targets before the start deadline"
     ]
+
+
+def test_a_channel_is_silent_in_its_quiet_hours_and_tells_afterwards(make_desk: MakeDesk, server: HttpServer) -> None:
+    url = f"{server.url}/status/200"
+    now = from_ms(make_desk({}).deployment.store.now_ms())
+    hours = f"{now - timedelta(hours=3):%H:%M}-{now + timedelta(hours=3):%H:%M}"
+    desk = make_desk({"ops": {"notifier": "webhook", "url": url, "quiet": hours}, "pager": url}, notify="ops,pager")
+    desk.begin()
+    desk.job()
+    desk.fail()
+    desk.follow()
+    wait_until(lambda: desk.serve() or posts(server), timeout=30, description="the pager is told")
+    desk.serve()
+    assert [post["channel"] for post in posts(server)] == ["pager"]
+    assert desk.outbox.size("ops") == 1
+
+    loud = make_desk({"ops": url}, notify="ops")
+    wait_until(lambda: loud.serve() or len(posts(server)) > 1, timeout=30, description="what has gathered is told")
+    assert [post["channel"] for post in posts(server)] == ["pager", "ops"]
 
 
 def test_what_happens_together_is_one_message(desk: Desk, server: HttpServer) -> None:
