@@ -108,7 +108,7 @@ class Trial:
             identity,
             output=output,
             launcher=launcher,
-            timeout=self.job.timeout,
+            timeout=min(filter(None, (self.job.timeout, self.job.run_timeout)), default=None),
             grace=self._grace,
             reach=Reach.everywhere(),
         )

@@ -23,6 +23,7 @@ from dkronpy.agent.policy import Policy, RefusedError
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.rendering import Prepared, plan_of, prepare
 from dkronpy.agent.reporter import Reporter
+from dkronpy.agent.run_time import OVER, RunTime
 from dkronpy.agent.spool import Report
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
@@ -114,8 +115,10 @@ class Runner:
             executor.close()
 
     def _attempt(self, claim: Claim, asked: float) -> Ran:
-        taken = time.monotonic()
+        taken, run_time = time.monotonic(), RunTime.of(claim)
         execution = claim.execution
+        if run_time.over:
+            return self._too_late(claim)
         try:
             self.policy.admit(claim)
             prepared = prepare(claim, self.node, self._secrets, self._parents.of)
@@ -126,16 +129,17 @@ class Runner:
         masker = Masker(prepared.masked)
         output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
         kill = job.limited if job.on_lease_loss is None else job.on_lease_loss == "kill"
-        context = self._context(claim, prepared, output, self.leases.vouched(asked) if kill else None)
+        limit, vouched_until = run_time.limit(job.timeout), self.leases.vouched(asked) if kill else None
+        context = self._context(claim, prepared, output, limit, vouched_until)
         self.leases.add(execution.id, Held(token=claim.token, context=context, kill_on_loss=kill, renewed=asked))
         self.pump.add(output)
         began = time.monotonic()
         began_ms = claim.now_ms + round((began - taken) * 1000)
         try:
-            outcome = self._execute(job, options, context)
+            outcome = run_time.told(self._execute(job, options, context), job)
         finally:
             self.pump.remove(output)
-        report = self._report(claim, job, outcome, masker, output)
+        report = self._report(claim, job, outcome, masker, output, run_time)
         report = replace(report, began_ms=began_ms, plan=plan_of(claim, prepared, report, time.monotonic() - began))
         try:
             self.reporter.report(report)
@@ -165,9 +169,17 @@ class Runner:
         self.reporter.report(report)
         return Ran(state="failed", reason=report.reason, message=report.message)
 
+    def _too_late(self, claim: Claim) -> Ran:
+        """End the attempt before it began, since its run has no time left."""
+        self.reporter.report(
+            Report(execution_id=claim.execution.id, token=claim.token, success=False, reason="timeout", message=OVER)
+        )
+        return Ran(state="failed", reason="timeout", message=OVER)
+
     def _context(
-        self, claim: Claim, prepared: Prepared, output: AttemptOutput, vouched_until: float | None
-    ) -> AttemptContext:
+        self, claim: Claim, prepared: Prepared, output: AttemptOutput, limit: timedelta | None,
+        vouched_until: float | None,
+    ) -> AttemptContext:  # fmt: skip
         execution = claim.execution
         identity = Identity(
             execution_id=execution.id,
@@ -183,7 +195,7 @@ class Runner:
         if self.tracer is not None:
             trace["traceparent"] = traceparent(execution.run_id, execution.id, claim.attempt, claim.token)
         return AttemptContext(
-            identity, output=output, launcher=self.launcher, timeout=prepared.job.timeout,
+            identity, output=output, launcher=self.launcher, timeout=limit,
             grace=self.settings.kill_grace, trace=trace,
             reach=self.policy.reach, no_new_privs=self.settings.no_new_privs, vouched_until=vouched_until,
         )  # fmt: skip
@@ -211,13 +223,18 @@ class Runner:
                 found = self._executors[name] = executor_class(name)()
             return found
 
-    def _report(self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: AttemptOutput) -> Report:
+    def _report(
+        self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: AttemptOutput, run_time: RunTime
+    ) -> Report:
         pause: timedelta | None = None
         reason = "" if outcome.success else outcome.reason or "executor_error"
         ended_from_outside = reason in {"cancelled", "shutdown"}
         worth_it = outcome.retryable and not ended_from_outside and job.retry.wants(reason, outcome.exit_code)
         if not outcome.success and worth_it and claim.attempt < claim.max_attempts:
             pause = job.retry.pause(claim.attempt, self._rng)
+            if not run_time.allows(pause):
+                pause = None
+                outcome = replace(outcome, message=f"{outcome.message}; its run has no time left for another attempt")
         return Report(
             execution_id=claim.execution.id,
             token=claim.token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -120,9 +121,11 @@ class Planner:
         start_by = max(due_ms, now_ms) + patience
         if start_by_ms is not None:
             start_by = start_by_ms
+        end_by = end_by_ms(job, max(now_ms, make_up_ms or 0))
+        start_by = min(start_by, end_by or start_by)
         executions = tuple(
             [
-                self._execution(job, run, index, node, start_by, now_ms, make_up_ms)
+                self._execution(job, run, index, node, start_by, now_ms, make_up_ms, end_by)
                 for index, node in enumerate(chosen or [""])
             ]
         )
@@ -142,8 +145,9 @@ class Planner:
         )  # fmt: skip
 
     def _execution(
-        self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int, make_up_ms: int | None
-    ) -> ExecutionPlan:
+        self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int, make_up_ms: int | None,
+        end_by: int,
+    ) -> ExecutionPlan:  # fmt: skip
         name = execution_id(run, index)
         rolling = job.on.rolling if job.on.every else None
         held = rolling is not None and index >= rolling
@@ -155,6 +159,7 @@ class Planner:
             id=name,
             node=node,
             start_by_ms=start_by,
+            end_by_ms=end_by,
             look_ms=max(now_ms + RESEND_MS if message else now_ms, make_up_ms or 0),
             queue=queue + BELOW if queue and make_up_ms is not None else queue,
             below=make_up_ms is not None,
@@ -166,6 +171,11 @@ class Planner:
             max_attempts=job.retry.max + 1,
             mode=job.delivery,
         )
+
+
+def end_by_ms(job: Job, begin_ms: int) -> int:
+    """When the time of a run that begins then is over; 0 where it has as much as it likes."""
+    return 0 if job.run_timeout is None else begin_ms + job.run_timeout // _MILLISECOND
 
 
 def gate_of(job: Job, run: str, due_ms: int, start_by: int, now_ms: int, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +190,7 @@ def gate_of(job: Job, run: str, due_ms: int, start_by: int, now_ms: int, params:
         pools=job.pools,
         rate=job.rate,
         priority=job.priority,
-        limit_ms=now_ms + LONGEST_WAIT_MS if patient else start_by,
+        limit_ms=min(now_ms + LONGEST_WAIT_MS, end_by_ms(job, now_ms) or sys.maxsize) if patient else start_by,
         window_ms=start_by - now_ms,
         rechoose=not job.on.every,
     )

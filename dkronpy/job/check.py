@@ -239,6 +239,7 @@ def _spread(job: Job) -> Iterator[Problem]:
 
 
 _DURATIONS = (
+    "run_timeout",
     "timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
     "retention", "failure_retention",
 )  # fmt: skip

@@ -61,6 +61,7 @@ class JobFields(TypedDict, total=False):
     deadline: DurationLike | None
     params: Mapping[str, Param | str | int | float | bool | Mapping[str, object]]
     pause_after: int | None
+    run_timeout: DurationLike | None
     stale_after: DurationLike | None
     max_lateness: DurationLike | None
     notify: str | Notify | Sequence[str | Notify] | None

@@ -149,6 +149,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, metacla
     timeout: timedelta | None = None
     """How long one attempt may take before it is ended; None: as long as it likes."""
 
+    run_timeout: timedelta | None = None
+    """How long a whole run may take, with all its attempts and the pauses between them; None: as long as it likes."""
+
     retry: Retry = Retry(0)
     """How often, and after what pauses, it is tried again."""
 

@@ -132,7 +132,8 @@ def _target_fields(job: Job) -> dict[str, Any]:
 
 
 _PLAIN = (
-    "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout", "catch_up",
+    "max_active", "concurrency_key", "queue_limit", "pools", "rate", "priority", "when", "join", "timeout",
+    "run_timeout", "catch_up",
     "catch_up_window", "catch_up_limit", "start_deadline", "delivery", "on_lease_loss", "output_limit", "gap",
     "overlap", "doc", "deadline", "stale_after", "pause_after", "off_day", "catch_up_spacing", "max_lateness",
     "history_limit", "retention", "failure_limit", "failure_retention", "spread", "spread_by",

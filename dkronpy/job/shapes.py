@@ -120,7 +120,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "executor_config": ("an object", _is_table),
     "processors": ("an object of objects", _is_tables),
     **dict.fromkeys(
-        ("timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
+        ("run_timeout",
+         "timeout", "start_deadline", "catch_up_window", "deadline", "stale_after", "catch_up_spacing", "max_lateness",
          "retention", "failure_retention", "spread", "spread_by"),
         ("a duration", _is_duration),
     ),

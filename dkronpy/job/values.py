@@ -148,6 +148,7 @@ def _target(value: Any) -> Any:
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "timeout": _duration,
     "deadline": _duration,
+    "run_timeout": _duration,
     "stale_after": _duration,
     "max_lateness": _duration,
     "catch_up_spacing": _duration,

@@ -41,6 +41,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     definition: bytes | None
     revision: int = 0
     extra: Mapping[str, str] = {}
+    end_by_ms: int = 0
+    """When the time of its run is over; 0: it has as much as it likes."""
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,7 @@ class Ledger:
             definition=answer[5],
             revision=answer[6] or 0,
             extra=extra,
+            end_by_ms=int(fields.get("end_by_ms", 0)),
         )
 
     def renew(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:

@@ -20,6 +20,8 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     start_by_ms: int
     look_ms: int
+    end_by_ms: int = 0
+    """When the time of its run is over; 0: it has as much as it likes."""
     queue: str = ""
     message: bytes = b""
     delivered: bool = True
@@ -111,6 +113,8 @@ def _execution_fields(run: RunPlan, plan: ExecutionPlan) -> list[str]:
         fields += "delivery", "0"
     if run.trigger != "schedule":
         fields += "trigger", run.trigger
+    if plan.end_by_ms:
+        fields += "end_by_ms", str(plan.end_by_ms)
     if plan.max_attempts != 1:
         fields += "max_attempts", str(plan.max_attempts)
     if plan.mode != "at_most_once":

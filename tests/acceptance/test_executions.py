@@ -68,6 +68,42 @@ def test_a_command_that_does_not_exist_is_named(fleet: Fleet) -> None:
     assert "no-such-command-here" in execution.message
 
 
+def test_a_run_ends_when_its_time_is_over_with_all_that_it_started(fleet: Fleet) -> None:
+    start(fleet)
+    fleet.save(
+        Job(
+            name="endless",
+            schedule="@manually",
+            run=shell("(setsid sleep 300 &) ; sleep 300"),
+            run_timeout=timedelta(seconds=4),
+            retry=Retry(5, delay=timedelta(0), jitter=False),
+        )
+    )
+    run, (execution,) = fleet.run_now("endless")
+    assert (run.state, run.reason, len(execution.attempts)) == ("failed", "timeout", 1)
+    assert execution.message.startswith("its run took longer than its run_timeout of 4s: ")
+    assert "confirmed gone" in execution.message
+    assert execution.message.endswith("; its run has no time left for another attempt")
+    assert left_running(execution.id) == []
+
+
+def test_a_run_without_time_for_another_attempt_has_none_though_retries_are_left(fleet: Fleet) -> None:
+    start(fleet)
+    pause = timedelta(seconds=20)
+    fleet.save(
+        Job(
+            name="bad",
+            schedule="@manually",
+            run=shell("exit 3"),
+            run_timeout=pause,
+            retry=Retry(1000, delay=pause, backoff="fixed", jitter=False),
+        )
+    )
+    run, (execution,) = fleet.run_now("bad")
+    assert (run.state, run.reason, len(execution.attempts)) == ("failed", "exit", 1)
+    assert execution.message.endswith("; its run has no time left for another attempt")
+
+
 def test_cancelling_ends_the_whole_tree_within_seconds(fleet: Fleet) -> None:
     start(fleet)
     fleet.save(Job(name="long", schedule="@manually", run=shell("(setsid sleep 300 &) ; sleep 300")))

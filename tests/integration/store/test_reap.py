@@ -94,6 +94,22 @@ def test_a_further_attempt_that_nobody_takes_up_leaves_the_outcome_of_the_last(d
     assert desk.state(lost.execution.id) == ("lost", "lease_expired")
 
 
+def test_nobody_waits_for_a_further_attempt_longer_than_its_run_may_take(desk: Desk) -> None:
+    desk.lead()
+    end_by = desk.store.now_ms() + 400
+    claim = desk.claimed(mode="at_least_once", max_attempts=2, end_by_ms=end_by)
+    assert claim.end_by_ms == end_by
+    assert lose(desk, claim) == ([claim.execution.id], 0)
+
+    def closed() -> int:
+        desk.look_now(claim.execution.id)
+        return desk.reap()[1]
+
+    wait_until(closed, timeout=10, description="the time of the run is over")
+    assert desk.store.now_ms() >= end_by
+    assert desk.state(claim.execution.id) == ("lost", "lease_expired")
+
+
 def test_only_the_leader_reaps(desk: Desk) -> None:
     (name,) = desk.queued(look_ms=0, start_by_ms=1)
     old = desk.lead()

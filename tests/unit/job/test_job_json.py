@@ -234,6 +234,7 @@ jobs = st.builds(
     delivery=st.sampled_from(["at_most_once", "at_least_once"]),
     on_lease_loss=st.sampled_from([None, "kill", "continue"]),
     deadline=st.none() | durations,
+    run_timeout=st.none() | durations,
     stale_after=st.none() | durations,
     calendar=st.none()
     | st.builds(Calendar, name=names, off=st.none())
