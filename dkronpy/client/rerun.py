@@ -13,6 +13,7 @@ from dkronpy.errors import ConflictError, NotFoundError
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.job.chain import Link, failed_first, links, suffix_of, tail_again, tail_of
+from dkronpy.job.param import given_params
 from dkronpy.store.ledger import Firing, RunPlan
 
 
@@ -38,7 +39,8 @@ class Reruns:
         """Start the failed jobs of a run's chain again, or the job *start*; the ids of the new runs.
 
         What succeeded is kept, and what follows from the new runs is decided anew. Raises NotFoundError for a run or
-        job that is not there, ConflictError when nothing of it failed or some of it still runs.
+        job that is not there, ConflictError when nothing of it failed or some of it still runs, InvalidError where the
+        parameters that a run was given do not fit its job any more.
         """
         self._known(run_id)
         with self.deployment.store.errors():
@@ -92,9 +94,10 @@ class Reruns:
         for name in names:
             stored, before = self.deployment.jobs.get(name), runs[name]
             due_ms = now_ms if before is None else before.due_ms
+            given, extra, _ = given_params(stored.job, msgspec.json.decode(before.params or "{}") if before else {})
             plan: RunPlan = self.planner.run(
                 stored.job, stored.schedule(), due_ms, now_ms, live, trigger="manual", suffix=suffix,
-                message="" if before is None else f"again after {before.id}",
+                message="" if before is None else f"again after {before.id}", extra=extra, params=given,
             )  # fmt: skip
             plan = msgspec.structs.replace(plan, fired_by=by)
             forbid = stored.job.forbids_overlap

@@ -45,6 +45,23 @@ def test_several_parents_meet_once_and_the_failed_branch_says_so(site: Site) -> 
     assert both.message == "right ended as failed (exit), and success was wanted"
 
 
+def test_what_is_run_again_is_given_what_it_was_given(site: Site) -> None:
+    site.save("load", params={"day": "monday", "full": False})
+    run = site.client.run_job("load", params={"day": "friday"}).run.id
+    site.end(run, success=False)
+
+    (again,) = site.client.rerun(run)
+
+    assert again.run.params == '{"day":"friday"}'
+    claim = site.claim(again.run.id)
+    assert claim.extra == {"params": '{"day":"friday"}'}
+    site.deployment.ledger.finish(claim.execution.id, claim.token, success=False, reason="exit")
+    site.see_off()
+    site.save("load", params={"full": False})
+    with pytest.raises(InvalidError, match="there is no parameter 'day'"):
+        site.client.rerun(run)
+
+
 def test_a_chain_is_run_again_from_what_failed_on_and_keeps_what_succeeded(site: Site) -> None:
     site.save("extract")
     site.save("other")
