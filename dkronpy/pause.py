@@ -47,9 +47,13 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def sentence(self) -> str:
         """Who paused what until when, and why."""
-        until = "until it is resumed" if self.until_ms is None else f"until {iso_ms(self.until_ms)[:19]}Z"
         by = f" by {self.by}" if self.by else ""
-        return f"{self.scope} is paused{by} {until}" + (f": {self.reason}" if self.reason else "")
+        return f"{self.scope} is paused{by} {self.words()}"
+
+    def words(self) -> str:
+        """Until when, and why."""
+        until = "until it is resumed" if self.until_ms is None else f"until {iso_ms(self.until_ms)[:19]}Z"
+        return until + (f": {self.reason}" if self.reason else "")
 
 
 def tags_of(job: Job) -> frozenset[str]:

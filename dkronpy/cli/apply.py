@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.bulk import holds_a_fleet
-from dkronpy.cli.configuration import counted, load, refuse_problems, source_name, summary
+from dkronpy.cli.configuration import counted, lacking, load, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.job import confirm
 from dkronpy.cli.output import Column, Printer, data_options
@@ -81,6 +81,8 @@ def apply(session: Session, /, path: str | None, printer: Printer, **options: An
         row["revision"] = revisions.get(row["job"], row["revision"])
     printer.rows(COLUMNS, [row for row in rows if not printer.for_people or row["what"] != "unchanged"])
     _say(f"{summary(loaded)} ({took_ms:.0f} ms)", plan, rows, prune=prune, dry_run=dry_run)
+    for lack in lacking(session, plan):
+        say(f"warning: {lack.job}: {lack.message}")
     if done and done.refused:
         say(f"error: somebody changed {_few(done.refused)} meanwhile; nothing of that was written")
         say("hint: look at it again with `dkronpy plan`")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.acl import acl
-from dkronpy.cli.configuration import counted, load, summary
+from dkronpy.cli.configuration import counted, load, summary, unknown_channels
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import Column, Printer, data_options, write, write_json
 from dkronpy.cli.session import Session, command, group, pass_session
@@ -51,6 +51,11 @@ def validate(session: Session, path: str | None, form: str) -> int:
     if loaded.problems:
         say(f"{counted(len(loaded.problems), 'problem')} in {place} ({took_ms:.0f} ms)")
         return 3
+    if place == session.config_path:
+        unknown = unknown_channels(session, loaded.jobs)
+        for job in loaded.jobs:
+            for problem in unknown(job):
+                say(f"warning: {loaded.origins[job.name]}: {job.name}: {problem.message} {problem.hint}".rstrip())
     if form != "json":
         write(f"{summary(loaded)} ({took_ms:.0f} ms)\n")
     return 0

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dkronpy.cli.failure import say
 
 if TYPE_CHECKING:
+    from dkronpy.cli.session import Session
     from dkronpy.config import LoadedConfig
+    from dkronpy.errors import Problem
+    from dkronpy.fleet.plan import FleetPlan
+    from dkronpy.fleet.warnings import Doubt
+    from dkronpy.job import Job
 
 
 def load(place: str) -> tuple[LoadedConfig, float]:
@@ -28,6 +34,25 @@ def refuse_problems(loaded: LoadedConfig, place: str, consequence: str) -> bool:
     if loaded.problems:
         say(f"error: {counted(len(loaded.problems), 'problem')} in {place}; {consequence}")
     return bool(loaded.problems)
+
+
+def lacking(session: Session, plan: FleetPlan) -> list[Doubt]:
+    """What the planned jobs need and the deployment has not: pools, and channels to tell people by."""
+    from dkronpy.fleet import warnings
+
+    written = [row.new for row in plan.those("added", "changed") if row.new is not None]
+    pools = {pool.name: pool.slots for pool in session.client.pools.all()} if any(job.pools for job in written) else {}
+    return warnings.lacking(plan, pools, unknown_channels(session, written))
+
+
+def unknown_channels(session: Session, jobs: Sequence[Job]) -> Callable[[Job], Sequence[Problem]]:
+    """What tells of the channels that a job names and that are none; by way of a server they are not known here."""
+    if session.loaded[0].api_url or not any(job.notify for job in jobs):
+        return lambda _job: ()
+    from dkronpy.notices.channel import Channels, unknown_to
+
+    channels = Channels(session.loaded[0])
+    return lambda job: unknown_to(channels, job)
 
 
 def source_name(place: str) -> str:

@@ -193,7 +193,7 @@ def _fetched(url: str, token: str) -> str:
         raise ConfigError(
             f"{address}/v1/jobs answers {answer.status_code}", hint="--token gives one that may read jobs"
         )
-    return answer.text
+    return answer.content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers leave open
 
 
 def _loaded(place: str) -> Any:

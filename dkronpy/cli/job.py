@@ -18,6 +18,7 @@ from dkronpy.clock import to_ms
 
 if TYPE_CHECKING:
     from dkronpy.client import JobView
+    from dkronpy.pause import Pause
 
 COLUMNS = (
     Column(name="name"),
@@ -26,6 +27,7 @@ COLUMNS = (
     Column(name="executor"),
     Column(name="on", wide=True),
     Column(name="enabled", kind="truth"),
+    Column(name="paused"),
     Column(name="next", kind="time"),
     Column(name="status", kind="state"),
     Column(name="successes", title="OK"),
@@ -60,9 +62,12 @@ def job() -> None:
 @holds_a_fleet
 def list_command(session: Session, executor: str | None, failing: bool, disabled: bool, printer: Printer) -> None:
     """List the jobs with their next due time and how they went."""
+    from dkronpy.pause import covering
+
     views = session.client.jobs()
+    pauses, now_ms = session.client.maintenance.pauses(), printer.times.now_ms
     rows = [
-        row_of(view, brief=printer.brief)
+        row_of(view, covering(pauses, view.job, now_ms), brief=printer.brief)
         for view in views
         if (executor is None or view.job.executor == executor)
         and (not failing or is_failing(view))
@@ -93,7 +98,9 @@ def show(session: Session, name: str, printer: Printer) -> None:
     if printer.format == "json" and not printer.chosen:
         write_json(definition)
         return
-    row = {**row_of(view), "config": definition["executor_config"], **_policies(definition), **_kept(session, view)}
+    pause = session.client.maintenance.of_job(view.job)
+    more = {"config": definition["executor_config"], **_policies(definition), **_kept(session, view)}
+    row = {**row_of(view, pause), **more}
     extra = tuple(Column(name=key) for key in row if key not in {column.name for column in COLUMNS})
     printer.record((*COLUMNS, *extra), row)
 
@@ -148,8 +155,10 @@ def is_failing(view: JobView) -> bool:
     return view.state.status in ("failed", "partially_failed", "lost")
 
 
-def row_of(view: JobView, *, brief: bool = False) -> dict[str, Any]:
-    """A job as a row of a list; *brief* without what only ``wide`` columns show and what takes longer to find out."""
+def row_of(view: JobView, pause: Pause | None = None, *, brief: bool = False) -> dict[str, Any]:
+    """A job as a row of a list, with the pause that it is under; *brief* without what only ``wide`` columns show and
+    what takes longer to find out.
+    """
     found, state = view.job, view.state
     return {
         "name": found.name,
@@ -158,6 +167,7 @@ def row_of(view: JobView, *, brief: bool = False) -> dict[str, Any]:
         "executor": found.executor,
         "on": None if brief else _target(view),
         "enabled": found.enabled,
+        "paused": pause.words() if pause else None,
         "next": view.stored.due_ms,
         "status": state.status,
         "successes": state.success_count,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.bulk import holds_a_fleet
-from dkronpy.cli.configuration import load, refuse_problems, source_name, summary
+from dkronpy.cli.configuration import lacking, load, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import write, write_json
 from dkronpy.cli.session import Session, command, pass_session
@@ -17,6 +17,7 @@ from dkronpy.cli.times import relative
 if TYPE_CHECKING:
     from dkronpy.client import Client
     from dkronpy.fleet.plan import FleetPlan
+    from dkronpy.fleet.warnings import Doubt
     from dkronpy.store.jobs import StoredJob
 
 CHANGES = 2
@@ -63,11 +64,13 @@ def plan(
     stored = client.stored_jobs()
     made = fleet.plan(list(loaded.jobs), stored, loaded.origins, reset_drift=reset_drift, take_over=take_over)
     say(f"{place}: {summary(loaded)} ({took_ms:.0f} ms), source {made.source}")
-    _tell(client, made, stored, days=days, prune=prune, form=form)
+    _tell(client, made, stored, lacking(session, made), days=days, prune=prune, form=form)
     return CHANGES if made.pending(prune=prune) else 0
 
 
-def _tell(client: Client, made: FleetPlan, stored: list[StoredJob], *, days: int, prune: bool, form: str) -> None:
+def _tell(
+    client: Client, made: FleetPlan, stored: list[StoredJob], lacks: list[Doubt], *, days: int, prune: bool, form: str
+) -> None:
     from dkronpy.fleet.report import document, job_lines, peak_lines
     from dkronpy.fleet.report import summary as counts
     from dkronpy.fleet.times import peaks, time_changes
@@ -79,7 +82,7 @@ def _tell(client: Client, made: FleetPlan, stored: list[StoredJob], *, days: int
     times = time_changes(detailed, now_ms, now_ms + days * DAY_MS)
     fullest = peaks(planned, stored, now_ms) if planned.first(1).jobs else []
 
-    doubts = warnings(detailed, client.nodes(), cache(client.usual_run_ms), now_ms)
+    doubts = [*lacks, *warnings(detailed, client.nodes(), cache(client.usual_run_ms), now_ms)]
     if form == "json":
         write_json(document(made, times, fullest, doubts, prune=prune))
         return

@@ -20,6 +20,7 @@ COLUMNS = (
     Column(name="jobs"),
     Column(name="open_executions"),
     Column(name="failing", kind="list"),
+    Column(name="paused", kind="list"),
     Column(name="quarantined"),
 )
 
@@ -49,6 +50,7 @@ def status(session: Session, printer: Printer) -> None:
         "jobs": found.jobs,
         "open_executions": found.open_executions,
         "failing": failing,
+        "paused": [one.sentence() for one in client.maintenance.pauses() if one.holds(found.now_ms)],
         "quarantined": found.quarantined,
     }
     if printer.for_people:

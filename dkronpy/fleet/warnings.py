@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
 import msgspec
 
 from dkronpy.clock import from_ms
+from dkronpy.errors import Problem
 from dkronpy.fleet.plan import FleetPlan
 from dkronpy.job import Job
 from dkronpy.node import Node
@@ -26,6 +27,27 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     job: str
     message: str
+
+
+def lacking(plan: FleetPlan, pools: Mapping[str, int], unknown: Callable[[Job], Sequence[Problem]]) -> list[Doubt]:
+    """What the jobs that the plan adds or changes need and the deployment has not: *pools* by name, with their sizes,
+    and channels, of which *unknown* names a job's that are none.
+    """
+    found = []
+    for row in plan.those("added", "changed"):
+        if row.new is not None:
+            said = (*_held(row.new, pools), *(f"{one.message} {one.hint}".strip() for one in unknown(row.new)))
+            found += [Doubt(job=row.name, message=message) for message in said]
+    return found
+
+
+def _held(job: Job, pools: Mapping[str, int]) -> Iterator[str]:
+    """Whether it will ever get the slots that it wants."""
+    for name, slots in job.pools.items():
+        if name not in pools:
+            yield f"there is no pool {name!r}, so its runs would wait; `dkronpy pool set {name} {slots}` makes it"
+        elif pools[name] < slots:
+            yield f"pool {name!r} has {pools[name]} slots and it wants {slots}, so its runs would wait for ever"
 
 
 def warnings(plan: FleetPlan, nodes: Sequence[Node], usual_ms: Callable[[str], int | None], now_ms: int) -> list[Doubt]:

@@ -10,7 +10,7 @@ from dkronpy.clock import from_ms
 from dkronpy.deployment import Deployment
 from dkronpy.errors import InvalidError, NotFoundError, Problem
 from dkronpy.job import Job
-from dkronpy.notices.channel import MAIL, Channel, Channels
+from dkronpy.notices.channel import Channel, Channels, unknown_to
 from dkronpy.notices.outbox import Delivery, Outbox, Post
 from dkronpy.notices.sender import Courier
 from dkronpy.notices.text import message_of
@@ -80,12 +80,7 @@ class Notices:
 
     def problems(self, job: Job) -> list[Problem]:
         """The channels that *job* names and that are none here."""
-        rules = job.notify or ()
-        return [
-            self.known.unknown("notify", rule.to)
-            for rule in rules
-            if self.known.of_job(rule.to, job) is None and rule.to != "owner" and not rule.to.startswith(MAIL)
-        ]
+        return unknown_to(self.known, job)
 
     def _view(self, channel: Channel) -> ChannelView:
         post: Post = self._outbox.post(channel.name)

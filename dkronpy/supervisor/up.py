@@ -170,8 +170,8 @@ class Up:
             self._console.say(f"{name} was changed by somebody in this very moment, and stays as they left it")
         left = [row.name for row in plan.those("removed")]
         if left:
-            delete = f"{self.request.program} job delete {left[0]}"
-            self._console.say(f"still in the store, no longer in {self.request.config}: {', '.join(left)} (`{delete}`)")
+            prune = f"`{self.request.program} apply --prune` deletes them"
+            self._console.say(f"still in the store, no longer in {self.request.config}: {', '.join(left)}; {prune}")
 
     def _start_roles(self, client: Client) -> Progress:
         request, settings = self.request, self.request.settings

@@ -212,6 +212,28 @@ def test_warnings_name_what_deserves_a_second_look(dkronpy: CommandLine) -> None
     assert any(job == "n" and "clocks go from" in message for job, message in told)
 
 
+def test_what_jobs_need_and_nobody_has_made_is_said(dkronpy: CommandLine) -> None:
+    declare(dkronpy, 'Job(name="n", schedule="@daily", run=Shell("x"), pools={"db": 2}, notify=["opps"])\n')
+    missing = "there is no pool 'db', so its runs would wait; `dkronpy pool set db 2` makes it"
+    told = [one["message"] for one in planned(dkronpy)["warnings"]]
+    assert missing in told
+    assert any(message.startswith("there is no channel 'opps'") for message in told)
+    applied = dkronpy("apply")
+    assert applied.exit_code == 0
+    assert f"warning: n: {missing}\n" in applied.stderr
+    assert "warning: n: there is no channel 'opps'" in applied.stderr
+    checked = dkronpy("validate")
+    assert checked.exit_code == 0
+    assert "jobs.py:2: n: there is no channel 'opps'" in checked.stderr
+
+    assert dkronpy("pool", "set", "db", "1").exit_code == 0
+    declare(dkronpy, 'Job(name="n", schedule="@hourly", run=Shell("x"), pools={"db": 2})\n')
+    short = "pool 'db' has 1 slots and it wants 2, so its runs would wait for ever"
+    assert short in [one["message"] for one in planned(dkronpy)["warnings"]]
+    assert dkronpy("pool", "set", "db", "2").exit_code == 0
+    assert not [one for one in planned(dkronpy)["warnings"] if "pool" in one["message"]]
+
+
 def test_a_kill_in_the_middle_leaves_of_each_job_the_old_or_the_new(dkronpy: CommandLine) -> None:
     many = "for n in range(1500): Job(name=f'job{n}', schedule=cron('30 2 * * *'), owner=WHO, run=Shell('true'))\n"
     declare(dkronpy, 'WHO = "old"\n', many)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from dkronpy.job import Job, Run
 from tests.integration.cli.conftest import CommandLine
+from tests.support import ROOT
 
 CRONTAB = "MAILTO=ops@example.com\nCRON_TZ=Europe/Berlin\n# dump\n30 2 * * * /bin/backup -a\n@reboot /bin/warm\n"
 DKRON = [{"name": "report", "schedule": "@every 1h", "executor": "shell", "executor_config": {"command": "date"}}]
+
+DKRON_FILE = ROOT / "tests/unit/importers/files/dkron.json"
 
 
 def test_an_imported_crontab_is_configuration_that_applies(dkronpy: CommandLine) -> None:
@@ -33,6 +41,61 @@ def test_dkron_s_jobs_come_from_a_file_and_as_json(dkronpy: CommandLine) -> None
     told = json.loads(dkronpy("import", "dkron", str(file), "-o", "json").stdout)
     assert [job["name"] for job in told["jobs"]] == ["report"]
     assert told["report"] == []
+
+
+class Dkron(BaseHTTPRequestHandler):
+    """A server that answers as Dkron's API does, to those who have the token."""
+
+    jobs = DKRON_FILE.read_bytes().replace(b"Nightly backup", "Nächtliche Sicherung".encode())
+
+    def do_GET(self) -> None:
+        allowed = self.headers["Authorization"] == "Bearer s3cret"
+        known = self.path == "/v1/jobs"
+        self.send_response(401 if not allowed else 200 if known else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Total-Count", "4")
+        self.end_headers()
+        self.wfile.write(self.jobs if allowed and known else b'{"error": "no"}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def dkron() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dkron) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_dkron_s_jobs_come_from_a_server_that_runs(dkronpy: CommandLine, dkron: str) -> None:
+    answers = [dkronpy("import", "dkron", dkron + end, "--token", "s3cret") for end in ("", "/", "/v1", "/v1/jobs")]
+    assert {(answer.exit_code, answer.stdout.partition("\n\n")[2]) for answer in answers} == {
+        (0, answers[0].stdout.partition("\n\n")[2])
+    }
+    said = answers[0].stderr.splitlines()
+    assert said[0] == "  backup: its counters and history stay in Dkron (215 runs) (job backup)"
+    assert said[1] == "  report: namespace is not known here and is not kept (job report)"
+    assert said[2].startswith("  Bad Name: left out: name: ")
+    assert said[3] == "  orphan: left out: it follows Bad Name, which is not there"
+    assert said[4] == f"2 jobs out of {dkron}, 4 notes above"
+
+    (dkronpy.config / "jobs.py").write_text(answers[0].stdout)
+    assert "2 created" in dkronpy("apply").stderr
+    job = dkronpy.client.job("backup").job
+    assert (job.display_name, job.schedule, job.timezone) == ("Nächtliche Sicherung", "0 30 2 * * *", "Europe/Berlin")
+    assert dkronpy("plan").exit_code == 0
+
+
+def test_a_dkron_that_does_not_know_us_imports_nothing(dkronpy: CommandLine, dkron: str) -> None:
+    refused = dkronpy("import", "dkron", dkron, "--token", "wrong")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr.splitlines() == [
+        f"error: {dkron}/v1/jobs answers 401", "hint: --token gives one that may read jobs",
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_imported_is_said_in_a_line_or_two(dkronpy: CommandLine) -> None:

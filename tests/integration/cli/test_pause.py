@@ -26,6 +26,21 @@ def test_pausing_listing_and_resuming(dkronpy: CommandLine) -> None:
     assert len(json.loads(dkronpy("pauses", "--ended", "-o", "json").stdout)) == 2
 
 
+def test_what_is_paused_says_so_wherever_it_is_shown(dkronpy: CommandLine) -> None:
+    paused, other = dkronpy.shell("backup", "true"), dkronpy.shell("report", "true")
+    dkronpy("pause", paused, "--reason", "disk is full")
+
+    rows = {row["name"]: row["paused"] for row in json.loads(dkronpy("job", "list", "-o", "json").stdout)}
+    assert rows == {paused: "until it is resumed: disk is full", other: None}
+    assert "until it is resumed: disk is full" in dkronpy("job", "list").stdout
+    shown = {line.partition("  ")[0]: line for line in dkronpy("job", "show", paused).stdout.splitlines()}
+    assert shown["paused"].endswith("until it is resumed: disk is full")
+    (said,) = json.loads(dkronpy("status", "-o", "json").stdout)["paused"]
+    assert said.startswith("job backup is paused by ")
+    dkronpy("resume", paused)
+    assert json.loads(dkronpy("status", "-o", "json").stdout)["paused"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -186,7 +186,7 @@ def test_a_job_that_left_the_configuration_is_named_and_kept(tmp_path: Path) -> 
         assert process.wait(60) == 0
     with up(tmp_path, "--executions", "1") as process:
         assert process.wait(60) == 0
-    assert re.search(r"still in the store, no longer in .*deployment: other \(`.* job delete other`\)", process.output)
+    assert re.search(r"no longer in .*deployment: other; `.* apply --prune` deletes them", process.output)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
