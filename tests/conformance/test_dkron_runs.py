@@ -105,6 +105,63 @@ def test_4_1_nothing_that_died_is_in_the_way_for_ever(site: Site) -> None:
     assert site.states(start(site, "job"), "job") == {"job": "running"}
 
 
+def test_4_2_what_a_node_has_begun_is_seen_as_running_there(site: Site) -> None:
+    site.save("job")
+    run = f"job@{start(site, 'job')}"
+    before = site.deployment.store.now_ms()
+    site.claim(run)
+    view = site.client.run(run)
+    (execution,) = view.executions
+    assert (view.run.state, execution.state, execution.node, execution.attempt) == ("running", "running", "n1", 1)
+    assert execution.attempts[0].started_ms >= before
+
+
+def test_4_2_a_message_that_comes_twice_starts_nothing_twice(site: Site) -> None:
+    # in Dkron a connection that breaks after the start has the job dispatched a second time
+    site.save("job")
+    run = f"job@{start(site, 'job')}"
+    site.claim(run)
+    assert site.deployment.ledger.claim(f"{run}.0", 1, "n1", "n1", 60_000) == "is running"
+
+
+def test_4_3_as_much_output_is_kept_as_there() -> None:
+    assert given().output_limit == 256_000
+
+
+def test_4_4_a_report_that_comes_twice_counts_once(site: Site) -> None:
+    site.save("job")
+    claim = site.claim(f"job@{start(site, 'job')}")
+    reports = [site.deployment.ledger.finish(claim.execution.id, claim.token, success=True) for _ in range(2)]
+    assert reports == [("closed", "success"), ("again", "")]
+    assert status(site, "job") == ("success", 1, 0)
+
+
+def test_4_5_what_runs_goes_on_under_another_leader_and_is_followed(site: Site) -> None:
+    site.save("parent")
+    site.save("child", after="parent")
+    tail = start(site, "parent")
+    claim = site.claim(f"parent@{tail}")
+    site.deployment.store.client.delete(site.deployment.store.keys.leader)
+    lead = site.deployment.ledger.lead("another", 60_000)
+    assert lead.leading
+    assert lead.epoch > site.epoch
+    assert site.deployment.ledger.finish(claim.execution.id, claim.token, success=True) == ("closed", "success")
+    site.see_off()
+    assert site.states(tail, "parent", "child") == {"parent": "success", "child": "running"}
+
+
+def test_4_5_a_node_that_dies_leaves_a_record_and_starts_no_child(site: Site) -> None:
+    site.save("parent")
+    site.save("child", after="parent")
+    tail = start(site, "parent")
+    site.lose(f"parent@{tail}")
+    assert site.states(tail, "parent") == {"parent": "lost lease_expired"}
+    (execution,) = site.client.run(f"parent@{tail}").executions
+    assert execution.message == "node n1 stopped reporting"
+    child = site.deployment.ledger.run(f"child@{tail}")
+    assert child is None or child.state == "skipped"
+
+
 def test_4_4_retries_are_attempts_of_the_same_run_on_the_same_node(site: Site) -> None:
     site.save("job", retry=2)
     tail = start(site, "job")

@@ -2,9 +2,9 @@
 
 The numbers in the names are those of the statement's subject: 1 the job object (1.1 fields, 1.2 validation, 1.3 upsert,
 1.5 status, 1.6 next), 2 schedules (2.1 grammar, 2.2 errors, 2.3 spread, 2.4 zones, 2.5 clock changes, 2.7 bounds),
-3 target nodes (3.2 tags, 3.3 no node, 3.4 groups), 4 the life of a run (4.1 overlap, 4.4 completion, 4.6 disabled,
-4.7 ephemeral, 4.8 chains), which has a file of its own: ``test_dkron_runs.py``.
-Where Dkron has a defect that nobody can rely on, the test says what is right.
+3 target nodes (3.2 tags, 3.3 no node, 3.4 groups), 4 the life of a run (4.1 overlap, 4.2 dispatch, 4.3 output,
+4.4 completion, 4.5 deaths, 4.6 disabled, 4.7 ephemeral, 4.8 chains), which has a file of its own,
+``test_dkron_runs.py``. Where Dkron has a defect that nobody can rely on, the test says what is right.
 What concerns the REST API alone is in ``tests/api``.
 """
 
