@@ -29,10 +29,10 @@ def rename_node(deployment: Deployment, old: str, new: str, *, by: str) -> Renam
     with deployment.store.errors():
         nodes = {node.name: node for node in deployment.nodes.all()}
         _refuse(nodes, old, new)
+        if nodes[old].drained:  # before it is given anything
+            deployment.nodes.drain(new, by)
         jobs = _jobs(deployment, old, new)
         moved = _executions(deployment, old, new)
-        if nodes[old].drained:
-            deployment.nodes.drain(new, by)
         deployment.nodes.forget(old)
     return Renamed(jobs=jobs, executions=moved)
 
@@ -62,11 +62,20 @@ def _jobs(deployment: Deployment, old: str, new: str) -> tuple[str, ...]:
 def _executions(deployment: Deployment, old: str, new: str) -> int:
     """Whoever leads looks at them at once, and sends the messages."""
     names = [name.decode() for name in deployment.store.client.zrange(deployment.store.keys.open, 0, -1)]
-    moved = 0
-    for start in range(0, len(names), _AT_ONCE):
-        found = deployment.ledger.executions(names[start : start + _AT_ONCE])
-        moved += sum(deployment.ledger.resend([_send(one, new) for one in found if _waits_for(one, old)]))
+    moved = sum(
+        _move(deployment, names[start : start + _AT_ONCE], old, new) for start in range(0, len(names), _AT_ONCE)
+    )
     deployment.store.client.publish(deployment.store.keys.wake, "node")
+    return moved
+
+
+def _move(deployment: Deployment, names: list[str], old: str, new: str) -> int:
+    """One that beat sends to *old* between the look and the step has moved on, and is looked at again."""
+    moved = 0
+    while waiting := [one for one in deployment.ledger.executions(names) if _waits_for(one, old)]:
+        codes = deployment.ledger.resend([_send(one, new) for one in waiting])
+        moved += sum(codes)
+        names = [one.id for one, code in zip(waiting, codes, strict=True) if code == 0]
     return moved
 
 
