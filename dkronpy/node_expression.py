@@ -87,7 +87,8 @@ def _check_value(node: ast.expr, text: str) -> None:
         for item in node.elts:
             _check_value(item, text)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        _check_value(node.operand, text)
+        if isinstance(node.operand.value, bool) or not isinstance(node.operand.value, (int, float)):
+            raise _refused(node, text, "- stands before a number only")
     elif isinstance(node, ast.Constant):
         if not isinstance(node.value, (str, int, float, bool)):
             raise _refused(node, text, f"{node.value!r} is neither text nor a number")

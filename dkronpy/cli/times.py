@@ -47,7 +47,10 @@ def read_moment(text: str, zone: tzinfo | None, *, option: str) -> datetime:
     if text == "now":
         return now()
     if text[:1] in ("-", "+"):
-        return now() + _distance(text, option)
+        try:
+            return now() + _distance(text, option)
+        except OverflowError:
+            raise click.UsageError(f"{option}: {text!r} is farther away than the calendar goes; {ACCEPTED}") from None
     if _CLOCK.fullmatch(text):
         text = f"{now().astimezone(zone):%Y-%m-%d} {text.zfill(5) if len(text) < 6 else text}"
     try:

@@ -46,8 +46,13 @@ def read_kubernetes(text: str) -> Imported:
     """
     found = Gathering()
     for manifest in _manifests(text):
-        if manifest.get("kind") == "CronJob":
-            _cron_job(found, manifest)
+        if not isinstance(manifest.get("metadata") or {}, Mapping):
+            found.lose("manifest", "left out: its metadata is no table")
+        elif manifest.get("kind") == "CronJob":
+            try:
+                _cron_job(found, manifest)
+            except (AttributeError, TypeError, ValueError, KeyError, OverflowError):  # a text where a table belongs
+                found.lose(_where(manifest), "left out: it is not as Kubernetes writes a CronJob")
         else:
             found.lose(
                 _where(manifest), f"left out: a {manifest.get('kind') or 'manifest without a kind'} is no CronJob"
@@ -60,7 +65,8 @@ def _manifests(text: str) -> Iterator[Mapping[str, Any]]:
         if not isinstance(document, Mapping):
             raise ConfigError("this is no manifest of Kubernetes", hint="`kubectl get cronjob -o yaml` prints such")
         if str(document.get("kind", "")).endswith("List"):
-            yield from (item for item in document.get("items") or () if isinstance(item, Mapping))
+            items = document.get("items")
+            yield from (item for item in (items if isinstance(items, list) else ()) if isinstance(item, Mapping))
         else:
             yield document
 
@@ -74,7 +80,7 @@ def _documents(text: str) -> Iterator[Any]:
     yaml = import_extra("yaml", extra="yaml", plugin="import kubernetes")
     try:
         yield from (document for document in yaml.safe_load_all(text) if document is not None)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"this is not YAML: {' '.join(str(error).split())}") from None
 
 

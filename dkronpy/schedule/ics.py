@@ -18,6 +18,7 @@ YEARS = 30
 """How far ahead events are spelled out that repeat by a rule other than the same day of each year."""
 _PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:;=]+=(?:\"[^\"]*\"|[^:;]*))*):(.*)", re.DOTALL)
 _DAY = timedelta(days=1)
+_LONGEST_EVENT, _LAST_YEAR = 366, 9000
 
 
 def read_ics(text: str, name: str, *, weekend: tuple[str, ...] = ("SAT", "SUN")) -> Calendar:
@@ -54,6 +55,9 @@ def _off(event: dict[str, str]) -> Iterator[str]:
         return
     end = _date(event.get("DTEND", "")) or start + _DAY
     days = max(1, (end - start).days)
+    if days > _LONGEST_EVENT:
+        message = f"an event of {days} days is longer than {_LONGEST_EVENT}"
+        raise SchedulePositionError(message, field="calendar", value=event.get("DTEND", ""))
     rule = event.get("RRULE", "")
     if not rule:
         yield _range(start, days)
@@ -85,9 +89,17 @@ def _range(start: date, days: int) -> str:
 
 
 def _date(text: str) -> date | None:
-    """A day without a time; None for anything else."""
+    """A day without a time; None for anything else. Raises SchedulePositionError for a day that there is not."""
     text = text.strip()
-    return date(int(text[:4]), int(text[4:6]), int(text[6:])) if re.fullmatch(r"\d{8}", text) else None
+    if not re.fullmatch(r"\d{8}", text, re.ASCII):
+        return None
+    try:
+        found = date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError as error:
+        raise SchedulePositionError(f"{text} is no day: {error}", field="calendar", value=text) from None
+    if found.year > _LAST_YEAR:
+        raise SchedulePositionError(f"{text} lies too far ahead", field="calendar", value=text)
+    return found
 
 
 def read_days(file: Path, name: str, *, weekend: tuple[str, ...] = ("SAT", "SUN"), doc: str = "") -> Calendar:
