@@ -65,6 +65,14 @@ class StoreRefusedError(DkronpyError):
     exit_code = 3
 
 
+def needs_store(server: str) -> ConfigError:
+    """What is wrong where something works on the store alone, and only a *server* is known."""
+    return ConfigError(
+        f"this needs the store itself, and {server} is a server",
+        hint="unset DKRONPY_API_URL and set DKRONPY_STORE_URL, on a machine that reaches the store",
+    )
+
+
 class NotFoundError(DkronpyError):
     """There is no such thing."""
 

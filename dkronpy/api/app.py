@@ -17,6 +17,9 @@ from litestar.types import ASGIApp
 
 from dkronpy.api import (
     acl,
+    backfills,
+    backups,
+    calendars,
     chains,
     deployment,
     events,
@@ -31,6 +34,7 @@ from dkronpy.api import (
     members,
     metrics,
     nodes,
+    notices,
     own_jobs,
     pause,
     ping,
@@ -39,6 +43,8 @@ from dkronpy.api import (
     restore,
     revisions,
     runs,
+    starts,
+    token_routes,
 )
 from dkronpy.api.failures import answer_error
 from dkronpy.api.gate import Gate
@@ -52,6 +58,7 @@ from dkronpy.version import VERSION
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
     nodes, events, login, ping, chains, maintenance, fleet, questions, pools, revisions,
+    token_routes, calendars, notices, backfills, backups, starts,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those

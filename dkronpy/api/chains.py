@@ -8,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import route
+from dkronpy.api.repeats import once
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.wire.runs import RunList, RunTree, link_out, view_out
 
@@ -27,13 +28,20 @@ def rerun(
     run: FromPath[str],
     start: Annotated[str | None, QueryParameter(description="From this job on; what failed unless said.")] = None,
 ) -> RunList:
-    """Run the chain of a run again from what failed on; what succeeded is kept. The new runs."""
+    """Run the chain of a run again from what failed on; what succeeded is kept. The new runs.
+
+    Requests with the same ``Idempotency-Key`` run it again once.
+    """
     client, identity = services_of(request).client, identity_of(request)
     for link in client.run_tree(run):
         identity.require(link.job)
-    views = client.rerun(run, start=start, by=identity.name)
-    note_of(request).detail = ", ".join(view.run.id for view in views)
-    return RunList(items=[view_out(view) for view in views])
+
+    def make() -> str:
+        names = [view.run.id for view in client.rerun(run, start=start, by=identity.name)]
+        note_of(request).detail = ", ".join(names)
+        return "\n".join(names)
+
+    return RunList(items=[view_out(client.run(name)) for name in once(request, f"rerun {run}", make).splitlines()])
 
 
 ROUTES = [show_tree, rerun]

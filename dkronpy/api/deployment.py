@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 
 from dkronpy.api.answers import AnyRequest
 from dkronpy.api.audit_log import Entry
+from dkronpy.api.cursor import After, Limit, page_by_name
 from dkronpy.api.description import describe
 from dkronpy.api.handlers import route
 from dkronpy.api.pause import is_paused
@@ -34,7 +35,7 @@ def show_status(request: AnyRequest) -> StatusOut:
 def list_audit(
     request: AnyRequest,
     outcome: Annotated[Literal["done", "denied"], QueryParameter(description="Changes, or denials.")] = "done",
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    limit: Limit = 100,
     after: Annotated[str, QueryParameter(pattern=r"^(\d+-\d+)?$")] = "",
 ) -> AuditPage:
     """Who changed what, or who was denied what."""
@@ -55,9 +56,11 @@ def show_openapi(request: AnyRequest) -> dict[str, Any]:
 
 
 @route("GET", "/api/v1/quarantine", action="read", whole=True, tags=["deployment"])
-def list_quarantine(request: AnyRequest) -> Quarantined:
-    """Entries and messages that were set aside, with what was wrong."""
-    return Quarantined(items=services_of(request).client.quarantined())
+def list_quarantine(request: AnyRequest, limit: Limit = 100, after: After = "") -> Quarantined:
+    """Entries and messages that were set aside, by key, with what was wrong."""
+    known = services_of(request).client.quarantined()
+    page, following = page_by_name(sorted(known), str, limit, after)
+    return Quarantined(items={key: known[key] for key in page}, after=following)
 
 
 ROUTES = [show_status, list_audit, list_quarantine, show_openapi]

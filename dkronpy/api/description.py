@@ -10,6 +10,8 @@ from litestar import Litestar
 
 from dkronpy.api import shapes
 from dkronpy.api.job_list import SORTS
+from dkronpy.wire.backfill import BackfillOut
+from dkronpy.wire.runs import RunOut
 
 _JSON, _PROBLEM, _TEXT = "application/json", "application/problem+json", "text/plain"
 _JOB = "/v1/jobs/{job}"
@@ -56,6 +58,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("delete", _POLICY): shapes.Policy,
     ("get", "/health"): shapes.Health,
     ("get", "/debug/vars"): shapes.Variables,
+    ("post", f"/api{_JOB}/backfill"): BackfillOut,
     ("get", f"/api{_JOB}"): shapes.Job,
     ("put", f"/api{_JOB}"): shapes.Job,
 }
@@ -65,8 +68,22 @@ TEXTS: Mapping[str, str] = {
     "/metrics": _TEXT,
     "/api/v1/executions/{execution}/output": _TEXT,
     "/api/v1/executions/{execution}/follow": "text/event-stream",
+    "/api/v1/events/follow": "text/event-stream",
+    "/api/v1/backup": "application/x-ndjson",
 }
 """What answers with something else than JSON."""
+ALSO: Mapping[tuple[str, str], Sequence[str]] = {("post", f"/api{_JOB}/backfill"): ("text/event-stream",)}
+"""What answers with something else than JSON where that is asked for."""
+_EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
+_FIELDS = ("fields", "Only these fields of the answer, or of each of its items: names with commas between them.")
+_EXAMPLES: Mapping[str, Any] = {
+    "limit": 20, "job": "report", "state": "failed", "before": "2026-11-26T02:30:00Z", "count": 5, "attempt": 1,
+    "at": "2026-11-26T02:30:00Z", "zone": "Europe/Berlin", "wait": 3, "days": 7, "worst": 5, "why": "too noisy",
+    "start": "2026-11-25T00:00:00Z", "end": "2026-11-26T00:00:00Z", "source": "config/jobs.py", "tag": "role=web",
+    "revision": 3, "old": 2, "new": 3, "_sort": "name", "_order": "ASC", "_start": "0", "_end": "20", "q": "report",
+    "status": "failed", "disabled": "false",
+}  # fmt: skip
+"""What a parameter may look like, by its name. One of ``fields`` would not answer in the shape that is described."""
 _PRETTY = ("pretty", "Any value indents the answer.")
 _ORDER = ("_order", "`ASC` or `DESC`.")
 QUERIES: Mapping[tuple[str, str], Sequence[tuple[str, str]]] = {
@@ -104,6 +121,8 @@ HEADERS: Mapping[tuple[str, str], Sequence[tuple[str, str]]] = {
         ("post", path): (("Idempotency-Key", "Requests with the same key, within a day, start one run."),)
         for path in (_JOB, f"{_JOB}/run", f"/api{_JOB}/run")
     },
+    ("post", "/api/v1/pauses"): (("Idempotency-Key", "Requests with the same key, within a day, are one pause."),),
+    ("post", "/api/v1/runs/{run}/rerun"): (("Idempotency-Key", "Requests with the same key start its runs once."),),
 }
 """Headers that a route heeds; all of them may be left out."""
 MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -113,6 +132,8 @@ MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("put", f"/api{_JOB}"): {"201": shapes.Job},
     ("get", f"/api{_JOB}"): {"304": None},
     ("get", "/"): {"303": None, "404": None},
+    ("post", f"/api{_JOB}/run"): {"200": RunOut},
+    ("post", "/api/v1/channels/{name}/test"): {"502": shapes.ProblemDocument},
 }
 """Further answers of a route."""
 _OUR_ERRORS = {
@@ -127,7 +148,7 @@ _WRITING = {"409": "Somebody else changed it meanwhile, or it is in use", "412":
 def describe(app: Litestar) -> dict[str, Any]:
     """The whole description, OpenAPI 3.1."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
-    kinds = [*ANSWERS.values(), *(kind for kind, _ in BODIES.values()), shapes.Message, shapes.ProblemDocument]
+    kinds = [*ANSWERS.values(), *(kind for kind, _ in BODIES.values()), shapes.Message, shapes.ProblemDocument, RunOut]
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     document.setdefault("components", {}).setdefault("schemas", {}).update(components)
     document["components"]["schemas"]["JobBody"]["examples"] = [shapes.EXAMPLE]
@@ -148,18 +169,27 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         del responses[status]
     if key in ANSWERS:
         responses[good]["content"] = {_JSON: {"schema": _schema(ANSWERS[key])}}
+        responses[good]["content"] |= {media: {"schema": _EVENT} for media in ALSO.get(key, ())}
     elif path in TEXTS:
         responses[good]["content"] = {TEXTS[path]: {"schema": {"type": "string"}}}
     for place, named in (("query", QUERIES), ("header", HEADERS)):
         for name, text in named.get(key, ()):
-            one = {"name": name, "in": place, "required": False, "description": text, "schema": {"type": "string"}}
-            operation.setdefault("parameters", []).append(one)
+            operation.setdefault("parameters", []).append(_parameter(place, name, text))
     ours = path.startswith("/api/")
+    if ours and method == "get" and path not in TEXTS and path != "/api/v1/events":
+        operation.setdefault("parameters", []).append(_parameter("query", *_FIELDS))
+    for one in operation.get("parameters", ()):
+        if one["in"] == "query" and one["name"] in _EXAMPLES:
+            one["example"] = _EXAMPLES[one["name"]]
     for status, text in _errors(path, method).items():
         responses[status] = {"description": text, "content": _error(ours)}
     for status, kind in MORE.get(key, {}).items():
         content = {} if kind is None else {"content": {_JSON: {"schema": _schema(kind)}}}
         responses[status] = {"description": "The other answer of this route", **content}
+
+
+def _parameter(place: str, name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": False, "description": text, "schema": {"type": "string"}}
 
 
 def _errors(path: str, method: str) -> dict[str, str]:

@@ -6,31 +6,24 @@ import base64
 import codecs
 import functools
 import json
-import logging
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from contextlib import aclosing
+from typing import Annotated, Literal
 
 import anyio
 import anyio.to_thread
-import redis.asyncio
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from dkronpy.api.answers import AnyRequest
-from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import opt_of
 from dkronpy.api.runs import find_execution
 from dkronpy.api.services import Services, services_of
-from dkronpy.errors import DkronpyError
+from dkronpy.api.sse import QUIET, entries, streamed
 from dkronpy.execution import Execution, Output
 
-log = logging.getLogger(__name__)
-
-MOST_FOLLOWERS = 500
-_BLOCK_MS = 1000
 _ASK_SECONDS = 0.3
-_QUIET = b": nothing new\n\n"
 
 
 class Events:
@@ -87,22 +80,9 @@ async def follow(
     """Events ``output`` (data: a JSON string), ``gap`` (bytes that were not kept) and, once, ``end`` (the state)."""
     services = services_of(request)
     await anyio.to_thread.run_sync(find_execution, request, execution)
-    state: Any = request.app.state
-    if state.followers >= MOST_FOLLOWERS:
-        raise ApiError(503, f"{MOST_FOLLOWERS} follow already", hint="ask for the output as it is now")
     seen = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else 0
-
-    async def counted() -> AsyncIterator[bytes]:
-        state.followers += 1
-        try:
-            async for piece in _follow(services, execution, attempt, Events(seen, raw=encoding == "base64")):
-                yield piece
-        except (redis.RedisError, DkronpyError) as error:  # the reader comes back to where it was
-            log.warning("the output of %s cannot be followed now: %s", execution, error)
-        finally:
-            state.followers -= 1
-
-    return Stream(counted(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    told = _follow(services, execution, attempt, Events(seen, raw=encoding == "base64"))
+    return streamed(request, told, f"the output of {execution}")
 
 
 async def _follow(services: Services, name: str, attempt: int | None, events: Events) -> AsyncIterator[bytes]:
@@ -110,14 +90,14 @@ async def _follow(services: Services, name: str, attempt: int | None, events: Ev
     execution = await _execution(services, name)
     while execution is not None and not (attempt or execution.attempt) and not execution.terminal:
         await anyio.sleep(_ASK_SECONDS)
-        yield _QUIET
+        yield QUIET
         execution = await _execution(services, name)
     if execution is None:
         return
     number = attempt or execution.attempt
     if not execution.terminal and number == execution.attempt:
         async for offset, data in _live(services, name, number):
-            yield _QUIET if data is None else events.chunk(offset, data)
+            yield QUIET if data is None else events.chunk(offset, data)
         execution = await _settled(services, name, number) or execution
     output: Output = await anyio.to_thread.run_sync(services.client.output, execution, number)
     yield events.chunk(0, output.head)
@@ -128,25 +108,17 @@ async def _follow(services: Services, name: str, attempt: int | None, events: Ev
 
 async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[tuple[int, bytes | None]]:
     """(offset, bytes) as they come; (0, None) whenever nothing did. Ends with the output or with the attempt."""
-    url = await anyio.to_thread.run_sync(services.store.server_url)
-    client: Any = redis.asyncio.Redis.from_url(url, socket_timeout=_BLOCK_MS / 1000 + 5)
-    key, position = services.store.keys.output(name, attempt), b"0"
-    try:
-        while True:
-            answer = await client.xread({key: position}, count=200, block=_BLOCK_MS)
-            rows = [] if not answer else answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
-            for position, fields in rows:  # noqa: B007 - the last one is where the next read goes on
-                if b"end" in fields:
-                    return
+    async with aclosing(entries(services, services.store.keys.output(name, attempt))) as rows:
+        async for _, fields in rows:
+            if b"end" in fields:
+                return
+            if fields:
                 yield int(fields[b"o"]), fields[b"d"]
-            if rows:
                 continue
             yield 0, None
             execution = await _execution(services, name)
             if execution is None or execution.terminal or execution.attempt != attempt:
                 return
-    finally:
-        await client.aclose()
 
 
 async def _settled(services: Services, name: str, attempt: int) -> Execution | None:

@@ -9,6 +9,8 @@ from typing import Any
 import anyio.to_thread
 from litestar.handlers import HTTPRouteHandler
 
+from dkronpy.api.narrow import QUERY, narrowed
+
 Handler = Callable[[Callable[..., Any]], HTTPRouteHandler]
 
 
@@ -28,12 +30,15 @@ def route(
     """
     opt = opt_of(action, listing=listing, whole=whole)
     verbs: Any = [methods] if isinstance(methods, str) else methods
+    narrows = methods == "GET" and isinstance(path, str) and path.startswith("/api/v1/")
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
         # Litestar's own sync_to_thread wraps a handler twice when a path has several of them.
         @functools.wraps(function)
         async def run(*args: Any, **arguments: Any) -> Any:
-            return await anyio.to_thread.run_sync(functools.partial(function, *args, **arguments))
+            answer = await anyio.to_thread.run_sync(functools.partial(function, *args, **arguments))
+            fields = narrows and arguments["request"].query_params.get(QUERY)
+            return narrowed(answer, fields) if fields else answer
 
         return HTTPRouteHandler(path, http_method=verbs, status_code=status, opt=opt, **options)(run)
 

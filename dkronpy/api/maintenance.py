@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from litestar.params import JSONBody, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.cursor import After, Limit, page_by_place
 from dkronpy.api.handlers import route
+from dkronpy.api.repeats import once
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, from_ms, to_ms
 from dkronpy.errors import DeniedError
@@ -21,16 +24,23 @@ _PATH = "/api/v1/pauses"
 def list_pauses(
     request: AnyRequest,
     ended: Annotated[bool, QueryParameter(description="Those of the last days that are over, too.")] = False,
+    limit: Limit = 100,
+    after: After = "",
 ) -> PauseList:
     """The pauses that hold or will hold. Those of jobs that are none of one's business are left out."""
     identity = identity_of(request)
     found = services_of(request).client.maintenance.pauses(ended=ended)
-    return PauseList(items=[pause_out(one) for one in found if not one.job or identity.sees(one.job)])
+    mine = [one for one in found if not one.job or identity.sees(one.job)]
+    page, following = page_by_place(mine, lambda one: one.id, limit, after)
+    return PauseList(items=[pause_out(one) for one in page], after=following)
 
 
 @route("POST", _PATH, action="operate", status=201, tags=["pauses"])
 def pause(request: AnyRequest, data: JSONBody[PauseAsked]) -> PauseOut:
-    """Pause a job, every job with a tag, or, with neither, everything. Due times meanwhile are skipped: ``paused``."""
+    """Pause a job, every job with a tag, or, with neither, everything. Due times meanwhile are skipped: ``paused``.
+
+    Requests with the same ``Idempotency-Key`` are one pause.
+    """
     services, identity = services_of(request), identity_of(request)
     _require(request, data.job)
     start = None if data.start is None else aware(data.start)
@@ -39,11 +49,15 @@ def pause(request: AnyRequest, data: JSONBody[PauseAsked]) -> PauseOut:
         with services.store.errors():
             begin = services.store.now_ms() if start is None else to_ms(start)
         until = from_ms(begin) + parse_duration(data.duration, field="duration")
-    made = services.client.maintenance.pause(
-        job=data.job, tag=data.tag, reason=data.reason, start=start, until=until, by=identity.name
-    )
-    note_of(request).job, note_of(request).detail = data.job, made.sentence()
-    return pause_out(made)
+
+    def make() -> str:
+        made = services.client.maintenance.pause(
+            job=data.job, tag=data.tag, reason=data.reason, start=start, until=until, by=identity.name
+        )
+        note_of(request).job, note_of(request).detail = data.job, made.sentence()
+        return msgspec.json.encode(pause_out(made)).decode()
+
+    return msgspec.json.decode(once(request, "pause", make), type=PauseOut)
 
 
 @route("DELETE", _PATH, action="operate", status=200, tags=["pauses"])

@@ -6,6 +6,7 @@ import msgspec
 from litestar.params import FromPath, JSONBody
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.cursor import After, Limit, page_by_name
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
 from dkronpy.client.rename import Renamed
@@ -21,9 +22,10 @@ class NewName(msgspec.Struct, kw_only=True):
 
 
 @route("GET", "/api/v1/nodes", action="read", listing=True, tags=["nodes"])
-def list_nodes(request: AnyRequest) -> NodeList:
-    """Every node that is known."""
-    return NodeList(items=[node_out(node) for node in services_of(request).client.nodes()])
+def list_nodes(request: AnyRequest, limit: Limit = 100, after: After = "") -> NodeList:
+    """Nodes by name, those that are down included."""
+    page, following = page_by_name(services_of(request).client.nodes(), lambda node: node.name, limit, after)
+    return NodeList(items=[node_out(node) for node in page], after=following)
 
 
 @route("DELETE", _PATH, action="administer", status=204, tags=["nodes"])

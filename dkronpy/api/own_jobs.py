@@ -1,4 +1,4 @@
-"""Our own routes for jobs: list and change them with ETags, run them, and ask about their due times."""
+"""Our own routes for jobs: list and change them with ETags, and ask about their due times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from litestar.params import FromPath, QueryParameter, RawBody
 
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
+from dkronpy.api.cursor import MOST, Limit, page_by_name
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.jobs import etag, require_revision, wanted_revision
 from dkronpy.api.pause import is_paused
-from dkronpy.api.repeats import params_of, run_once
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, from_ms, iso_ms, to_ms
 from dkronpy.config.check import full_check
@@ -23,15 +23,12 @@ from dkronpy.job.json import decode_job
 from dkronpy.schedule.zones import check_zone
 from dkronpy.store.jobs import Change
 from dkronpy.wire.jobs import JobList, Times, Verdict, Why, job_out
-from dkronpy.wire.runs import RunOut, view_out
-
-_MOST = 500
 
 
 @route("GET", "/api/v1/jobs", action="read", listing=True, tags=["jobs"])
 def list_own(
     request: AnyRequest,
-    limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 100,
+    limit: Limit = 100,
     after: Annotated[str, QueryParameter(description="The name of the last job of the page before.")] = "",
     names: Annotated[list[str] | None, QueryParameter(name="name", description="Only these; repeatable.")] = None,
 ) -> JobList:
@@ -41,10 +38,8 @@ def list_own(
     if names is not None:
         wanted = set(names)
         views = [view for view in views if view.job.name in wanted]
-    left = [view for view in views if view.job.name > after]
-    page = left[:limit]
-    items = [job_out(view) for view in page]
-    return JobList(items=items, total=len(views), after=page[-1].job.name if len(left) > limit else None)
+    page, following = page_by_name(views, lambda view: view.job.name, limit, after)
+    return JobList(items=[job_out(view) for view in page], total=len(views), after=following)
 
 
 @route("GET", "/api/v1/jobs/{job:str}", action="read", tags=["jobs"])
@@ -108,20 +103,11 @@ def delete_own(
     note_of(request).detail = f"deleted revision {view.stored.revision}"
 
 
-@route("POST", "/api/v1/jobs/{job:str}/run", action="operate", status=202, tags=["jobs"])
-def run_own(request: AnyRequest, job: FromPath[str], body: RawBody) -> RunOut:
-    """Start a job now, with ``{"params": {"days": 30}}`` where it takes parameters.
-
-    Requests with the same ``Idempotency-Key`` are one run.
-    """
-    return view_out(run_once(request, job, params_of(body)))
-
-
 @route("GET", "/api/v1/jobs/{job:str}/next", action="read", tags=["jobs"])
 def next_times(
     request: AnyRequest,
     job: FromPath[str],
-    count: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 10,
+    count: Annotated[int, QueryParameter(ge=1, le=MOST)] = 10,
     after: Annotated[datetime | None, QueryParameter(description="After this moment; now unless said.")] = None,
 ) -> Times:
     """The next due times, whether or not the job is enabled."""
@@ -159,4 +145,4 @@ def validate(body: RawBody) -> Verdict:
     return Verdict(valid=not errors, errors=errors)
 
 
-ROUTES = [list_own, show_own, put_own, delete_own, run_own, next_times, why, validate]
+ROUTES = [list_own, show_own, put_own, delete_own, next_times, why, validate]

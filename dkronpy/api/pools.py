@@ -8,18 +8,13 @@ import msgspec
 from litestar.params import FromPath, JSONBody
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.cursor import After, Limit, page_by_name
 from dkronpy.api.handlers import route
 from dkronpy.api.services import note_of, services_of
-from dkronpy.client.pools import Pool
+from dkronpy.wire.deployment import PoolList
 
 _ALL = "/api/v1/pools"
 _PATH = f"{_ALL}/{{name:str}}"
-
-
-class PoolList(msgspec.Struct, kw_only=True):
-    """Every pool, by name: its slots, the slots that each run in it holds, and who waits."""
-
-    items: list[Pool]
 
 
 class PoolSize(msgspec.Struct, kw_only=True):
@@ -29,9 +24,10 @@ class PoolSize(msgspec.Struct, kw_only=True):
 
 
 @route("GET", _ALL, action="read", whole=True, listing=True, tags=["pools"])
-def list_pools(request: AnyRequest) -> PoolList:
-    """Every pool with what holds its slots and what waits for them."""
-    return PoolList(items=services_of(request).client.pools.all())
+def list_pools(request: AnyRequest, limit: Limit = 100, after: After = "") -> PoolList:
+    """Pools by name, each with what holds its slots and what waits for them."""
+    page, following = page_by_name(services_of(request).client.pools.all(), lambda pool: pool.name, limit, after)
+    return PoolList(items=page, after=following)
 
 
 @route("PUT", _PATH, action="administer", status=204, tags=["pools"])

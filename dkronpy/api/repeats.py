@@ -1,8 +1,9 @@
-"""Runs that are asked for twice under one ``Idempotency-Key`` are one run."""
+"""What is asked for twice under one ``Idempotency-Key`` is done once."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -39,26 +40,39 @@ def run_once(request: AnyRequest, job: str, params: dict[str, Any] | None = None
     Raises ApiError (409) while the first request is still under way, NotFoundError for an unknown job.
     """
     services, identity = services_of(request), identity_of(request)
-    given = request.headers.get("idempotency-key", "")
+
+    def start() -> str:
+        made.append(services.client.run_job(job, by=identity.name, params=params))
+        note_of(request).detail = made[0].run.id
+        return made[0].run.id
+
+    made: list[RunView] = []
+    name = once(request, job, start)
+    return made[0] if made else services.client.run(name)
+
+
+def once(request: AnyRequest, what: str, make: Callable[[], str]) -> str:
+    """What *make* returns, which is called once for each ``Idempotency-Key`` of this caller within a day.
+
+    Raises ApiError (409) while the first request is still under way.
+    """
+    services, given = services_of(request), request.headers.get("idempotency-key", "")
     if len(given) > _LONGEST:
         raise ApiError(400, f"Idempotency-Key: {len(given)} characters; {_LONGEST} are enough")
     if not given:
-        view = services.client.run_job(job, by=identity.name, params=params)
-        note_of(request).detail = view.run.id
-        return view
-    seed = f"{identity.id}\0{job}\0{given}".encode("utf-8", "replace")
+        return make()
+    seed = f"{identity_of(request).id}\0{what}\0{given}".encode("utf-8", "replace")
     key, client = keys_of(services.store).repeat(hashlib.sha256(seed).hexdigest()), services.store.client
     with services.store.errors():
         if not client.set(key, "", nx=True, ex=_STARTING_SECONDS):
             known = (client.get(key) or b"").decode()
             if not known:
                 raise ApiError(409, "the first request with this Idempotency-Key is still under way")
-            return services.client.run(known)
+            return known
         try:
-            view = services.client.run_job(job, by=identity.name, params=params)
+            made = make()
         except DkronpyError:
             client.delete(key)
             raise
-        client.set(key, view.run.id, ex=KEPT_SECONDS)
-    note_of(request).detail = view.run.id
-    return view
+        client.set(key, made, ex=KEPT_SECONDS)
+    return made

@@ -7,12 +7,14 @@ from typing import Annotated
 from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.cursor import After, Limit, page_by_place
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.job.diff import FieldChange
 from dkronpy.store.jobs import Saved
+from dkronpy.store.revisions import Revision
 from dkronpy.wire.jobs import RevisionList, revision_out
 
 _PATH = "/api/v1/jobs/{job:str}"
@@ -20,9 +22,11 @@ _Number = Annotated[int | None, QueryParameter(ge=1, description="The number of 
 
 
 @route("GET", f"{_PATH}/revisions", action="read", tags=["jobs"])
-def revisions(request: AnyRequest, job: FromPath[str]) -> RevisionList:
+def revisions(request: AnyRequest, job: FromPath[str], limit: Limit = 100, after: After = "") -> RevisionList:
     """What a job was, the newest first, with who made each revision, when and why; a deleted job's for a while."""
-    return RevisionList(items=[revision_out(one) for one in services_of(request).client.job_history(job)])
+    known = services_of(request).client.job_history(job)
+    page, following = page_by_place(known, _place, limit, after)
+    return RevisionList(items=[revision_out(one) for one in page], after=following)
 
 
 @route("GET", f"{_PATH}/diff", action="read", tags=["jobs"])
@@ -45,6 +49,11 @@ def rollback(
     saved = services.client.rollback_job(job, revision, by=identity_of(request).name, why=why)
     note_of(request).detail = f"{saved.what}, revision {saved.revision}"
     return saved
+
+
+def _place(one: Revision) -> str:
+    """A deletion has the number of the revision that it ended."""
+    return f"{one.number}-{one.at_ms}"
 
 
 ROUTES = [revisions, diff, rollback]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,12 +10,14 @@ from litestar import Response
 from litestar.params import FromPath, QueryParameter
 
 from dkronpy.api.answers import AnyRequest
+from dkronpy.api.cursor import MOST, After, Limit, page_by_place
 from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
+from dkronpy.client import Client
 from dkronpy.clock import aware, to_ms
 from dkronpy.errors import NotFoundError
-from dkronpy.execution import Execution
+from dkronpy.execution import Execution, Run
 from dkronpy.wire.runs import (
     Cancelled,
     ExecutionList,
@@ -28,7 +31,8 @@ from dkronpy.wire.runs import (
 )
 
 _State = Literal["running", "success", "failed", "partially_failed", "skipped", "lost"]
-_MOST = 500
+_FARTHEST = 50_000
+"""So many runs are looked at for a page, of which some or all may be none of one's business."""
 
 
 @route("GET", "/api/v1/runs", action="read", listing=True, tags=["runs"])
@@ -36,8 +40,8 @@ def list_runs(
     request: AnyRequest,
     of: Annotated[str | None, QueryParameter(name="job", description="Only those of this job.")] = None,
     in_state: Annotated[_State | None, QueryParameter(name="state", description="Only those in this state.")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=_MOST, description="How many.")] = 50,
-    after: Annotated[str | None, QueryParameter(description="The id of the last run of the page before.")] = None,
+    limit: Limit = 50,
+    after: After = "",
     before: Annotated[datetime | None, QueryParameter(description="Only those that were due before.")] = None,
     ids: Annotated[list[str] | None, QueryParameter(name="id", description="Only these that are live.")] = None,
 ) -> RunList:
@@ -46,19 +50,42 @@ def list_runs(
     if of is not None:
         identity.require(of)
     if ids is not None:
-        return RunList(items=[run_out(run) for run in services.client.some_runs(ids[:_MOST]) if identity.sees(run.job)])
+        return RunList(items=[run_out(run) for run in services.client.some_runs(ids[:MOST]) if identity.sees(run.job)])
     before_ms = to_ms(aware(before)) if before else None
-    deep = max(_MOST, services.client.deployment.most_runs(of)) if of is not None else _MOST
-    most = deep if after or identity.jobs else limit + 1
-    known = services.client.runs(job=of, state=in_state, limit=most, before_ms=before_ms)
-    found = [run for run in known if identity.sees(run.job)]
-    if after is not None:
-        places = [place for place, run in enumerate(found) if run.id == after]
-        if not places:
-            raise ApiError(422, f"after: run {after!r} is not among the last {most}")
-        found = found[places[0] + 1 :]
+
+    def fetch(most: int, behind_ms: int | None) -> list[Run]:
+        return services.client.runs(job=of, state=in_state, limit=most, before_ms=behind_ms)
+
+    place = _place(services.client, after) if after else None
+    found = _runs(fetch, lambda run: identity.sees(run.job), limit + 1, before_ms, place)
     page = found[:limit]
     return RunList(items=[run_out(run) for run in page], after=page[-1].id if len(found) > limit else None)
+
+
+def _place(client: Client, after: str) -> tuple[int, str]:
+    try:
+        return client.run(after).run.due_ms, after
+    except NotFoundError:
+        raise ApiError(422, f"after: run {after!r} is known no more", hint="begin again without it") from None
+
+
+def _runs(
+    fetch: Callable[[int, int | None], list[Run]],
+    seen: Callable[[Run], bool],
+    wanted: int,
+    before_ms: int | None,
+    place: tuple[int, str] | None,
+) -> list[Run]:
+    """The newest runs behind *place*, as many as are wanted: others are left out, so that it may take further looks."""
+    if place is not None:
+        before_ms = place[0] + 1 if before_ms is None else min(before_ms, place[0] + 1)
+    most = wanted + 1
+    while True:
+        known = fetch(most, before_ms)
+        found = [run for run in known if seen(run) and (place is None or (run.due_ms, run.id) < place)]
+        if len(found) >= wanted or len(known) < most or most >= _FARTHEST:
+            return found[:wanted]
+        most *= 4
 
 
 @route("GET", "/api/v1/runs/{run:str}", action="read", tags=["runs"])
@@ -80,9 +107,10 @@ def cancel_run(request: AnyRequest, run: FromPath[str]) -> Cancelled:
 
 
 @route("GET", "/api/v1/jobs/{job:str}/runs", action="read", listing=True, tags=["runs"])
-def list_history(request: AnyRequest, job: FromPath[str]) -> RunList:
+def list_history(request: AnyRequest, job: FromPath[str], limit: Limit = 100, after: After = "") -> RunList:
     """Every run of a job that is still known, the newest first, each with its executions."""
-    return RunList(items=[view_out(view) for view in services_of(request).client.history(job)])
+    page, following = page_by_place(services_of(request).client.history(job), lambda view: view.run.id, limit, after)
+    return RunList(items=[view_out(view) for view in page], after=following)
 
 
 @route("GET", "/api/v1/executions", action="read", listing=True, tags=["runs"])
@@ -90,7 +118,7 @@ def list_executions(
     request: AnyRequest, ids: Annotated[list[str], QueryParameter(name="id", description="Which, repeatable.")]
 ) -> ExecutionList:
     """Executions by their ids, those that are live."""
-    found = services_of(request).client.some_executions(ids[:_MOST])
+    found = services_of(request).client.some_executions(ids[:MOST])
     return ExecutionList(items=[execution_out(one) for one in found if identity_of(request).sees(one.job)])
 
 

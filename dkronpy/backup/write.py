@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -35,25 +35,40 @@ EVERY = 10_000_000
 _encode = msgspec.json.Encoder().encode
 
 
+def encoded(line: Line) -> bytes:
+    """One line of a file, unpacked."""
+    return _encode(line) + b"\n"
+
+
 def write_backup(client: Client, path: Path, *, history: bool = True, report: Report = no_report) -> Summary:
-    """Write everything to *path*: aside first, then renamed, readable for its owner only. Raises OSError."""
+    """Write everything to *path*; see ``write_lines``."""
+    return write_lines(map(encoded, lines_of(client, history=history, report=report)), path)
+
+
+def write_lines(lines: Iterable[bytes], path: Path) -> Summary:
+    """Write *lines* to *path*: aside first, then renamed, readable for its owner only.
+
+    Raises OSError, and BackupError where the end of them is missing.
+    """
     aside = path.with_name(path.name + ".part")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-                for line in _lines(client, history=history, report=report):
-                    packed.write(_encode(line) + b"\n")
+                for line in lines:
+                    packed.write(line)
             file.flush()
             os.fsync(file.fileno())
+        summary = summary_of(aside)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    return summary_of(path)
+    return summary
 
 
-def _lines(client: Client, *, history: bool, report: Report) -> Iterator[Line]:
+def lines_of(client: Client, *, history: bool = True, report: Report = no_report) -> Iterator[Line]:
+    """Everything that a backup holds, in order."""
     now_ms = client.status().now_ms
     yield Header(format=FORMAT, version=VERSION, made_ms=now_ms)
     for pool in client.pools.all():

@@ -68,20 +68,20 @@ def backfill(
     Ctrl-C stops it: what is active goes on, and the same command goes on from there. Exit status 1 when not every run
     succeeded.
     """
-    from dkronpy.client.backfill import Backfill, Progress
+    from dkronpy.client.backfill import Progress
     from dkronpy.clock import to_ms
 
     start_ms = to_ms(read_moment(start, None, option="--from"))
     end_ms = to_ms(read_moment(end, None, option="--to"))
     if end_ms <= start_ms:
         raise click.UsageError("--to has to be after --from")
-    work = Backfill(session.client.deployment, job, max_active=max_active, who=session.client.who)
+    work = session.client.backfill(job, max_active=max_active)
     plan = work.plan(start_ms, end_ms, forgotten=forgotten)
     for note in plan.notes:
         say(note)
-    progress = Progress(total=len(plan.due), ended={}, active=0)
+    progress = Progress(total=plan.total, ended={}, active=0)
     interrupted = False
-    if plan.due and not dry_run:
+    if plan.total and not dry_run:
         stopping = _stop_on_interrupt()
         progress = work.run(plan.due, Bar(), stopping)
         interrupted = stopping.is_set()

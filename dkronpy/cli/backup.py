@@ -35,9 +35,14 @@ def backup(session: Session, file: Path, no_history: bool) -> None:
     The file is written aside and takes its name when it is complete. It holds what jobs printed, and only you can read
     it. Work that is still running is not in it.
     """
-    from dkronpy.backup import write_backup
+    from dkronpy.backup import write_backup, write_lines
+    from dkronpy.remote.client import Client as RemoteClient
 
-    summary = write_backup(session.client, file, history=not no_history, report=_report)
+    client = session.client
+    if isinstance(client, RemoteClient):
+        summary = write_lines(client.backup(history=not no_history), file)
+    else:
+        summary = write_backup(client, file, history=not no_history, report=_report)
     say(f"{_amount(summary)} in {file}")
 
 

@@ -40,10 +40,11 @@ def calendar() -> None:
 def list_command(session: Session, printer: Printer) -> None:
     """List the calendars, and how many jobs use each."""
     shared = session.client.calendars
+    users = shared.all_users()
     rows = [
         {
             "name": one.name, "revision": one.revision, "days": len(one.off or ()), "weekend": list(one.weekend),
-            "jobs": len(shared.users(one.name)), "doc": one.doc,
+            "jobs": len(users.get(one.name, ())), "doc": one.doc,
         }
         for one in shared.all()
     ]  # fmt: skip

@@ -88,7 +88,7 @@ class _Child:
         """Pass its output on to its end; its exit status as a shell would have it."""
         process = self._process
         if process is not None and process.stdout is not None:
-            with _passed_on(process):
+            with _passed_on(process), process.stdout:
                 while chunk := os.read(process.stdout.fileno(), 65_536):
                     write_bytes(chunk)
                     self._keep(chunk)

@@ -15,7 +15,7 @@ from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import Times, span
 
 if TYPE_CHECKING:
-    from dkronpy.deployment import Deployment
+    from dkronpy.client import Client
     from dkronpy.execution import Execution
     from dkronpy.lateness import Histogram, Lateness
 
@@ -75,12 +75,12 @@ def lateness(session: Session, job: tuple[str, ...], runs: int, printer: Printer
     """
     from dkronpy.lateness import lateness as measure
 
-    deployment = session.client.deployment
-    wanted = job or [view.job.name for view in session.client.jobs() if view.job.schedule]
+    client = session.client
+    wanted = job or [view.job.name for view in client.jobs() if view.job.schedule]
     found = []
     for name in wanted:
-        promised = deployment.jobs.get(name).job.max_lateness
-        found.append(measure(name, _executions(deployment, name, runs), promised))
+        promised = client.job(name).job.max_lateness
+        found.append(measure(name, _executions(client, name, runs), promised))
     printer.rows(COLUMNS, [_row(one) for one in found], nothing="no job has a schedule")
     broken = [one for one in found if one.broken]
     if printer.for_people:
@@ -90,10 +90,10 @@ def lateness(session: Session, job: tuple[str, ...], runs: int, printer: Printer
     return BROKEN if broken else 0
 
 
-def _executions(deployment: Deployment, name: str, runs: int) -> Iterator[Execution]:
-    for run in deployment.results.runs(job=name, limit=runs):
-        if run.trigger == "schedule" and run.execution_ids:
-            yield from deployment.results.executions(run.id)
+def _executions(client: Client, name: str, runs: int) -> Iterator[Execution]:
+    for view in client.history(name, limit=runs):
+        if view.run.trigger == "schedule" and view.run.terminal:
+            yield from view.executions
 
 
 def _promise(found: Lateness) -> str:

@@ -100,7 +100,7 @@ def resume(session: Session, job: str | None, tag: str | None, everything: bool,
 def pauses(session: Session, ended: bool, printer: Printer) -> None:
     """List the pauses that hold or will hold."""
     client = session.client
-    now_ms = client.deployment.store.now_ms()
+    now_ms = client.status().now_ms
     rows = [_row(one, now_ms) for one in client.maintenance.pauses(ended=ended)]
     printer.rows(COLUMNS, rows, nothing="nothing is paused")
 

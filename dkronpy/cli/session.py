@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dkronpy.errors import ConfigError, InvalidError, NotFoundError, Problem, StoreUnavailableError
+from dkronpy.errors import ConfigError, InvalidError, NotFoundError, Problem, StoreUnavailableError, needs_store
 
 if TYPE_CHECKING:
     from dkronpy.client import Client
@@ -91,6 +91,8 @@ class Session:
         if not settings.embedded:
             return settings
         url = embedded_url(settings)
+        if url is None and settings.api_url:
+            raise needs_store(settings.api_url)
         if url is None:
             raise StoreUnavailableError(
                 f"no store is set, and none was started from {settings.data_dir}/",

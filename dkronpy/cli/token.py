@@ -13,6 +13,9 @@ from dkronpy.cli.session import Session, command, group, pass_session
 
 if TYPE_CHECKING:
     from dkronpy.api.tokens import Token, Tokens
+    from dkronpy.client import Client
+    from dkronpy.remote.tokens import RemoteTokens
+    from dkronpy.wire.tokens import TokenOut
 
 ROLES = ("viewer", "operator", "editor", "admin")
 COLUMNS = (
@@ -57,12 +60,16 @@ def create(
 
     lifetime = parse_duration(expires, field="--expires") if expires else None
     client = session.client
-    with client.deployment.store.errors():
-        made, secret = _tokens(session).create(
-            name, role=role or "", jobs=jobs, policies=policies, lifetime=lifetime, by=client.who
-        )
+    if (tokens := _behind_server(client)) is not None:
+        made = tokens.create(name, role=role or "", jobs=jobs, policies=policies, expires=expires or "")
+        secret = made.secret
+    else:
+        with client.deployment.store.errors():
+            _, secret = _tokens(session).create(
+                name, role=role or "", jobs=jobs, policies=policies, lifetime=lifetime, by=client.who
+            )
     write(secret + "\n")
-    say(f"this is the only time that {made.name}'s token is shown; send it as: Authorization: Bearer TOKEN")
+    say(f"this is the only time that {name}'s token is shown; send it as: Authorization: Bearer TOKEN")
 
 
 @command(
@@ -78,10 +85,13 @@ def create(
 @pass_session
 def list_command(session: Session, printer: Printer, everything: bool) -> None:
     """List the tokens with what each may do and when it was last used (to the minute)."""
-    store = session.client.deployment.store
-    with store.errors():
-        now_ms, found = store.now_ms(), _tokens(session).all()
-    rows = [_row(one, now_ms) for one in found]
+    if (tokens := _behind_server(session.client)) is not None:
+        rows = [_row_out(one) for one in tokens.all()]
+    else:
+        store = session.client.deployment.store
+        with store.errors():
+            now_ms, found = store.now_ms(), _tokens(session).all()
+        rows = [_row(one, now_ms) for one in found]
     rows = [row for row in rows if everything or row["state"] == "active"]
     printer.rows(COLUMNS, rows, nothing="no tokens; `dkronpy token create NAME --role admin` makes one")
 
@@ -100,6 +110,10 @@ def list_command(session: Session, printer: Printer, everything: bool) -> None:
 def revoke(session: Session, name: str, yes: bool) -> None:
     """Take a token out of use at once, by its name or its id. The API stays closed to those without one."""
     confirm(f"revoke token {name}?", yes=yes)
+    if (tokens := _behind_server(session.client)) is not None:
+        ended = tokens.revoke(name)
+        write(f"{ended.name} ({ended.id}) revoked\n")
+        return
     with session.client.deployment.store.errors():
         gone = _tokens(session).revoke(name)
     write(f"{gone.name} ({gone.id}) revoked\n")
@@ -109,10 +123,27 @@ for verb in (create, list_command, revoke):
     token.add_command(verb)
 
 
+def _behind_server(client: Client) -> RemoteTokens | None:
+    """The tokens behind the server that is set; None where the store itself is."""
+    from dkronpy.remote.client import Client as RemoteClient
+
+    return client.tokens if isinstance(client, RemoteClient) else None
+
+
 def _tokens(session: Session) -> Tokens:
     from dkronpy.api.tokens import Tokens
 
     return Tokens(session.client.deployment.store)
+
+
+def _row_out(one: TokenOut) -> dict[str, Any]:
+    from dkronpy.wire.runs import time_in
+
+    return {
+        "name": one.name, "state": one.state, "role": one.role, "jobs": one.jobs, "policies": one.policies,
+        "used": time_in(one.used_at) or None, "expires": time_in(one.expires_at) or None,
+        "created": time_in(one.created_at), "created_by": one.created_by, "id": one.id,
+    }  # fmt: skip
 
 
 def _row(one: Token, now_ms: int) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     running: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def total(self) -> int:
+        """How many there are to make up for."""
+        return len(self.due)
+
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a backfill is: of ``total`` due times, how many ended in which state, and how many are active."""

@@ -35,10 +35,17 @@ class SharedCalendars:
 
     def users(self, name: str) -> list[str]:
         """The jobs that have the calendar of that name from the store."""
+        return self.all_users().get(name, [])
+
+    def all_users(self) -> dict[str, list[str]]:
+        """For each calendar that jobs have from the store these jobs."""
         with self.deployment.store.errors():
             stored = self.deployment.jobs.all()
-        found = [one.job for one in stored if one.job.calendar is not None and one.job.calendar.revision]
-        return [job.name for job in found if job.calendar is not None and job.calendar.name == name]
+        found: dict[str, list[str]] = {}
+        for one in stored:
+            if one.job.calendar is not None and one.job.calendar.revision:
+                found.setdefault(one.job.calendar.name, []).append(one.job.name)
+        return found
 
     def save(self, calendar: Calendar) -> tuple[Calendar, list[str]]:
         """Store a calendar, and save every job anew that uses it: the calendar as stored, and the jobs that changed.

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dkronpy.client.backfill import Backfill
 from dkronpy.client.jobs import JobsClient, JobView
 from dkronpy.client.outside import Outside, PingState
 from dkronpy.client.pools import Pools
@@ -179,9 +180,12 @@ class Client(JobsClient):
         """
         return [self.run(one) for one in self._reruns.rerun(run, start=start, by=by or self.who)]
 
-    def history(self, job: str) -> list[RunView]:
-        """Every run of a job that is still known, the newest first, with its executions (without their output)."""
-        runs = self.runs(job=job, limit=self.deployment.most_runs(job))
+    def history(self, job: str, *, limit: int | None = None) -> list[RunView]:
+        """The runs of a job that are still known, the newest first, with their executions (without output).
+
+        At most as many as are kept unless said.
+        """
+        runs = self.runs(job=job, limit=limit or self.deployment.most_runs(job))
         with self.deployment.store.errors():
             live = self.deployment.ledger.executions([name for run in runs for name in run.execution_ids])
         known = {execution.id: execution for execution in live}
@@ -239,6 +243,10 @@ class Client(JobsClient):
     def audit_job(self, name: str, start_ms: int, end_ms: int) -> JobAudit:
         """Whether every due time of a window has exactly one record (``dkronpy.audit``). Raises NotFoundError."""
         return Records(self.deployment).audit(name, start_ms, end_ms)
+
+    def backfill(self, name: str, *, max_active: int = 1) -> Backfill:
+        """Makes up for due times of a job's past; see ``dkronpy.client.backfill``."""
+        return Backfill(self.deployment, name, max_active=max_active, who=self.who)
 
     def _range_at(self, name: str, at_ms: int) -> Run | None:
         with self.deployment.store.errors():

@@ -6,27 +6,35 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any, NoReturn
 
 from dkronpy.client import Client as StoreClient
 from dkronpy.client import Event, JobView, RunView, Status
+from dkronpy.client.backfill import Backfill
+from dkronpy.client.calendars import SharedCalendars
 from dkronpy.client.maintenance import Maintenance
 from dkronpy.client.outside import PingState
 from dkronpy.client.records import JobAudit
 from dkronpy.client.rename import Renamed
 from dkronpy.client.spreading import LOOKED_AT, spread_jobs, usual_run_ms
 from dkronpy.clock import from_ms, iso_ms, to_ms
-from dkronpy.errors import ConfigError, ConflictError
+from dkronpy.errors import ConflictError, needs_store
 from dkronpy.execution import Execution, Output, Run
 from dkronpy.job import Job
 from dkronpy.job.chain import Link
 from dkronpy.job.json import decode_job, encode_job
 from dkronpy.level import Choice
 from dkronpy.node import Node
-from dkronpy.remote.connection import Connection, segment
+from dkronpy.notices.record import Notices
+from dkronpy.remote.backfill import RemoteBackfill
+from dkronpy.remote.calendars import RemoteCalendars
+from dkronpy.remote.connection import PAGE, Connection, segment
 from dkronpy.remote.maintenance import RemoteMaintenance
+from dkronpy.remote.notices import RemoteNotices
 from dkronpy.remote.pools import RemotePools
 from dkronpy.remote.stream import pieces, sent_events
+from dkronpy.remote.tokens import RemoteTokens
 from dkronpy.store.jobs import Change, Saved, StoredJob
 from dkronpy.store.revisions import Revision
 from dkronpy.wire.deployment import EventList, NodeList, Quarantined, StatusOut, event_in, node_in, status_in
@@ -46,7 +54,6 @@ from dkronpy.wire.runs import (
     view_in,
 )
 
-_PAGE = 500
 _NAMES = 50
 """How many names go into one address."""
 _LONGEST_WAIT_MS = 20_000
@@ -62,29 +69,21 @@ class Client(StoreClient):
     def __init__(self, url: str, *, token: str = "", who: str = "client", timeout: float = 30.0) -> None:
         self.connection = Connection(url, token, timeout=timeout)
         self.pools = RemotePools(self.connection)
+        self.tokens = RemoteTokens(self.connection)
         self.who = who
 
     @property
     def deployment(self) -> NoReturn:  # type: ignore[override]
         """There is none here. Raises ConfigError."""
-        raise ConfigError(
-            f"this needs the store itself, and {self.connection.url} is a server",
-            hint="unset DKRONPY_API_URL and set DKRONPY_STORE_URL, on a machine that reaches the store",
-        )
+        raise needs_store(self.connection.url)
 
     # jobs
 
     def jobs(self) -> list[JobView]:
-        found: list[JobView] = []
-        after: str | None = ""
-        while after is not None:
-            page = self.connection.get(JobList, "/api/v1/jobs", limit=_PAGE, after=after)
-            found += map(job_in, page.items)
-            after = page.after
-        return found
+        return [job_in(row) for page in self.connection.pages(JobList, "/api/v1/jobs") for row in page.items]
 
     def some_jobs(self, names: Sequence[str]) -> list[JobView]:
-        pages = (self.connection.get(JobList, "/api/v1/jobs", limit=_PAGE, name=part) for part in _parts(names))
+        pages = (self.connection.get(JobList, "/api/v1/jobs", limit=PAGE, name=part) for part in _parts(names))
         return [job_in(row) for page in pages for row in page.items]
 
     def job(self, name: str) -> JobView:
@@ -133,8 +132,8 @@ class Client(StoreClient):
         self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}", query={"why": why}, headers=headers)
 
     def job_history(self, name: str) -> list[Revision]:
-        page = self.connection.get(RevisionList, f"/api/v1/jobs/{segment(name)}/revisions")
-        return [revision_in(row) for row in page.items]
+        pages = self.connection.pages(RevisionList, f"/api/v1/jobs/{segment(name)}/revisions")
+        return [revision_in(row) for page in pages for row in page.items]
 
     def toggle_job(self, name: str, *, by: str = "", why: str = "") -> Job:
         answer = self.connection.call("POST", f"/v1/jobs/{segment(name)}/toggle", query={"why": why})
@@ -143,9 +142,8 @@ class Client(StoreClient):
     # runs
 
     def run_job(self, name: str, *, by: str = "", params: Mapping[str, Any] | None = None) -> RunView:
-        key = {"Idempotency-Key": uuid.uuid4().hex}
         body = {"params": dict(params)} if params else None
-        answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=key, body=body)
+        answer = self.connection.call("POST", f"/api/v1/jobs/{segment(name)}/run", headers=_key(), body=body)
         return view_in(self.connection.decode(RunOut, answer))
 
     def ping_job(
@@ -172,7 +170,7 @@ class Client(StoreClient):
         after: str | None = None
         while len(found) < limit:
             page = self.connection.get(
-                RunList, "/api/v1/runs", job=job, state=state, before=before, limit=min(_PAGE, limit - len(found)),
+                RunList, "/api/v1/runs", job=job, state=state, before=before, limit=min(PAGE, limit - len(found)),
                 after=after,
             )  # fmt: skip
             found += map(run_in, page.items)
@@ -198,12 +196,14 @@ class Client(StoreClient):
         return [link_in(one) for one in page.items]
 
     def rerun(self, run: str, *, start: str | None = None, by: str = "") -> list[RunView]:
-        answer = self.connection.call("POST", f"/api/v1/runs/{segment(run)}/rerun", query={"start": start})
+        answer = self.connection.call(
+            "POST", f"/api/v1/runs/{segment(run)}/rerun", query={"start": start}, headers=_key()
+        )
         return [view_in(one) for one in self.connection.decode(RunList, answer).items]
 
-    def history(self, job: str) -> list[RunView]:
-        page = self.connection.get(RunList, f"/api/v1/jobs/{segment(job)}/runs")
-        return [view_in(one) for one in page.items]
+    def history(self, job: str, *, limit: int | None = None) -> list[RunView]:
+        pages = self.connection.pages(RunList, f"/api/v1/jobs/{segment(job)}/runs")
+        return [view_in(one) for one in islice((one for page in pages for one in page.items), limit)]
 
     def output(self, execution: Execution, attempt: int | None = None) -> Output:
         path = f"/api/v1/executions/{segment(execution.id)}/bytes"
@@ -211,7 +211,7 @@ class Client(StoreClient):
 
     def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
         query = {"attempt": attempt, "encoding": "base64"}
-        lines = self.connection.lines(f"/api/v1/executions/{segment(execution_id)}/follow", query, {})
+        lines = self.connection.lines("GET", f"/api/v1/executions/{segment(execution_id)}/follow", query)
         yield from pieces(sent_events(lines))
 
     # answers
@@ -228,14 +228,25 @@ class Client(StoreClient):
         query = {"start": iso_ms(start_ms), "end": iso_ms(end_ms)}
         return self.connection.get(JobAudit, f"/api/v1/jobs/{segment(name)}/audit", **query)
 
+    def backfill(self, name: str, *, max_active: int = 1) -> Backfill:
+        return RemoteBackfill(self.connection, name, max_active=max_active)
+
     # the deployment
+
+    @cached_property
+    def calendars(self) -> SharedCalendars:
+        return RemoteCalendars(self.connection)
 
     @cached_property
     def maintenance(self) -> Maintenance:
         return RemoteMaintenance(self.connection)
 
+    @cached_property
+    def notices(self) -> Notices:
+        return RemoteNotices(self.connection)
+
     def nodes(self) -> list[Node]:
-        return [node_in(one) for one in self.connection.get(NodeList, "/api/v1/nodes").items]
+        return [node_in(one) for page in self.connection.pages(NodeList, "/api/v1/nodes") for one in page.items]
 
     def forget_node(self, name: str) -> None:
         self.connection.call("DELETE", f"/api/v1/nodes/{segment(name)}")
@@ -252,10 +263,11 @@ class Client(StoreClient):
 
     def status(self) -> Status:
         found = self.connection.get(StatusOut, "/api/v1/status")
-        return status_in(found, self.connection.get(NodeList, "/api/v1/nodes"), self.connection.url)
+        return status_in(found, self.nodes(), self.connection.url)
 
     def quarantined(self) -> dict[str, str]:
-        return self.connection.get(Quarantined, "/api/v1/quarantine").items
+        pages = self.connection.pages(Quarantined, "/api/v1/quarantine")
+        return {key: text for page in pages for key, text in page.items.items()}
 
     def position(self) -> str:
         return self.connection.get(EventList, "/api/v1/events").position
@@ -277,11 +289,21 @@ class Client(StoreClient):
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
         return self._events(self.position() if after == "$" else after, block_ms)
 
+    def backup(self, *, history: bool = True) -> Iterator[bytes]:
+        """The lines of a backup (``dkronpy.backup.write_lines`` packs them)."""
+        query = {"history": "true" if history else "false"}
+        return (line + b"\n" for line in self.connection.lines("GET", "/api/v1/backup", query))
+
     def ping(self) -> None:
         self.connection.get(StatusOut, "/api/v1/status")
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _key() -> dict[str, str]:
+    """The header with which a request may be sent again when its connection broke."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def _parts(names: Sequence[str]) -> Iterator[list[str]]:

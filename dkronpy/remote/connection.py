@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -21,6 +21,17 @@ from dkronpy.errors import (
 )
 
 T = TypeVar("T")
+
+
+class Page(Protocol):
+    """An answer that may have another page behind it."""
+
+    after: str | None
+
+
+PageT = TypeVar("PageT", bound=Page)
+PAGE = 500
+"""So many items are asked for at once."""
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 _KINDS: Mapping[int, type[DkronpyError]] = {
     400: ConfigError, 401: DeniedError, 403: DeniedError, 404: NotFoundError, 409: ConflictError, 412: ConflictError,
@@ -85,6 +96,14 @@ class Connection:
         """The answer to a GET, of a kind that is known."""
         return self.decode(kind, self.call("GET", path, query=query))
 
+    def pages(self, kind: type[PageT], path: str, **query: Any) -> Iterator[PageT]:
+        """The answers to a GET of a list, page by page."""
+        after: str | None = ""
+        while after is not None:
+            page = self.get(kind, path, **query, limit=PAGE, after=after or None)
+            yield page
+            after = page.after
+
     def decode(self, kind: type[T], answer: requests.Response) -> T:
         """An answer of a kind that is known. Raises StoreUnavailableError for another one."""
         try:
@@ -93,9 +112,9 @@ class Connection:
             message = f"the answer of {self.url} is none of dkronpy's: {error}"
             raise StoreUnavailableError(message, hint="is it the address of a dkronpy server?") from None
 
-    def lines(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[bytes]:
+    def lines(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> Generator[bytes, None, None]:
         """The lines of an answer that goes on, as they come."""
-        with self.call("GET", path, query=query, headers=headers, stream=True) as answer:
+        with self.call(method, path, query=query, body=body, stream=True) as answer:
             try:
                 yield from answer.iter_lines(chunk_size=None)
             except requests.RequestException as error:

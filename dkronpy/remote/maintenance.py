@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 
 from dkronpy.client.maintenance import Maintenance
@@ -31,7 +32,7 @@ class RemoteMaintenance(Maintenance):
             asked.duration = format_duration(until)
         else:
             asked.until = until
-        answer = self.connection.call("POST", _PATH, body=asked)
+        answer = self.connection.call("POST", _PATH, body=asked, headers={"Idempotency-Key": uuid.uuid4().hex})
         return pause_in(self.connection.decode(PauseOut, answer))
 
     def resume(self, *, job: str = "", tag: str = "", id: str = "", by: str = "") -> list[Pause]:  # noqa: A002
@@ -39,8 +40,8 @@ class RemoteMaintenance(Maintenance):
         return [pause_in(one) for one in self.connection.decode(PauseList, answer).items]
 
     def pauses(self, *, ended: bool = False) -> list[Pause]:
-        page = self.connection.get(PauseList, _PATH, ended="true" if ended else "false")
-        return [pause_in(one) for one in page.items]
+        pages = self.connection.pages(PauseList, _PATH, ended="true" if ended else "false")
+        return [pause_in(one) for page in pages for one in page.items]
 
     def of_job(self, job: Job) -> Pause | None:
         now = self.connection.get(StatusOut, "/api/v1/status").now

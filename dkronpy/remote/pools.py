@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dkronpy.client.pools import Pool, Pools
 from dkronpy.remote.connection import Connection, segment
+from dkronpy.wire.deployment import PoolList
 
 _PATH = "/api/v1/pools"
 
@@ -15,7 +16,7 @@ class RemotePools(Pools):
         self.connection = connection
 
     def all(self) -> list[Pool]:
-        return self.connection.get(dict[str, list[Pool]], _PATH)["items"]
+        return [pool for page in self.connection.pages(PoolList, _PATH) for pool in page.items]
 
     def set(self, name: str, slots: int) -> None:
         self.connection.call("PUT", f"{_PATH}/{segment(name)}", body={"slots": slots})

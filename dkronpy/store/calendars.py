@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import structs
 
@@ -59,9 +61,16 @@ class Calendars:
         if job.calendar is None or job.calendar.off is not None:
             return job
         found = self.get(job.calendar.name)
-        if found is None:
-            known = [one.name for one in self.all()]
-            message = f"there is no calendar {job.calendar.name!r}; known: {', '.join(known) or 'none'}"
-            hint = did_you_mean(job.calendar.name, known) or "`dkronpy calendar save NAME FILE` stores one"
-            raise InvalidError(job.name, [Problem("calendar", job.calendar.name, message, hint)])
-        return structs.replace(job, calendar=found)
+        return with_days(job, {one.name: one for one in ([found] if found else self.all())})
+
+
+def with_days(job: Job, known: Mapping[str, Calendar]) -> Job:
+    """*job* with the days of the *known* calendar that it names. Raises InvalidError where there is none."""
+    if job.calendar is None or job.calendar.off is not None:
+        return job
+    found = known.get(job.calendar.name)
+    if found is None:
+        message = f"there is no calendar {job.calendar.name!r}; known: {', '.join(known) or 'none'}"
+        hint = did_you_mean(job.calendar.name, known) or "`dkronpy calendar save NAME FILE` stores one"
+        raise InvalidError(job.name, [Problem("calendar", job.calendar.name, message, hint)])
+    return structs.replace(job, calendar=found)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from dkronpy.client import Event, Leader, Status
+from dkronpy.client.pools import Pool
 from dkronpy.clock import iso_ms
 from dkronpy.node import Node
 from dkronpy.version import VERSION
@@ -58,9 +61,10 @@ class NodeOut(msgspec.Struct, kw_only=True):
 
 
 class NodeList(msgspec.Struct, kw_only=True):
-    """Every node, by name."""
+    """A page of nodes, by name. ``after`` asks for the page behind it; null at the end."""
 
     items: list[NodeOut]
+    after: str | None = None
 
 
 class EventOut(msgspec.Struct, kw_only=True):
@@ -80,9 +84,17 @@ class EventList(msgspec.Struct, kw_only=True):
 
 
 class Quarantined(msgspec.Struct, kw_only=True):
-    """Entries and messages that were set aside, by key, with what was wrong."""
+    """A page of entries and messages that were set aside, by key, with what was wrong. ``after`` asks for the next."""
 
     items: dict[str, str]
+    after: str | None = None
+
+
+class PoolList(msgspec.Struct, kw_only=True):
+    """A page of pools, by name: their slots, the slots that each run holds, and who waits. ``after``: the next page."""
+
+    items: list[Pool]
+    after: str | None = None
 
 
 def status_out(status: Status, *, paused: bool) -> StatusOut:
@@ -104,7 +116,7 @@ def status_out(status: Status, *, paused: bool) -> StatusOut:
     )
 
 
-def status_in(one: StatusOut, nodes: NodeList, where: str) -> Status:
+def status_in(one: StatusOut, nodes: Sequence[Node], where: str) -> Status:
     """The state that its JSON stands for; *where* is how it was reached."""
     leader = one.leader
     return Status(
@@ -112,7 +124,7 @@ def status_in(one: StatusOut, nodes: NodeList, where: str) -> Status:
         store=where,
         leader=None if leader is None else _leader_in(leader),
         leaders=tuple(None if each is None else _leader_in(each) for each in one.leaders),
-        nodes=tuple(node_in(node) for node in nodes.items),
+        nodes=tuple(nodes),
         jobs=one.jobs,
         open_executions=one.open_executions,
         late_ms=one.late_ms,

@@ -49,9 +49,10 @@ class RevisionOut(msgspec.Struct, kw_only=True):
 
 
 class RevisionList(msgspec.Struct, kw_only=True):
-    """The revisions of a job that are known, the newest first."""
+    """A page of the revisions that are known, the newest first. ``after`` asks for the next; null at the end."""
 
     items: list[RevisionOut]
+    after: str | None = None
 
 
 class JobList(msgspec.Struct, kw_only=True):

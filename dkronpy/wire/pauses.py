@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -18,12 +19,12 @@ class PauseAsked(msgspec.Struct, kw_only=True):
     when somebody resumes.
     """
 
-    job: str = ""
+    job: Annotated[str, msgspec.Meta(examples=["report"])] = ""
     tag: str = ""
-    reason: str = ""
+    reason: Annotated[str, msgspec.Meta(examples=["the disks are changed"])] = ""
     start: datetime | None = None
     until: datetime | None = None
-    duration: str = ""
+    duration: Annotated[str, msgspec.Meta(examples=["2h"])] = ""
 
 
 class PauseOut(msgspec.Struct, kw_only=True):
@@ -40,9 +41,10 @@ class PauseOut(msgspec.Struct, kw_only=True):
 
 
 class PauseList(msgspec.Struct, kw_only=True):
-    """Pauses, the oldest first."""
+    """A page of pauses, the oldest first. ``after`` asks for the page behind it; null at the end."""
 
     items: list[PauseOut]
+    after: str | None = None
 
 
 def pause_out(one: Pause) -> PauseOut:

@@ -198,7 +198,7 @@ def test_the_command_line_needs_no_store(site: Site, api: Api) -> None:
     assert "echo hi" in command("job", "show", "cli-a")
     assert "cli-a" in command("audit", "cli-a")
     assert "cli-a" in command("pause", "cli-a", "--until", "1h")
-    assert "needs the store itself" in command("token", "list", code=3)
+    assert "needs the store itself" in command("keys", "check", code=3)
     assert "cli-a deleted" in command("job", "delete", "cli-a", "--yes")
     assert "Connection refused" in command("--url", "http://127.0.0.1:1", "job", "list", code=4)
 

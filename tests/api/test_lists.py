@@ -1,0 +1,183 @@
+"""Lists a page at a time, only the fields that are wanted, runs that are waited for, and changes as they come."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from dkronpy.schedule.calendar import Calendar
+from dkronpy.wire.runs import time_in
+from tests.api.site import Api, Site
+from tests.support import wait_until
+
+
+def pages(api: Api, path: str, limit: int, **query: Any) -> list[list[Any]]:
+    """Every page of a list, each asked for with the cursor of the one before."""
+    found, after = [], ""
+    while True:
+        asked = {**query, "limit": limit, **({"after": after} if after else {})}
+        answer = api.get(path, params=asked)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert len(body["items"]) <= limit
+        found.append(list(body["items"]))
+        after = body["after"]
+        if after is None:
+            return found
+
+
+def named(item: Any) -> str:
+    """What an item is called: the rest of it may change between two looks."""
+    if isinstance(item, str):
+        return item
+    return str(next(item[key] for key in ("id", "name", "revision", "at") if key in item))
+
+
+@pytest.fixture
+def filled(site: Site, api: Api) -> Iterator[Site]:
+    """Three of everything that is listed."""
+    client, names = site.client, ("pg-1", "pg-2", "pg-3")
+    for name in names:
+        api.create(name)
+        client.pools.set(name, 1)
+        client.calendars.save(Calendar(name=name, off=("12-25",)))
+        client.maintenance.pause(job=name, reason="listed")
+    for number in range(3):
+        api.create("pg-1", owner=f"o{number}")
+        api.post("/v1/jobs/pg-1/run")
+    yield site
+    for name in names:
+        client.pools.delete(name)
+        client.calendars.delete(name)
+        client.maintenance.resume(job=name)
+        api.call("DELETE", f"/v1/jobs/{name}")
+
+
+def test_every_list_is_read_page_by_page_without_a_hole(filled: Site, api: Api) -> None:
+    store = filled.client.deployment.store
+    for name in ("q1", "q2", "q3"):
+        store.client.hset(store.keys.quarantine, name, "looked bad")
+    for path in (
+        "/api/v1/jobs", "/api/v1/pools", "/api/v1/calendars", "/api/v1/pauses", "/api/v1/jobs/pg-1/revisions",
+        "/api/v1/jobs/pg-1/runs", "/api/v1/runs", "/api/v1/quarantine", "/api/v1/nodes", "/api/v1/channels",
+        "/api/v1/notices", "/api/v1/tokens", "/api/v1/audit",
+    ):  # fmt: skip
+        one_by_one = [named(item) for page in pages(api, path, 1) for item in page]
+        at_once = [named(item) for page in pages(api, path, 500) for item in page]
+        assert len(one_by_one) >= 3 or path in {
+            "/api/v1/nodes", "/api/v1/channels", "/api/v1/notices", "/api/v1/tokens",
+        }, path  # fmt: skip
+        if path != "/api/v1/audit":  # each look at the others is no entry, yet other tests write some
+            assert one_by_one == at_once, path
+        assert api.get(path, params={"limit": 0}).status_code == 400, path
+    store.client.hdel(store.keys.quarantine, "q1", "q2", "q3")
+
+
+def test_a_cursor_that_is_gone_is_said_and_one_by_name_is_not_needed_any_more(filled: Site, api: Api) -> None:
+    for path in ("/api/v1/runs", "/api/v1/pauses", "/api/v1/jobs/pg-1/runs", "/api/v1/jobs/pg-1/revisions"):
+        answer = api.get(path, params={"after": "no such thing"})
+        assert (answer.status_code, "begin again" in answer.json()["hint"]) == (422, True), path
+    behind = api.get("/api/v1/pools", params={"after": "pg-1a"}).json()
+    assert [pool["name"] for pool in behind["items"]] == ["pg-2", "pg-3"]
+
+
+def test_runs_are_paged_through_past_any_number_of_the_same_moment(site: Site, api: Api) -> None:
+    api.create("pg-many")
+    for _ in range(25):
+        api.post("/v1/jobs/pg-many/run")
+    found = [run["id"] for page in pages(api, "/api/v1/runs", 4, job="pg-many") for run in page]
+    assert (len(found), len(set(found))) == (25, 25)
+    moments = [time_in(run["due"]) for run in api.get("/api/v1/runs?job=pg-many&limit=500").json()["items"]]
+    assert moments == sorted(moments, reverse=True)
+    api.call("DELETE", "/v1/jobs/pg-many")
+
+
+def test_only_the_fields_that_are_wanted_are_told(api: Api) -> None:
+    api.create("narrow", pools={}, owner="me")
+    rows = api.get("/api/v1/jobs?fields=name,owner&name=narrow").json()
+    assert rows["items"] == [{"name": "narrow", "owner": "me"}]
+    assert rows["total"] == 1
+    assert api.get("/api/v1/jobs/narrow?fields=owner, schedule").json() == {"owner": "me", "schedule": "@manually"}
+    assert set(api.get("/api/v1/status?fields=leader,now").json()) == {"leader", "now"}
+    assert api.get("/api/v1/jobs/narrow?fields=pools").json() == {}  # a field of jobs that this one does not use
+    refused = api.get("/api/v1/nodes?fields=nme")
+    assert (refused.status_code, refused.json()["hint"]) == (422, "did you mean 'name'?")
+    assert api.get("/api/v1/jobs/nothing?fields=name").status_code == 404
+    assert "stored" in api.get("/api/v1/jobs/narrow?fields=").json()
+    api.call("DELETE", "/v1/jobs/narrow")
+
+
+def test_a_run_is_waited_for_where_that_is_wanted(api: Api) -> None:
+    api.create("short")
+    api.create("long", executor_config={"command": "sleep 60"})
+    ended = api.post("/api/v1/jobs/short/run?wait=30")
+    assert (ended.status_code, ended.json()["state"]) == (200, "success")
+    assert ended.json()["executions"][0]["attempts"][0]["exit_code"] == 0
+    assert ended.headers["Location"] == f"/api/v1/runs/{ended.json()['id']}"
+    going = api.post("/api/v1/jobs/long/run?wait=1")
+    assert (going.status_code, going.json()["state"]) == (202, "running")
+    at_once = api.post("/api/v1/jobs/short/run")
+    assert (at_once.status_code, at_once.json()["state"]) == (202, "running")
+    assert api.post("/api/v1/jobs/short/run?wait=301").status_code == 400
+    assert api.post("/api/v1/jobs/short/run?wait=x").status_code == 400
+    api.post(f"/api/v1/runs/{going.json()['id']}/cancel")
+
+
+def test_a_repeated_request_is_one_pause_and_one_run_again(site: Site, api: Api) -> None:
+    api.create("once", executor_config={"command": "false"})
+    key = {"Idempotency-Key": "once-is-enough"}
+    paused = [api.post("/api/v1/pauses", json={"job": "once"}, headers=key) for _ in range(2)]
+    assert [one.status_code for one in paused] == [201, 201]
+    assert paused[0].json() == paused[1].json()
+    assert [one.job for one in site.client.maintenance.resume(job="once")] == ["once"]
+    failed = api.post("/api/v1/jobs/once/run?wait=30").json()["id"]
+    again = [api.post(f"/api/v1/runs/{failed}/rerun", headers=key) for _ in range(2)]
+    assert [one.status_code for one in again] == [202, 202]
+    assert again[0].json()["items"][0]["id"] == again[1].json()["items"][0]["id"]
+    assert len(api.get("/api/v1/jobs/once/runs").json()["items"]) == 2
+
+
+def lines_until(api: Api, path: str, last: str, enough: Any, act: Any) -> list[str]:
+    """The lines of a stream, from before *act* is done until there is *enough*."""
+    found: list[str] = []
+    headers = {"Last-Event-ID": last} if last else {}
+    with requests.get(api.url + path, headers=headers, stream=True, timeout=20) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        for line in answer.iter_lines(decode_unicode=True):
+            if line.startswith("retry"):
+                threading.Thread(target=act).start()
+            found.append(line)
+            if enough(found):
+                return found
+    return found
+
+
+def test_changes_come_as_events_and_are_taken_up_where_they_broke_off(site: Site, api: Api) -> None:
+    api.create("told")
+    api.create("untold")
+
+    def act() -> None:
+        for name in ("untold", "told"):
+            api.post(f"/api/v1/jobs/{name}/run")
+
+    def enough(lines: list[str]) -> bool:
+        return "event: run" in lines and lines[-1] == ""
+
+    seen = lines_until(api, "/api/v1/events/follow?job=told", "", enough, act)
+    changes = [json.loads(line[6:]) for line in seen if line.startswith("data: ")]
+    assert {one["job"] for one in changes} == {"told"}
+    assert {"event: run", "event: execution"} <= set(seen)
+    ids = [line[4:] for line in seen if line.startswith("id: ")]
+    rest = lines_until(
+        api, "/api/v1/events/follow?job=told", ids[0], lambda lines: f"id: {ids[-1]}" in lines, lambda: None
+    )
+    assert [line[4:] for line in rest if line.startswith("id: ")] == ids[1:]
+    gone = lines_until(api, "/api/v1/events/follow", "1-1", lambda lines: "event: missed" in lines, lambda: None)
+    assert "event: missed" in gone
+    waiting = wait_until(lambda: api.get("/api/v1/events").json()["position"], description="there is a position")
+    assert api.get(f"/api/v1/events?after={waiting}&wait=10").json()["missed"] is False
