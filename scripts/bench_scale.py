@@ -84,7 +84,9 @@ def fire_all(deployment: Deployment, names: list[str], server: StoreServer, beat
     """Make all jobs due at one moment; until all are queued, and what that took of processors, for each."""
     due = deployment.store.now_ms() + AHEAD_MS + len(names) // 20
     schedule_at(deployment, names, [due] * len(names))
-    wait_until(lambda: deployment.store.now_ms() >= due, timeout=600, description="they are due")
+    wait_until(
+        lambda: queued(deployment) >= 0 and deployment.store.now_ms() >= due, timeout=600, description="they are due"
+    )
     before = processor_seconds(server.pid), [processor_seconds(beat.pid) for beat in beats]
     wait_until(lambda: queued(deployment) >= len(names), timeout=600, description="all are queued")
     took = deployment.store.now_ms() - due

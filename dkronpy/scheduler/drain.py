@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from dkronpy.node import BELOW, Node
+from dkronpy.scheduler.backlog import rings_for
 from dkronpy.store.connection import Store
 
 log = logging.getLogger(__name__)
@@ -54,21 +53,10 @@ class Drain:
             return 0, 0
         with client.pipeline(transaction=False) as pipe:
             for message in raw:
-                pipe.zscore(self.store.keys.open, _rings_for(message))
+                pipe.zscore(self.store.keys.open, rings_for(message))
             scores = pipe.execute()
-            over = [
-                message for message, score in zip(raw, scores, strict=True) if score is None and _rings_for(message)
-            ]
+            over = [message for message, score in zip(raw, scores, strict=True) if score is None and rings_for(message)]
             for message in over:
                 pipe.lrem(key, -1, message)
             pipe.execute()
         return len(raw), len(over)
-
-
-def _rings_for(message: bytes) -> str:
-    """The execution that a message of Celery's rings for; '' where it is not one."""
-    try:
-        found: Any = json.loads(message)["headers"]["id"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return str(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -17,11 +17,12 @@ from dkronpy.dispatch.targets import LiveNodes, Planner
 from dkronpy.errors import DkronpyError
 from dkronpy.node import Node
 from dkronpy.pause import Pause, covering
-from dkronpy.scheduler.known import Definitions, Known
+from dkronpy.scheduler.attendance import Attendance
+from dkronpy.scheduler.known import CACHED, Definitions, Known
 from dkronpy.scheduler.misfire import decide
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.succession import Succession, Version
-from dkronpy.store.commits import Commits
+from dkronpy.store.commits import Answer, Commits
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
 from dkronpy.store.pauses import read_pauses
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 READ_AHEAD = 32
 """How many batches are read at a time."""
+SOON_MS = 2_500
+"""How far beat looks ahead for definitions that it will need."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 FIRED, STALE, EXISTED, CHANGED, MALFORMED, NOT_LEADING = 1, 0, -1, -2, -3, -9
 _MILLISECOND = timedelta(milliseconds=1)
@@ -54,14 +57,16 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
 class _Done:
     """What the commits of one call came to, and the first due time ahead: not due yet, or just moved on."""
 
-    def __init__(self, ahead: Sequence[tuple[bytes, float]]) -> None:
+    def __init__(self, ahead: Sequence[tuple[bytes, float]], now_ms: int) -> None:
         self.codes: Counter[int] = Counter()
+        self.now_ms = now_ms
         self._next = [score for _, score in ahead]
 
-    def add(self, firings: Sequence[Firing], codes: Sequence[int]) -> None:
+    def add(self, answer: Answer) -> None:
         """One more commit."""
-        self.codes.update(codes)
-        moved = [float(firing.following) for firing in firings if firing.following]
+        self.codes.update(answer.codes)
+        self.now_ms = answer.now_ms
+        moved = [float(firing.following) for firing in answer.firings if firing.following]
         self._next = [min([*self._next, *moved])] if moved else self._next
 
     @property
@@ -88,6 +93,7 @@ class DueReader:
         self.batch = batch
         self.pacer = pacer or Pacer(Pace())
         self._definitions = Definitions(store, quarantine)
+        self._attendance: dict[int, Attendance] = {}
         self._paused: dict[bytes, bytes] = {}
         self._pauses: list[Pause] = []
 
@@ -102,7 +108,9 @@ class DueReader:
             due, ahead, paused = pipe.execute()
         if paused != self._paused:
             self._paused, self._pauses = paused, read_pauses(paused)
-        done, live = _Done(ahead), LiveNodes(nodes)
+        done, live = _Done(ahead, now_ms), LiveNodes(nodes)
+        attendance = self._attendance.setdefault(shard, Attendance())
+        on_time_ms = attendance.begin(epoch, now_ms)
         batches = [due[start : start + self.batch] for start in range(0, len(due), self.batch)]
         with self.ledger.commits(epoch=epoch, shard=shard) as commits, self._definitions.reading() as reading:
             reading.ask(entry for entry, _ in due[: self.batch])
@@ -110,29 +118,47 @@ class DueReader:
                 reading.learn()
                 if number < len(batches):
                     reading.ask(entry for entry, _ in batches[number])
-                firings = self._firings(batch, now_ms, live)
+                firings = self._firings(batch, now_ms, live, on_time_ms)
                 if commits.full:
                     self._settle(commits, done)
                 if firings:
                     commits.send(firings)
             while self._settle(commits, done):
                 pass
+        again = len(due) == most or bool(done.codes[CHANGED] or done.codes[STALE])
+        attendance.end(now_ms, done.now_ms, behind=again)
         return Fired(
             read=len(due),
             runs=done.codes[FIRED],
             plain=tuple(reading.plain),
             leading=not done.codes[NOT_LEADING],
-            again=len(due) == most or bool(done.codes[CHANGED] or done.codes[STALE]),
+            again=again,
             next_ms=done.next_ms,
         )
+
+    def prepare(self, now_ms: int, more: Callable[[], bool], shard: int = 0) -> None:
+        """Learn the definitions of what is due next, as long as there is time; redis-py's errors pass through.
+
+        What is due together then waits for no definition. More than are kept are not asked for.
+        """
+        soon = self.store.client.zrange(
+            self.store.keys.schedule_of(shard), f"({now_ms / 1000}", (now_ms + SOON_MS) / 1000,
+            byscore=True, offset=0, num=CACHED // 2,
+        )  # fmt: skip
+        with self._definitions.reading() as reading:
+            for start in range(0, len(soon), self.batch):
+                if not more():
+                    return
+                reading.ask(soon[start : start + self.batch])
+                reading.learn()
 
     def _settle(self, commits: Commits, done: _Done) -> bool:
         """See to the oldest commit that is on its way; False where none is."""
         answer = commits.receive()
         if answer is None:
             return False
-        firings, codes = answer
-        done.add(firings, codes)
+        firings, codes, _ = answer
+        done.add(answer)
         for firing, code in zip(firings, codes, strict=True):
             if code == CHANGED or firing.settled:
                 self._definitions.forget(self.store.keys.entry(firing.job).encode())
@@ -145,25 +171,27 @@ class DueReader:
         error = DkronpyError(f"a key of {job!r} holds something of another kind than the ledger writes there")
         self.quarantine.entry(self.store.keys.entry(job), error)
 
-    def _firings(self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes) -> list[Firing]:
+    def _firings(
+        self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes, on_time_ms: int
+    ) -> list[Firing]:
         firings = []
         for entry, score in due:
             known = self._definitions.get(entry)
             if known is None:
                 continue
             try:  # not `_set_aside`: a context for each of a hundred thousand entries takes its time
-                firings.append(self._firing(known, score, now_ms, live))
+                firings.append(self._firing(known, score, now_ms, live, on_time_ms))
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it
                 self.quarantine.entry(entry.decode(), error)
         return firings
 
-    def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes) -> Firing:
+    def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes, on_time_ms: int) -> Firing:
         job, schedule, due_ms = known.job, known.schedule, ms_of(score)
         runs: tuple[RunPlan, ...]
         if job.enabled or isinstance(schedule, Succession):
-            runs, following = self._runs(known, due_ms, now_ms, live)
+            runs, following = self._runs(known, due_ms, now_ms, live, on_time_ms)
         else:  # it was switched off after this due time had come
             runs, following = (self.planner.skip(job.name, due_ms, "paused", message="the job is disabled"),), None
         settled, forbid = False, job.forbids_overlap
@@ -182,11 +210,14 @@ class DueReader:
             history=job.history_limit or 0,
         )
 
-    def _runs(self, known: Known, due_ms: int, now_ms: int, live: LiveNodes) -> tuple[tuple[RunPlan, ...], int | None]:
+    def _runs(
+        self, known: Known, due_ms: int, now_ms: int, live: LiveNodes, on_time_ms: int
+    ) -> tuple[tuple[RunPlan, ...], int | None]:
         job, plan = known.job, self.planner
         decision = decide(
-            known.schedule, due_ms, now_ms, job.catch_up, window=job.catch_up_window, limit=job.catch_up_limit
-        )
+            known.schedule, due_ms, now_ms, job.catch_up,
+            window=job.catch_up_window, limit=job.catch_up_limit, on_time_ms=on_time_ms,
+        )  # fmt: skip
         following = decision.following_ms
         fired = []
         for number, due in enumerate(decision.fire):

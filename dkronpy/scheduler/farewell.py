@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
+from dkronpy.clock import Clock, SystemClock
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
+from dkronpy.scheduler.ended import Ended, read_ended
 from dkronpy.scheduler.self_pause import SelfPause
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BUDGET = 200
 """The most ended runs one pass sees off."""
+PASS_SECONDS = 0.05
+"""After which a pass ends, so that what is due meanwhile waits for nothing longer."""
 FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 200, 10_000, 1_000
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
@@ -42,6 +46,7 @@ class Farewell:
         *,
         keep_of: Callable[[str], Keep],
         tracer: Tracer | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -51,26 +56,34 @@ class Farewell:
         self.self_pause = SelfPause(store, ledger, jobs)
         self.keep_of = keep_of
         self.tracer = tracer
+        self.clock = clock or SystemClock()
         self._forget_next_ms = 0
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
         """See off up to BUDGET runs; True when more wait."""
-        keys, client = self.store.keys, self.store.client
+        keys, client, until = self.store.keys, self.store.client, self.clock.monotonic() + PASS_SECONDS
         ids = [name.decode() for name in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=BUDGET)]
-        for run in self.ledger.runs(ids):
+        runs = self.ledger.runs(ids)
+        ended, again = read_ended(self.store, self.ledger, self.jobs, runs), {}
+        left: set[str] = set()
+        for number, run in enumerate(runs):
+            if number and self.clock.monotonic() > until:
+                left = {later.id for later in runs[number:]}
+                break
             try:
-                self._settle(run, now_ms, nodes)
+                self._settle(run, now_ms, nodes, ended)
             except DkronpyError as error:
                 log.error("run %s cannot be seen off yet: %s", run.id, error)
-                client.zadd(keys.done, {run.id: now_ms + AGENT_GRACE_MS})
-                ids.remove(run.id)
+                again[run.id] = now_ms + AGENT_GRACE_MS
             else:
-                if not self._file(run, now_ms):
-                    client.zadd(keys.done, {run.id: run.finished_ms + AGENT_GRACE_MS})
-                    ids.remove(run.id)
-        if ids:
-            client.zrem(keys.done, *ids)
-        return len(ids) == BUDGET
+                if not self._file(run, now_ms, ended.executions[run.id]):
+                    again[run.id] = run.finished_ms + AGENT_GRACE_MS
+        if again:
+            client.zadd(keys.done, again)
+        gone = [name for name in ids if name not in again and name not in left]
+        if gone:
+            client.zrem(keys.done, *gone)
+        return bool(left) or len(ids) == BUDGET
 
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
@@ -78,29 +91,24 @@ class Farewell:
             gone = self.results.prune(now_ms, self.keep_of, budget=FORGET_BUDGET)
             self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
 
-    def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
-        client, key = self.store.client, self.store.keys.run(run.id)
-        if client.hget(key, "settled") == run.state.encode():
+    def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:
+        if run.id in ended.settled:
             return
-        self.chains.follow(run, now_ms, nodes)
+        if run.job in ended.followed:
+            self.chains.follow(run, now_ms, nodes)
         self.self_pause.look(run, now_ms)
-        if run.state == "success" and self._ephemeral(run):
+        job = ended.jobs.get(run.job)
+        # as in Dkron one that others follow stays
+        if run.state == "success" and job is not None and job.ephemeral and run.job not in ended.followed:
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
             self.jobs.delete(run.job, who="beat", why="it is ephemeral and has succeeded")
-        client.hset(key, "settled", run.state)
+            del ended.jobs[run.job]
+        self.store.client.hset(self.store.keys.run(run.id), "settled", run.state)
         if self.tracer is not None:
-            self.tracer.run(run, self.ledger.executions(run.execution_ids))
+            self.tracer.run(run, ended.executions[run.id])
 
-    def _ephemeral(self, run: Run) -> bool:
-        """Whether the job goes with its first success; as in Dkron one that others follow stays."""
-        found = self.jobs.many([run.job])
-        if not found or not found[0].job.ephemeral:
-            return False
-        return not self.store.client.exists(self.store.keys.children(run.job))
-
-    def _file(self, run: Run, now_ms: int) -> bool:
+    def _file(self, run: Run, now_ms: int, executions: Sequence[Execution]) -> bool:
         """Put the run into the results backend; False while an agent may still be about to file its part."""
-        executions = self.ledger.executions(run.execution_ids)
         by_agents = [e for e in executions if e.state in {"success", "failed"} and e.attempt]
         kept = {e.id for e in self.results.executions(run.id)} if by_agents else set()
         missing = [e for e in executions if e.id not in kept]

@@ -50,19 +50,21 @@ def decide(
     *,
     window: timedelta = WINDOW,
     limit: int | None = None,
+    on_time_ms: int = ON_TIME_MS,
 ) -> Decision:
     """Decide about every due time from *due_ms* (which is owed) up to *now_ms*.
 
     What is on time runs. Of what was missed, ``latest`` runs the latest if nothing newer runs; ``all`` runs each, of
     more than *limit* the latest; ``none`` runs none. What could have run and did not is ``misfire_collapsed``, what is
-    older than *window* is ``misfire_late``. A schedule that says itself how late it may run (``@after``) is on time
-    until then. The decision depends on nothing but the arguments: what one step leaves, the next decides alike.
+    older than *window* is ``misfire_late``. On time is what is no older than *on_time_ms*, or than a schedule says
+    itself (``@after``). The decision depends on nothing but the arguments: what one step leaves, the
+    next decides alike.
     """
     following = schedule.next_ms(due_ms)
-    if now_ms - due_ms <= ON_TIME_MS and (following is None or following > now_ms) and schedule.grace is None:
+    if now_ms - due_ms <= on_time_ms and (following is None or following > now_ms) and schedule.grace is None:
         return Decision(fire=(due_ms,), following_ms=following)  # as nearly always
     span = (window if schedule.grace is None else schedule.grace) // _MILLISECOND
-    on_time = ON_TIME_MS if schedule.grace is None else span
+    on_time = on_time_ms if schedule.grace is None else span
     if catch_up == "all" and limit is None:
         return _every(schedule, due_ms, now_ms, span, on_time)
     owed: list[int] = []
@@ -96,7 +98,7 @@ def _every(schedule: Schedule, due_ms: int, now_ms: int, span: int, on_time: int
     fire: list[int] = []
     following: int | None = due_ms
     while following is not None and following <= now_ms and len(fire) < ALL_AT_ONCE and len(stale) < LOOK_AHEAD:
-        (stale if now_ms - following > max(span, ON_TIME_MS) else fire).append(following)
+        (stale if now_ms - following > max(span, on_time) else fire).append(following)
         following = schedule.next_ms(following)
     made_up = sum(1 for due in fire if now_ms - due > on_time)
     return Decision(fire=tuple(fire), skip=_skipped(stale, "misfire_late"), following_ms=following, made_up=made_up)

@@ -35,7 +35,7 @@ from dkronpy.scheduler.entry import Entry
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.keeping import Keeping
 from dkronpy.scheduler.pacing import Pace, Pacer
-from dkronpy.scheduler.shards import Shards
+from dkronpy.scheduler.shards import Led, Shards
 from dkronpy.scheduler.sweep import Sweep
 from dkronpy.scheduler.wakeup import WakeUp
 from dkronpy.store.connection import connect
@@ -48,6 +48,8 @@ AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError, OSError, St
 OUTAGES = (redis.RedisError, OperationalError, OSError, DkronpyError)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
 SWEEP_SECONDS = 1.0
+PREPARING_SECONDS = 0.02
+"""Beat prepares for what is due next until so shortly before it."""
 NODES_SECONDS = 0.5
 """How old the picture of the live nodes may be."""
 
@@ -148,7 +150,17 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
                 return 0.0
             self._swept = self.clock.monotonic()
         ahead = [part.next_ms for part in fired if part.next_ms is not None]
-        return 0.0 if again else self._pause(min(ahead, default=None))
+        return 0.0 if again else self._prepare(led, min(ahead, default=None))
+
+    def _prepare(self, led: Led, next_ms: int | None) -> float:
+        """Use the pause until the next due time to prepare for it; how long it is then."""
+        wait = self._pause(next_ms)
+        if wait <= PREPARING_SECONDS:
+            return wait
+        until = self.clock.monotonic() + wait - PREPARING_SECONDS
+        for shard, lead in sorted(led.leads.items()):
+            self.reader.prepare(lead.now_ms, lambda: self.clock.monotonic() < until, shard)
+        return self._pause(next_ms)
 
     def _refresh_nodes(self) -> None:
         now = self.clock.monotonic()

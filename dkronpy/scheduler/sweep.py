@@ -13,6 +13,7 @@ from dkronpy.dispatch.targets import RESEND_MS
 from dkronpy.job import Job
 from dkronpy.job.json import decode_definition
 from dkronpy.node import BELOW, Node
+from dkronpy.scheduler.backlog import Backlog
 from dkronpy.scheduler.drain import Drain
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.store.connection import Store
@@ -61,16 +62,18 @@ class Sweep:
 
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
         able = {node.name for node in nodes if node.open}
-        sends, after = [], []
+        sends, after, backlog = [], [], Backlog(self.store)
         for item in due:
             node = self._node(item, nodes, able)
             if not node:
                 continue  # nobody matches yet; it is looked at again until its start deadline
             delivery = item.delivery + 1
             queue, message = self.courier.enclose(item.id, delivery, item.job, node)
-            # a node that is merely busy has the message already: ask ever more seldom
-            pause = min(LONGEST_RESEND_MS, RESEND_MS * 2 ** min(delivery - 1, 10))
             queue = queue + BELOW if queue and item.below else queue
+            if node == item.node and not item.attempt and backlog.holds(item, queue):
+                continue  # a node that is merely behind finds it in its turn
+            # one that has it and is merely busy: ask ever more seldom
+            pause = min(LONGEST_RESEND_MS, RESEND_MS * 2 ** min(delivery - 1, 10))
             sends.append((item.id, item.delivery, node, queue, message, pause))
             after.append((item.id, delivery, item.job, node))
         codes = self.ledger.resend(sends)

@@ -12,6 +12,7 @@ from dkronpy.node import Node
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
+from dkronpy.scheduler.ended import read_ended
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.sweep import Sweep
@@ -55,10 +56,12 @@ class Registrar(Farewell):
         ids = [raw.decode() for raw in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=SEEN_OFF)]
         if not ids:
             return False
-        for run in self.ledger.runs(ids):
+        runs = self.ledger.runs(ids)
+        ended = read_ended(self.store, self.ledger, self.jobs, [run for run in runs if run.job in self.followed])
+        for run in runs:
             if run.job in self.followed:
                 self.known[run.id] = run
-                self._settle(run, now_ms, nodes)
+                self._settle(run, now_ms, nodes, ended)
             self.filed(run)
         client.zrem(keys.done, *ids)
         return len(ids) == SEEN_OFF

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from dkronpy.store.line import StepLine
 from dkronpy.store.plans import Firing
 
 AHEAD = 2
 """One that the store works on, and one that waits there for it; the next is decided meanwhile."""
+
+
+class Answer(NamedTuple):
+    """What was sent, a code for each, and the store's time."""
+
+    firings: Sequence[Firing]
+    codes: list[int]
+    now_ms: int
 
 
 class Commits:
@@ -40,9 +48,10 @@ class Commits:
         self._line.send(*self._arguments(firings))
         self._sent.append(firings)
 
-    def receive(self) -> tuple[Sequence[Firing], list[int]] | None:
+    def receive(self) -> Answer | None:
         """The oldest that is on its way, with what ``fire.lua`` answered; None where none is."""
         if not self._sent:
             return None
         firings = self._sent.popleft()
-        return firings, self._line.receive()[1]
+        now_ms, codes = self._line.receive()
+        return Answer(firings, codes, now_ms)

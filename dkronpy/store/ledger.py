@@ -55,6 +55,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     attempt: int
     below: bool = False
+    queued_ms: int = 0
 
 
 class Ledger:
@@ -163,6 +164,7 @@ class Ledger:
                 job=r[4].decode(),
                 attempt=r[5],
                 below=r[6] == 1,
+                queued_ms=r[7],
             )
             for r in rows
         ]

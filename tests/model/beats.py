@@ -10,7 +10,7 @@ from dkronpy.node import Node
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.sweep import Sweep
-from dkronpy.store.commits import Commits
+from dkronpy.store.commits import Answer, Commits
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Firing, Ledger
 from dkronpy.store.quarantine import Quarantine
@@ -35,7 +35,7 @@ class _Held(Commits):
 
     def __init__(self, fires: list[tuple[Sequence[Firing], int | None]], epoch: int) -> None:
         self._fires, self._epoch = fires, epoch
-        self._answers: list[tuple[Sequence[Firing], list[int]]] = []
+        self._answers: list[Answer] = []
 
     def __exit__(self, *_: object) -> None:
         return None
@@ -46,9 +46,9 @@ class _Held(Commits):
 
     def send(self, firings: Sequence[Firing]) -> None:
         self._fires.append((firings, self._epoch))
-        self._answers.append((firings, [0] * len(firings)))
+        self._answers.append(Answer(firings, [0] * len(firings), 0))
 
-    def receive(self) -> tuple[Sequence[Firing], list[int]] | None:
+    def receive(self) -> Answer | None:
         return self._answers.pop(0) if self._answers else None
 
 

@@ -1,6 +1,6 @@
 -- Look at each open execution whose moment has come: close what died or came too late, name what must be sent (again).
 -- ARGV: epoch, at most how many, pause until the next look in ms, start window of a retry in ms, record ttl in ms.
--- Returns {now, {{execution, delivery, node, run, job, attempt, 1 if below live ones}, ...}, how many were closed}; nothing for one who does not lead.
+-- Returns {now, {{execution, delivery, node, run, job, attempt, 1 if below live ones, queued at}, ...}, how many were closed}; nothing for one who does not lead.
 local epoch, most, pause, window, ttl = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 local send, closed = {}, 0
@@ -55,7 +55,7 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), 'LIMIT', 0, most)) do
   local key = P .. 'exec:' .. id
-  local e = read_execution(id, 'state', 'delivery', 'attempt', 'node', 'start_by_ms', 'mode', 'max_attempts', 'cancel', 'waits', 'held', 'below')
+  local e = read_execution(id, 'state', 'delivery', 'attempt', 'node', 'start_by_ms', 'mode', 'max_attempts', 'cancel', 'waits', 'held', 'below', 'queued_ms')
   local ended, silent = false, false
   if not e[1] then
     redis.call('ZREM', P .. 'open', id)
@@ -78,7 +78,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', int(now), '
     closed = closed + 1
   elseif not silent then
     redis.call('ZADD', P .. 'open', int(now + (e[4] == '' and WITHOUT_NODE or pause)), id)
-    send[#send + 1] = { id, tonumber(e[2]), e[4], run_of(id), job_of(id), tonumber(e[3]), tonumber(e[11] or 0) }
+    send[#send + 1] = { id, tonumber(e[2]), e[4], run_of(id), job_of(id), tonumber(e[3]), tonumber(e[11] or 0), tonumber(e[12] or 0) }
   end
 end
 return { now, send, closed }

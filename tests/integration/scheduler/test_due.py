@@ -71,6 +71,43 @@ def test_it_wants_to_be_called_when_the_first_of_those_it_fired_is_due_again(
     assert fired.next_ms == due + 1000
 
 
+def soon(deployment: Deployment, name: str) -> int:
+    """A job that is due in two seconds; that moment in ms."""
+    deployment.jobs.save(Job(name=name, schedule="0 0 1 1 *", run=COMMAND))
+    due = deployment.store.now_ms() + 2000
+    keys = deployment.store.keys
+    deployment.store.client.zadd(keys.schedule, {keys.entry(name): score_of(due)})
+    return due
+
+
+def test_what_is_due_soon_needs_no_definition_then(deployment: Deployment, reader: DueReader) -> None:
+    due, store = soon(deployment, "job"), deployment.store
+    reader.prepare(due - 2000, lambda: True)
+    store.client.hdel(store.keys.entry("job"), "job")
+    assert reader.fire(lead(deployment), due + 1, [NODE]).runs == 1
+
+
+def test_preparing_ends_when_there_is_no_time_left(deployment: Deployment, reader: DueReader) -> None:
+    due, store = soon(deployment, "job"), deployment.store
+    reader.prepare(due - 2000, lambda: False)
+    store.client.hdel(store.keys.entry("job"), "job")
+    fired = reader.fire(lead(deployment), due + 1, [NODE])
+    assert (fired.runs, fired.plain) == (0, (store.keys.entry("job"),))
+
+
+def test_what_waits_for_its_turn_is_late_and_not_missed(deployment: Deployment, reader: DueReader) -> None:
+    epoch, store = lead(deployment), deployment.store
+    for number in range(80):  # more than are read at a time
+        deployment.jobs.save(Job(name=f"job-{number:02d}", schedule="0 0 1 1 *", run=COMMAND, catch_up="none"))
+    began = store.now_ms()
+    reader.fire(epoch, began, [NODE])
+    due = make_due(deployment, *(f"job-{number:02d}" for number in range(80)))
+    assert reader.fire(epoch, began + 4000, [NODE]).again
+    assert reader.fire(epoch, began + 8000, [NODE]).runs == 16
+    states = {(run.due_ms, run.decision) for run in deployment.ledger.recent_runs(limit=100)}
+    assert states == {(due, "fire")}
+
+
 def test_a_definition_that_changed_is_read_anew(deployment: Deployment, reader: DueReader) -> None:
     deployment.jobs.save(Job(name="job", schedule="* * * * * *", run=COMMAND))
     epoch = lead(deployment)

@@ -27,6 +27,13 @@ def test_a_short_stall_of_a_job_of_every_second_skips_nothing() -> None:
     assert decision.skip == ()
 
 
+def test_a_beat_that_is_behind_and_was_never_away_skips_nothing() -> None:
+    for policy in ("none", "latest", "all"):
+        decision = decide(parse("*/5 * * * * *"), DUE, DUE + 12 * SECOND, policy, on_time_ms=20 * SECOND)
+        assert decision.fire == (DUE, DUE + 5 * SECOND, DUE + 10 * SECOND)
+        assert (decision.skip, decision.made_up, decision.following_ms) == ((), 0, DUE + 15 * SECOND)
+
+
 def test_latest_runs_the_latest_and_records_the_others() -> None:
     decision = decide(parse("* * * * *"), DUE, DUE + 3 * MINUTE + 30 * SECOND, "latest")
     assert decision.fire == (DUE + 3 * MINUTE,)
