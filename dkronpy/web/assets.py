@@ -23,6 +23,7 @@ SCRIPTS = (
     "find.js",
     "keys.js",
     "pages.js",
+    "views.js",
 )
 TYPES = {
     "app.css": "text/css; charset=utf-8",

@@ -117,6 +117,12 @@ def _level(peak: int, busiest: int) -> int:
     return 0 if not peak else max(1, -(-peak * LEVELS // max(busiest, LEVELS)))
 
 
+def starts_in(counted: Counted, minute: int) -> bool:
+    """Whether it starts in a minute."""
+    place = bisect_left(counted.minutes, minute)
+    return place < len(counted.minutes) and counted.minutes[place] == minute
+
+
 def minutes_of(counted: Iterable[tuple[str, Counted]], hour_ms: int) -> list[Minute]:
     """Which jobs start in which minutes of an hour."""
     first = hour_ms // MINUTE_MS

@@ -50,6 +50,7 @@ DONE = {
     "saved": "Saved.",
     "unchanged": "Nothing had changed.",
     "started": "Started.",
+    "spread": "Spread: each of them starts at a minute of its own from now on.",
     "done": "Done.",
     "forgotten": "The node is forgotten.",
     "drained": "The node takes nothing new; what it runs it finishes.",

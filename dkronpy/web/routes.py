@@ -29,6 +29,7 @@ from dkronpy.web import (
     runs,
     settings,
     sign_in,
+    spread,
     stream,
     timeline_page,
     tokens,
@@ -42,7 +43,7 @@ from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
     overview, jobs, job, job_run, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes,
-    coming_week, settings, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
+    coming_week, spread, settings, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
 )  # fmt: skip
 
 

@@ -14,7 +14,18 @@ import msgspec
 
 from dkronpy.client import JobView
 from dkronpy.clock import Clock, SystemClock, to_ms
-from dkronpy.web.density import DAY_MS, NOTHING, Counted, Minute, Week, count, minutes_of, week_of
+from dkronpy.web.density import (
+    DAY_MS,
+    MINUTE_MS,
+    NOTHING,
+    Counted,
+    Minute,
+    Week,
+    count,
+    minutes_of,
+    starts_in,
+    week_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +86,11 @@ class Weeks:
         """Which jobs start in which minutes of an hour, as far as they are counted."""
         counted = self._counted
         return minutes_of(((name, counted.get(name, NOTHING)) for name in views), hour_ms)
+
+    def names(self, views: Iterable[str], minute_ms: int) -> list[str]:
+        """Every job that starts in a minute, as far as they are counted."""
+        counted, minute = self._counted, minute_ms // MINUTE_MS
+        return [name for name in views if starts_in(counted.get(name, NOTHING), minute)]
 
     def _work(self, place: Hashable, views: Mapping[str, JobView], what: tuple[datetime, int, Hashable]) -> None:
         start, day, wanted = what

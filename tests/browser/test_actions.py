@@ -247,3 +247,114 @@ def test_everything_works_without_script(site: Site, open_page: NewPage) -> None
     expect(page.get_by_role("status")).to_have_text("Done.")
     assert not site.client.job("never").job.enabled
     site.client.toggle_job("never")
+
+
+def test_several_jobs_are_started_and_deleted_after_a_question(site: Site, open_page: NewPage) -> None:
+    for name in ("spare-1", "spare-2"):
+        site.client.save_job(Job(name=name, schedule="@manually", run=shell("true")))
+    page = live(open_page("/ui/jobs?q=spare"))
+    page.get_by_label("Choose all jobs on this page").check()
+    expect(page.locator("#chosen")).to_have_text("2 chosen")
+    page.locator("#bulk-bar").get_by_role("button", name="Run").click()
+    expect(page.get_by_role("status")).to_have_text("Started.")
+    for name in ("spare-1", "spare-2"):
+        assert ended(site, site.client.runs(job=name, limit=1)[0].id) == "success"
+    page.goto("/ui/jobs?q=spare")
+    page.get_by_label("Choose all jobs on this page").check()
+    page.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Delete 2 jobs?")
+    assert site.client.job("spare-1")
+    page.get_by_role("button", name="Delete spare-1, spare-2").click()
+    expect(page.get_by_role("status")).to_have_text("Deleted.")
+    assert not [view for view in site.client.jobs() if view.job.name.startswith("spare")]
+
+
+def test_a_job_is_disabled_and_enabled_on_its_page(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/jobs/never"))
+    page.get_by_role("button", name="Disable never").click()
+    expect(page.get_by_role("status")).to_contain_text("The job is disabled")
+    assert not site.client.job("never").job.enabled
+    page.get_by_role("button", name="Enable never").click()
+    expect(page.get_by_role("status")).to_contain_text("enabled again")
+    assert site.client.job("never").job.enabled
+
+
+def test_jobs_with_a_tag_are_paused_and_resumed(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/pauses"))
+    page.get_by_label("Every job with the tag").fill("role=nobody")
+    page.get_by_label("Why").fill("moving house")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    row = page.locator("tbody tr", has_text="role=nobody")
+    expect(row).to_contain_text("moving house")
+    assert [one.tag for one in site.client.maintenance.pauses()] == ["role=nobody"]
+    row.get_by_role("button", name="Resume").click()
+    expect(page.locator("#main")).to_contain_text("Nothing is paused")
+    assert not site.client.maintenance.pauses()
+
+
+def test_zone_colours_and_keys_are_kept_in_this_browser(open_page: NewPage) -> None:
+    page = live(open_page("/ui/settings"))
+    page.get_by_label("Times in").fill("Asia/Tokyo")
+    page.get_by_label("Colours").select_option("dark")
+    page.get_by_label("Single keys are commands").uncheck()
+    page.get_by_role("button", name="Keep").click()
+    expect(page.locator("#zone-name")).to_have_text("Asia/Tokyo")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    live(page).keyboard.press("g")
+    page.keyboard.press("j")
+    expect(page).to_have_url(re.compile("/ui/settings"))
+    page.goto("/ui/jobs/never/due")
+    expect(page.locator("thead")).to_contain_text("Asia/Tokyo")
+
+
+def test_output_is_downloaded_whole(site: Site, open_page: NewPage) -> None:
+    run, _ = site.fleet.run_now("by-hand")
+    page = live(open_page(f"/ui/runs/{run.id}"))
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download").click()
+    assert started.value.suggested_filename == "by-hand-0-1.log"
+    assert started.value.path().read_text() == "done by hand\n"
+
+
+def test_failures_with_the_same_last_words_stand_together(site: Site, open_page: NewPage) -> None:
+    for name in ("same-1", "same-2"):
+        command = "echo no route to host 10.0.0.$RANDOM >&2; exit 4"
+        site.client.save_job(Job(name=name, schedule="@manually", run=shell(command)))
+        site.fleet.run_now(name)
+    page = live(open_page("/ui/runs"))
+    group = page.locator(".errors li", has_text="no route to host")
+    expect(group.locator(".count")).to_contain_text("2")
+    group.locator(".words").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody")).to_contain_text("node-1")
+    for name in ("same-1", "same-2"):
+        site.client.delete_job(name)
+
+
+def test_a_search_is_kept_under_a_name(open_page: NewPage) -> None:
+    page = live(open_page("/ui/jobs?q=owner:ops"))
+    page.get_by_text("keep this search…").click()
+    page.get_by_label("Its name").fill("what is <b>ours")
+    page.get_by_role("button", name="Keep it in this browser").click()
+    page.goto("/ui/jobs")
+    page.get_by_role("link", name="what is <b>ours").click()
+    expect(page).to_have_url(re.compile("q=owner:ops"))
+    expect(page.locator("[data-tick]")).to_have_count(1)
+    page.get_by_role("button", name="Forget what is <b>ours").click()
+    expect(page.get_by_role("link", name="what is <b>ours")).to_have_count(0)
+
+
+def test_jobs_of_a_busy_minute_are_spread(site: Site, open_page: NewPage) -> None:
+    for name in ("crowd-1", "crowd-2"):
+        site.client.save_job(Job(name=name, schedule="0 7 13 * * *", run=shell("true"), timezone="Europe/Berlin"))
+    page = live(open_page("/ui/schedule"))
+    cell = page.locator("table.week tbody tr").nth(3).locator("td").nth(13)
+    expect(cell).to_have_text("2")
+    cell.get_by_role("link").click()
+    page.get_by_role("link", name="Spread these").click()
+    page.get_by_label("Spread crowd-2").uncheck()
+    page.get_by_role("button", name="Spread the chosen jobs").click()
+    expect(page.get_by_role("status").first).to_contain_text("a minute of its own")
+    assert [site.client.job(name).job.schedule for name in ("crowd-1", "crowd-2")] == ["0 H 13 * * *", "0 7 13 * * *"]
+    for name in ("crowd-1", "crowd-2"):
+        site.client.delete_job(name)

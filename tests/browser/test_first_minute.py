@@ -77,5 +77,9 @@ def test_the_first_token_closes_the_server_and_a_viewer_sees_no_buttons(chromium
     page.goto("/ui/audit")
     expect(page.locator("tbody")).to_contain_text("token vic")
     assert secret not in page.content()
+    page.get_by_role("button", name="alice").click()
+    expect(page).to_have_url(re.compile("/ui/sign-in"))
+    page.goto("/ui/jobs")
+    expect(page).to_have_url(re.compile("/ui/sign-in"))
     for one in (page, other):
         one.context.close()

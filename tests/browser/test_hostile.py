@@ -135,7 +135,11 @@ def test_nodes_metadata_and_parameters_are_text(site: Site, open_page: NewPage) 
     site.client.delete_job("evil-given")
     agent.kill()
     wait_until(lambda: "evil-node" not in site.fleet.alive(), timeout=30, description="the node is gone")
-    site.client.forget_node("evil-node")  # the other tests know one node
+    page.goto("/ui/nodes")
+    page.locator("#node-evil-node").get_by_text("Forget…").click()
+    page.get_by_role("button", name="Forget evil-node").click()
+    expect(page.get_by_role("status")).to_have_text("The node is forgotten.")
+    assert [node.name for node in site.client.nodes()] == ["node-1"]  # the other tests know one
 
 
 def test_the_crontab_box_and_the_name_of_a_token_are_text(site: Site, open_page: NewPage) -> None:

@@ -7,7 +7,7 @@
     if (zone && navigator.cookieEnabled) {
       keep("dkronpy_zone", zone);
       if (zone !== "UTC" && document.cookie.includes("dkronpy_zone")) {
-        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" });
+        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" }).then(() => document.dispatchEvent(new CustomEvent("dk:refreshed")));
         document.getElementById("zone-name").textContent = zone;
       }
     }
