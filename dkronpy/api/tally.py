@@ -56,6 +56,9 @@ class Tally:
             except (DkronpyError, redis.RedisError) as error:
                 log.debug("nothing is counted now: %s", error)
                 more = False
+            except Exception:  # the thread has to outlive whatever it reads
+                log.exception("events could not be counted; they are looked at again")
+                more = False
             if not more:
                 self._stopping.wait(_EVERY_SECONDS)
 

@@ -42,7 +42,13 @@ def exported(running: tuple[Site, Api]) -> str:
     for node in site.client.nodes():
         site.client.undrain_node(node.name)
     api.create("watched", schedule="@every 1s")
-    wait_until(lambda: all(name in api.get("/metrics").text for name in LABELS), timeout=60, description="it was timed")
+    try:
+        wait_until(lambda: all(name in api.get("/metrics").text for name in LABELS), timeout=60, description="timed")
+    except AssertionError as error:  # say what stood in its way
+        facts = [
+            api.get(path).text for path in ("/api/v1/status", "/api/v1/nodes", "/api/v1/jobs/watched/runs?limit=5")
+        ]
+        raise AssertionError("\n".join([str(error), *facts, repr(site.client.maintenance.pauses())])) from None
     text = str(api.get("/metrics").text)
     assert api.call("DELETE", "/v1/jobs/watched").status_code == 200
     return text
