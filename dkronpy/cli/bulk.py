@@ -11,7 +11,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def holds_a_fleet(function: FunctionT) -> Callable[..., Any]:
-    """For a command that builds very many values: Python looks for rings among them again and again, a fifth of the
+    """For a command that builds very many values: Python looks for rings among them again and again, a sixth of the
     whole time, and there are none. The memory goes with the process.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from dkronpy.errors import ConfigError
 
@@ -80,6 +81,7 @@ def _from_seconds(value: float, field: str) -> timedelta:
         raise DurationError(f"{field}: {value!r} seconds is more than a duration can hold") from None
 
 
+@lru_cache(maxsize=1024)  # the jobs of a fleet share theirs
 def _from_text(value: str, field: str) -> timedelta:
     text = value.strip()
     if text.startswith("-"):
