@@ -18,7 +18,7 @@ from dkronpy.store.calendars import Calendars
 from dkronpy.store.change import Change, Saved
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
-from dkronpy.store.redbeat import redbeat_definition, redbeat_meta, score_of
+from dkronpy.store.redbeat import redbeat_definition, score_of
 from dkronpy.store.revisions import Revision, read_revisions
 from dkronpy.store.stored import StoredJob, parsed, read_jobs, readable
 
@@ -154,7 +154,7 @@ class Jobs:
             redbeat_definition(job),
             self._body(job, old, row[1], int(row[0] or 0)),
             score_of(due_ms),
-            redbeat_meta(None),
+            "",
             change.source,
             int(row[0] or 0),
             REVISION_TTL_SECONDS,

@@ -22,10 +22,8 @@ def ms_of(score: float) -> int:
 
 
 @lru_cache(maxsize=1024)  # many due times fall together
-def redbeat_meta(due_ms: int | None) -> str:
+def redbeat_meta(due_ms: int) -> str:
     """RedBeat's ``meta``: when the entry last ran, so that RedBeat's own tools show it."""
-    if due_ms is None:
-        return '{"last_run_at": null}'
     moment = from_ms(due_ms)
     return (
         f'{{"last_run_at":{{"__type__":"datetime","year":{moment.year},"month":{moment.month},'
@@ -43,4 +41,4 @@ def redbeat_definition(job: Job) -> str:
         "name": job.name, "task": CARRIER_TASK, "args": [job.name], "kwargs": {}, "options": {},
         "schedule": schedule, "enabled": job.enabled,
     }  # fmt: skip
-    return json.dumps(definition)
+    return json.dumps(definition, separators=(",", ":"))

@@ -3,14 +3,14 @@
 -- of a former job of its name never passes for the new one's. An entry that was set aside gets back on the schedule.
 -- What was in force before goes on top of the job's history, with who made it, when and why.
 -- A job belongs to the source that made it, whoever changes it later, until another takes it over.
--- ARGV: job, definition for RedBeat, our definition, next score or '', meta, source, revision that was read, ttl of old revisions in s,
+-- ARGV: job, definition for RedBeat, our definition, next score or '', '', source, revision that was read, ttl of old revisions in s,
 --   '1' where the schedule is a new one, anchor of its phase in ms (kept from the first save on), the jobs that it follows,
 --   and those that it followed (names with blanks between them), who, why,
 --   '1' where the source owns the job from now on and this is what it wants, how many former revisions are kept,
 --   what the owning source wants where that is not quite our definition (it lets an operator's change stand), else '',
 --   the hash of its name.
 -- Returns {what, revision, now, path}: 'created', 'changed', 'unchanged', 'conflict', 'cycle' (path: who would wait for whom).
-local job, redbeat, body, score, meta = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local job, redbeat, body, score = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local source, expected, ttl, rescheduled = ARGV[8], ARGV[9], ARGV[10], ARGV[11] == '1'
 local who, why, owns, kept, wish = ARGV[15], ARGV[16], ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
 local now = now_ms()
@@ -62,10 +62,12 @@ if old[2] then
   redis.call('LPUSH', history, cmsgpack.pack({ old[1], old[3] or '0', old[4] or '', old[5] or '', old[2] }))
   redis.call('LTRIM', history, 0, kept - 1)
 end
-redis.call('HSET', entry, 'definition', redbeat, 'job', body, 'saved_ms', int(now), 'who', who, 'why', why)
+redis.call('HSET', entry, 'definition', redbeat, 'job', body, 'saved_ms', int(now))
+for field, value in pairs({ who = who, why = why }) do  -- a field without a text would only cost memory
+  if value == '' then redis.call('HDEL', entry, field) else redis.call('HSET', entry, field, value) end
+end
 if created or owns then redis.call('HSET', entry, 'source', source) end
 if owns then redis.call('HSET', entry, 'applied', revision, 'wish', wish) end
-redis.call('HSETNX', entry, 'meta', meta)
 redis.call('HSETNX', entry, 'anchor', ARGV[12])
 redis.call('SADD', P .. 'jobs', job)
 if created then
