@@ -113,6 +113,7 @@ class Reporter:
             exit_code=report.exit_code,
             pause_ms=report.pause_ms,
             result=_result(report),
+            began_ms=report.began_ms,
         )
         if happened not in SETTLED:
             log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)

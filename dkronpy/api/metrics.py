@@ -14,7 +14,7 @@ from dkronpy.api.handlers import route
 from dkronpy.api.keys import keys_of
 from dkronpy.api.node_metrics import node_metrics
 from dkronpy.api.services import Services
-from dkronpy.api.tally import BOUNDS, LAG, MOST_JOBS, OTHER, TOOK
+from dkronpy.api.tally import BEGAN, BOUNDS, LAG, MOST_JOBS, OTHER, QUEUED, TOOK
 from dkronpy.api.traffic import Traffic
 from dkronpy.errors import DkronpyError
 
@@ -105,7 +105,12 @@ class Exporter:
         yield from (good, bad, settled)
 
     def _histograms(self) -> Iterator[Metric]:
-        yield self._histogram(LAG, "dkronpy_start_lag_seconds", "From due time to start, for scheduled runs.")
+        scheduled = "for scheduled runs."
+        yield self._histogram(QUEUED, "dkronpy_queue_lag_seconds", f"From due time to the queue, {scheduled}")
+        yield self._histogram(LAG, "dkronpy_start_lag_seconds", f"From due time to start, {scheduled}")
+        yield self._histogram(
+            BEGAN, "dkronpy_begin_lag_seconds", f"From due time to the executor's first instruction, {scheduled}"
+        )
         yield self._histogram(TOOK, "dkronpy_attempt_duration_seconds", "How long an attempt took.")
 
     def _histogram(self, name: str, title: str, text: str) -> Metric:

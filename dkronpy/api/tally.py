@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 """The upper bounds of the histograms, in seconds."""
-LAG, TOOK = "start_lag", "duration"
+QUEUED, LAG, BEGAN, TOOK = "queue_lag", "start_lag", "begin_lag", "duration"
+"""How long after its due time a run was queued, taken up by a node, and really began; how long an attempt took."""
 MOST_JOBS = 200
 """So many jobs have a series of their own; the others share the one of ``OTHER``, which no job can be called."""
 OTHER = "(other)"
@@ -105,11 +106,17 @@ class Tally:
 
     def _time(self, pipe: Any, execution: Execution) -> None:
         job = self._label(execution.job)
-        if execution.trigger == "schedule" and execution.started_ms:
-            self._observe(pipe, LAG, job, (execution.started_ms - execution.due_ms) / 1000)
+        if execution.trigger == "schedule":
+            self._lags(pipe, execution, job)
         for attempt in execution.attempts:
             if attempt.started_ms and attempt.finished_ms:
                 self._observe(pipe, TOOK, job, (attempt.finished_ms - attempt.started_ms) / 1000)
+
+    def _lags(self, pipe: Any, execution: Execution, job: str) -> None:
+        began_ms = execution.attempts[0].began_ms if execution.attempts else 0
+        for name, moment_ms in ((QUEUED, execution.queued_ms), (LAG, execution.started_ms), (BEGAN, began_ms)):
+            if moment_ms:
+                self._observe(pipe, name, job, (moment_ms - execution.due_ms) / 1000)
 
     def _observe(self, pipe: Any, name: str, job: str, seconds: float) -> None:
         key, seconds = self._keys.histogram(name), max(0.0, seconds)

@@ -133,10 +133,11 @@ class Ledger:
         exit_code: int | None = None,
         pause_ms: int | None = None,
         result: str = "",
+        began_ms: int = 0,
     ) -> tuple[str, str]:
         """Report the end of an attempt: what happened (``finish.lua`` names the words) and the run's state.
 
-        *result* is what the work came to, as JSON, for those who follow.
+        *result* is what the work came to, as JSON, for those who follow; *began_ms* when the executor began.
         """
         happened, state, _ = self._call(
             "finish",
@@ -149,6 +150,7 @@ class Ledger:
             "" if pause_ms is None else pause_ms,
             self.record_ttl_ms,
             result,
+            began_ms,
         )
         return happened.decode(), state.decode()
 
@@ -272,6 +274,7 @@ def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
         node=fields.get(a + "node", ""),
         token=_number(fields, a + "token"),
         started_ms=_number(fields, a + "started_ms"),
+        began_ms=_number(fields, a + "began_ms"),
         finished_ms=_number(fields, a + "finished_ms"),
         state=fields.get(a + "state", "running"),
         reason=fields.get(a + "reason", ""),

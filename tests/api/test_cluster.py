@@ -112,7 +112,7 @@ def test_metrics_have_dkron_s_names_and_what_operators_watch(api: Api, site: Sit
         }
 
     wait_until(
-        lambda: samples().get(("dkronpy_start_lag_seconds_count", "measured"), 0) > 1,
+        lambda: samples().get(("dkronpy_begin_lag_seconds_count", "measured"), 0) > 1,
         timeout=10,
         description="the lag was measured",
     )
@@ -120,9 +120,12 @@ def test_metrics_have_dkron_s_names_and_what_operators_watch(api: Api, site: Sit
     assert found["dkron_job_executions_succeeded_total", "measured"] > 1
     assert found["dkron_job_executions_failed_total", "measured"] == 0
     assert found["dkronpy_executions_total", "success"] > 1
-    for name in ("dkronpy_start_lag_seconds", "dkronpy_attempt_duration_seconds"):
+    lags = [f"dkronpy_{name}_lag_seconds" for name in ("queue", "start", "begin")]
+    for name in (*lags, "dkronpy_attempt_duration_seconds"):
         assert found[f"{name}_bucket", "measured", "+Inf"] == found[f"{name}_count", "measured"] > 1
         assert found[f"{name}_sum", "measured"] < 60
+    queued, started, began = (found[f"{name}_sum", "measured"] for name in lags)
+    assert 0 < queued <= started <= began, "one comes after the other"
     assert (found[("dkronpy_leader",)], found[("dkronpy_store_up",)]) == (1, 1)
     assert found["dkronpy_node_up", "n1"] == 1
     assert ("dkronpy_queue_depth", "n1") in found

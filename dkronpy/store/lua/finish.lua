@@ -1,6 +1,6 @@
 -- The holder of an execution's last token reports how the attempt ended. A replay is harmless.
 -- ARGV: execution, token, 'success' | 'failed', reason, message, exit code or '', pause before a retry in ms or '', record ttl in ms,
---   the result as JSON or ''.
+--   the result as JSON or '', when the executor began in ms or 0.
 -- Returns {what happened, run state or '', now}: 'closed', 'retry', 'again', 'amended', 'fenced', 'gone'.
 local id, token, state, reason, message, exit_code = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local pause, ttl = ARGV[9], tonumber(ARGV[10])
@@ -19,6 +19,7 @@ if e[1] ~= 'lost' and redis.call('HGET', key, a .. 'state') ~= 'running' then re
 
 redis.call('HSET', key, a .. 'state', state, a .. 'reason', reason, a .. 'message', message, a .. 'exit_code', exit_code,
   a .. 'finished_ms', int(now))
+if ARGV[12] ~= '0' then redis.call('HSET', key, a .. 'began_ms', ARGV[12]) end
 if ARGV[11] ~= '' then redis.call('HSET', key, 'result', ARGV[11]) end
 if e[1] == 'lost' then
   redis.call('HSET', key, 'amended', 1)

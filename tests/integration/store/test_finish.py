@@ -159,3 +159,11 @@ def test_the_records_of_a_run_live_equally_long(desk: Desk, lost: bool, days: fl
     lives = [desk.store.client.pttl(record) / 86_400_000 for record in records]
 
     assert lives == pytest.approx([days] * 3, rel=0.01)
+
+
+def test_when_the_executor_began_is_kept_with_the_attempt(desk: Desk) -> None:
+    claim = desk.claimed()
+    finish(desk, claim, success=True, began_ms=1_772_442_000_123)
+    found = desk.ledger.execution(claim.execution.id)
+    assert found is not None
+    assert found.attempts[0].began_ms == 1_772_442_000_123
