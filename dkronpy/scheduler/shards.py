@@ -6,6 +6,9 @@ have an equal share of the shards each: who leads more gives up the rest, who le
 dies is no longer there when its leads run out, and the others share what it had. Nothing depends on the shares being
 right at every moment: a lead is taken for each shard by itself, under the rules of ``leader``.
 
+While jobs are moved after a change of their number, whoever saves or deletes one moves it first, and whoever leads next
+goes on where a dead leader stopped: the store says how many shards there were.
+
 Shard 0 is RedBeat's own sorted set; the entries of the user's own tasks stay there, and its leader does the upkeep.
 """
 
@@ -115,11 +118,18 @@ class Shards:
         if before != self.wanted:
             log.warning("there are %d shards of due times now, there were %d: moving jobs", self.wanted, before)
             self.ledger.store.set_shards(self.wanted)
-        for shard in range(max(before, self.wanted) if before != self.wanted else 0):
+        self._move_all()
+        self._settled_epoch = lead.epoch
+
+    def _move_all(self) -> None:
+        """Bring the jobs to their shards; who led before may have died in the middle of it."""
+        former = self.ledger.store.former_shards()
+        for shard in range(former):
             for names in self._misplaced(shard):
                 self.ledger.move(shard, names)
                 self._leaderships[0].ask()  # a million jobs take their time
-        self._settled_epoch = lead.epoch
+        if former:
+            self.ledger.store.shards_settled()
 
     def _misplaced(self, shard: int) -> Iterator[list[str]]:
         store = self.ledger.store

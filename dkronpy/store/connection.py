@@ -142,9 +142,22 @@ class Store:
         return self.shards
 
     def set_shards(self, shards: int) -> None:
-        """Have so many from now on; jobs that stand elsewhere are to be moved (``Ledger.move``)."""
-        self.client.set(self.keys.shards, shards)
+        """Have so many from now on; jobs that stand elsewhere are to be moved (``Ledger.move``).
+
+        Until ``shards_settled`` it is known how many there were, so that whoever changes a job, and whoever goes on
+        with the moving, finds it.
+        """
+        former = max(self.read_shards(), self.former_shards())
+        self.client.mset({self.keys.former_shards: former, self.keys.shards: shards})
         self.shards = shards
+
+    def former_shards(self) -> int:
+        """How many there were, while jobs are being moved; 0 where all stand where they belong."""
+        return int(self.client.get(self.keys.former_shards) or 0)
+
+    def shards_settled(self) -> None:
+        """All jobs have been moved."""
+        self.client.delete(self.keys.former_shards)
 
     def errors(self) -> Any:
         """Context manager: StoreUnavailableError instead of redis-py's errors."""

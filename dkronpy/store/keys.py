@@ -155,6 +155,11 @@ class Keys:
         return self.prefix + "shards"
 
     @property
+    def former_shards(self) -> str:
+        """String: how many shards there were, while jobs are moved to their new ones; else missing."""
+        return self.prefix + "shards_former"
+
+    @property
     def pace(self) -> str:
         """String with expiry: the moment, in ms, that the next make-up run would get."""
         return self.prefix + "pace"
@@ -211,7 +216,8 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     """The families that may live without an expiry, because something else bounds them.
 
     By the number of jobs: entries, schedule, jobs, job state. By trimming: runs, events, quarantine.
-    By their own content, since an empty one vanishes: active, open, done, pool, wait. One each: token, epoch, shards.
+    By their own content, since an empty one vanishes: active, open, done, pool, wait. One each: token, epoch, shards,
+    shards_former.
     By the number of jobs, channels and open runs, and by trimming: what the notifier keeps. By a cap: pauses and
     calendars.
     By the number of tokens, policies and days: what the API adds. By the number of nodes: nodes, and Celery's queues
@@ -220,7 +226,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|shards|nodes|quarantine|paused|pauses|calendars)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|shards(_former)?|nodes|quarantine|paused|pauses|calendars)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         rf"{p}(pools|(pool|wait):.*)",

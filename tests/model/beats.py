@@ -17,7 +17,11 @@ from dkronpy.store.quarantine import Quarantine
 
 LEADER_TTL_MS = 600_000
 """The expiry of the leadership counts in the server's time: long, so that only the model ends it."""
+BEATS_TTL_MS = LEADER_TTL_MS
 BATCH = 100
+MOST_SHARDS = 3
+Epochs = dict[int, int]
+"""The epochs under which somebody leads, by shard."""
 
 
 class RecordingCourier:
@@ -30,11 +34,15 @@ class RecordingCourier:
         return None
 
 
+HeldFire = tuple[Sequence[Firing], int, int]
+"""A commit that is on its way: what it writes, under which epoch, in which shard."""
+
+
 class _Held(Commits):
     """Commits that are held back: each is told that its due times are others by now, and so none is read again."""
 
-    def __init__(self, fires: list[tuple[Sequence[Firing], int | None]], epoch: int) -> None:
-        self._fires, self._epoch = fires, epoch
+    def __init__(self, fires: list[HeldFire], epoch: int, shard: int) -> None:
+        self._fires, self._epoch, self._shard = fires, epoch, shard
         self._answers: list[Answer] = []
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +53,7 @@ class _Held(Commits):
         return False
 
     def send(self, firings: Sequence[Firing]) -> None:
-        self._fires.append((firings, self._epoch))
+        self._fires.append((firings, self._epoch, self._shard))
         self._answers.append(Answer(firings, [0] * len(firings), 0))
 
     def receive(self) -> Answer | None:
@@ -58,11 +66,11 @@ class HoldingLedger(Ledger):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.holding = False
-        self.fires: list[tuple[Sequence[Firing], int | None]] = []
+        self.fires: list[HeldFire] = []
         self.resends: list[list[tuple[str, int, str, str, bytes, int]]] = []
 
     def commits(self, *, epoch: int, shard: int = 0) -> Commits:
-        return _Held(self.fires, epoch) if self.holding else super().commits(epoch=epoch, shard=shard)
+        return _Held(self.fires, epoch, shard) if self.holding else super().commits(epoch=epoch, shard=shard)
 
     def resend(self, sends: Iterable[tuple[str, int, str, str, bytes, int]]) -> list[int]:
         if not self.holding:
@@ -74,8 +82,8 @@ class HoldingLedger(Ledger):
         """Let everything that was held back arrive, in order."""
         fires, self.fires = self.fires, []
         resends, self.resends = self.resends, []
-        for firings, epoch in fires:
-            super().fire(firings, epoch=epoch)
+        for firings, epoch, shard in fires:
+            super().fire(firings, epoch=epoch, shard=shard)
         for sends in resends:
             super().resend(sends)
 
@@ -104,29 +112,35 @@ class Beat:
         self._reader = DueReader(store, self.ledger, courier, planner, Quarantine(store), batch=BATCH)
         self._sweep = Sweep(store, self.ledger, courier, _NoFarewell(), rng)
 
-    def tick(self, nodes: Sequence[Node], *, hold: bool = False) -> int | None:
-        """Ask for the lead and fire what is due; the epoch, or None for one who stands by."""
-        lead = self.ledger.lead(self.name, LEADER_TTL_MS)
-        if not lead.leading:
-            return None
+    def attend(self) -> list[str]:
+        """Say that it is there; who is."""
+        return self.ledger.attend(self.name, BEATS_TTL_MS)[1]
+
+    def tick(self, nodes: Sequence[Node], *, hold: bool = False) -> Epochs:
+        """Ask for the lead of each shard and fire what is due there; the epochs of those that it has."""
+        epochs: Epochs = {}
         self.ledger.holding = hold
         try:
-            self._reader.fire(lead.epoch, lead.now_ms, nodes)
+            for shard in range(self.ledger.store.read_shards()):
+                lead = self.ledger.lead(self.name, LEADER_TTL_MS, shard=shard)
+                if lead.leading:
+                    epochs[shard] = lead.epoch
+                    self._reader.fire(lead.epoch, lead.now_ms, nodes, shard)
         finally:
             self.ledger.holding = False
-        return lead.epoch
+        return epochs
 
-    def sweep(self, nodes: Sequence[Node], *, hold: bool = False) -> int | None:
-        """Ask for the lead, reap, and send again; the epoch, or None for one who stands by."""
+    def sweep(self, nodes: Sequence[Node], *, hold: bool = False) -> Epochs:
+        """Ask for the lead, reap, and send again; the epoch, where it has it."""
         lead = self.ledger.lead(self.name, LEADER_TTL_MS)
         if not lead.leading:
-            return None
+            return {}
         self.ledger.holding = hold
         try:
             self._sweep.run(lead.epoch, nodes)
         finally:
             self.ledger.holding = False
-        return lead.epoch
+        return {0: lead.epoch}
 
     def commit(self) -> None:
         """What was held back arrives now."""
@@ -138,5 +152,6 @@ class Beat:
         return bool(self.ledger.fires or self.ledger.resends)
 
     def release(self) -> None:
-        """Give the lead up."""
-        self.ledger.lead(self.name, LEADER_TTL_MS, release=True)
+        """Give every lead up."""
+        for shard in range(MOST_SHARDS):
+            self.ledger.lead(self.name, LEADER_TTL_MS, release=True, shard=shard)

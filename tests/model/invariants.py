@@ -122,8 +122,32 @@ def check_progress(before: Snapshot, after: Snapshot, agents: Agents, now_ms: in
     _check_schedule(before, after)
 
 
+def schedule_of(shot: Snapshot) -> dict[str, float]:
+    """Each entry's next due time, whichever shard it stands in; of one in several the earliest."""
+    found: dict[str, float] = {}
+    for key, members in shot.scores.items():
+        if key == R + ":schedule" or key.startswith(R + ":schedule:"):
+            for entry, score in members.items():
+                found[entry] = min(score, found.get(entry, score))
+    return found
+
+
+def check_places(shot: Snapshot, enabled: set[str], *, settled: bool) -> None:
+    """Each job that is to run stands in the schedule, once all have been moved in the shard of its name alone."""
+    places: dict[str, list[str]] = {}
+    for key, members in shot.scores.items():
+        if key == R + ":schedule" or key.startswith(R + ":schedule:"):
+            for entry in members:
+                places.setdefault(entry.removeprefix(R), []).append(key)
+    assert enabled <= set(places), f"{enabled - set(places)} stand nowhere"
+    if settled:
+        twice = {name: keys for name, keys in places.items() if len(keys) > 1}
+        assert not twice, f"these stand in several shards: {twice}"
+
+
 def _check_schedule(before: Snapshot, after: Snapshot) -> None:
-    for entry, score in before.scores.get(R + ":schedule", {}).items():
-        then = after.scores.get(R + ":schedule", {}).get(entry, score)
+    earlier, later = schedule_of(before), schedule_of(after)
+    for entry, score in earlier.items():
+        then = later.get(entry, score)
         same = before.hashes.get(entry, {}).get("rev") == after.hashes.get(entry, {}).get("rev")
         assert not same or then >= score, f"{entry} was due at {score} and went back to {then}"

@@ -16,6 +16,7 @@ from dkronpy.job import CatchUp, Job, Run
 from dkronpy.job.retry import Retry
 from dkronpy.node import all_nodes, any_node
 from tests.model.agents import Work
+from tests.model.beats import MOST_SHARDS
 from tests.model.steps import ModelStore
 from tests.model.world import NODES, Ending, World
 
@@ -135,7 +136,44 @@ class LedgerMachine(RuleBasedStateMachine):
             if known:
                 world.agents.cancel(known[index % len(known)])
 
+    @rule(job=st.sampled_from((*NAMES, "")), ahead=st.sampled_from((0, 0, 4)), seconds=st.sampled_from((3, 9, 0)))
+    def pause(self, job: str, ahead: int, seconds: int) -> None:
+        with self.step() as world:
+            begin = world.now + ahead * 1000
+            world.pauses.pause(job, begin, begin + seconds * 1000 if seconds else None)
+
+    @rule()
+    def resume(self) -> None:
+        with self.step() as world:
+            world.pauses.resume(world.now)
+
     # beats
+
+    @rule(beat=beats, then=st.sampled_from(("stays", "is not heard of", "leaves")))
+    def beat_is_there(self, beat: int, then: str) -> None:
+        """One says so, and may end or be silent for long; the other one hears who is there."""
+        with self.step() as world:
+            one, other = world.beats[beat], world.beats[1 - beat]
+            world.attend(one)
+            if then == "leaves":
+                world.leave(one)
+            elif then == "is not heard of":
+                world.fall_silent(one)
+            world.attend(other)
+
+    @rule(count=st.integers(1, MOST_SHARDS), at_once=st.booleans())
+    def number_of_shards_changes(self, count: int, at_once: bool) -> None:
+        """Jobs are moved at once, or those that were seen then some time later."""
+        with self.step() as world:
+            world.reshard(count)
+            if at_once:
+                world.move()
+
+    @precondition(lambda self: self.world.misplaced)
+    @rule()
+    def jobs_are_moved(self) -> None:
+        with self.step() as world:
+            world.move()
 
     @rule(beat=beats)
     def tick(self, beat: int) -> None:
@@ -167,6 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def what_was_held_back_arrives(self) -> None:
         with self.step() as world:
+            world.pauses.stale = True
             for beat in world.beats:
                 beat.commit()
 
@@ -178,7 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
             world.advance(RESEND_MS)
             world.lead(sleeper.tick(world.nodes, hold=True))
             world.lead(sleeper.sweep(world.nodes, hold=True))
-            world.store.client.delete(world.store.keys.leader)
+            self._leads_expire()
             world.advance(seconds * 1000)
             if meanwhile == "change":
                 self._change_policy("a", 1, "forbid")
@@ -186,12 +225,17 @@ class LedgerMachine(RuleBasedStateMachine):
             if meanwhile == "claim":
                 self._newest_arrive()
             world.check()
+            world.pauses.stale = True
             sleeper.commit()
 
     @rule()
     def leadership_expires(self) -> None:
-        with self.step() as world:
-            world.store.client.delete(world.store.keys.leader)
+        with self.step():
+            self._leads_expire()
+
+    def _leads_expire(self) -> None:
+        keys = self.world.store.keys
+        self.world.store.client.delete(*(keys.leader_of(shard) for shard in range(MOST_SHARDS)))
 
     @rule(beat=beats)
     def leadership_is_given_up(self, beat: int) -> None:

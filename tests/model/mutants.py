@@ -114,6 +114,27 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
             "save", "if score ~= '' and (not due or rescheduled and not owed) then", "if score ~= '' and not due then"
         ),
     ),
+    "attend that forgets nobody": (Edit("attend", "redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - ttl))", ""),),
+    "attend that forgets who is there": (
+        Edit(
+            "attend",
+            "redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - ttl))",
+            "redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - 1))",
+        ),
+    ),
+    "leave that is not heard": (Edit("attend", "redis.call('ZREM', key, holder)", ""),),
+    "move that leaves a job where it was": (Edit("move", "redis.call('ZREM', from, entry)", ""),),
+    "move that forgets when it is due": (Edit("move", "redis.call('ZADD', to, 'NX', score, entry)", ""),),
+    "move of what stands where it belongs": (
+        Edit("move", "local score = to ~= from and redis.call", "local score = redis.call"),
+    ),
+    "save that does not look where the job stands": (
+        Edit("save", "place_of(entry, ARGV[20])", "schedule_of(ARGV[20])"),
+    ),
+    "delete that does not look where the job stands": (
+        Edit("delete", "place_of(entry, ARGV[10])", "schedule_of(ARGV[10])"),
+    ),
+    "pause that is not written": (Edit("pause", "redis.call('HSET', key, id, body)", ""),),
     "lead with the epoch that was": (
         Edit("lead", "redis.call('INCR', P .. 'epoch')", "redis.call('DECR', P .. 'epoch')"),
     ),
@@ -123,5 +144,8 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "fire without epoch": (_NO_EPOCH,),
     "fire without compare-and-set": (_NO_COMPARE,),
+    "move over what stands at its place already": (
+        Edit("move", "redis.call('ZADD', to, 'NX', score, entry)", "redis.call('ZADD', to, score, entry)"),
+    ),
 }
 """Guards that stand in for one another: without one of them nothing breaks, without both it does."""

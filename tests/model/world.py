@@ -12,13 +12,23 @@ from dkronpy.dispatch.targets import RESEND_MS, LiveNodes, Planner
 from dkronpy.job import Job
 from dkronpy.node import BELOW, Node
 from dkronpy.store.jobs import Jobs
+from dkronpy.store.keys import shard_of
 from dkronpy.store.ledger import Firing, Ledger
 from dkronpy.store.redbeat import ms_of
 from tests.model.agents import Agents
-from tests.model.beats import Beat
+from tests.model.beats import BEATS_TTL_MS, MOST_SHARDS, Beat, Epochs
 from tests.model.due_times import Calendar, check_records
 from tests.model.gates import Starts, check_gates
-from tests.model.invariants import check_counters, check_executions, check_indexes, check_progress, check_runs
+from tests.model.invariants import (
+    check_counters,
+    check_executions,
+    check_indexes,
+    check_places,
+    check_progress,
+    check_runs,
+    schedule_of,
+)
+from tests.model.pauses import PauseBook
 from tests.model.snapshot import Camera, Snapshot
 from tests.model.steps import ModelStore
 
@@ -60,7 +70,10 @@ class World:
         self.stored: dict[str, Job] = {}
         self.history: dict[str, list[tuple[int, Job | None]]] = {}
         self.since: dict[str, int] = {}
-        self.last_epoch = 0
+        self.last_epochs: dict[int, int] = {}
+        self.attended: dict[str, int] = {}
+        self.misplaced: list[tuple[int, list[str]]] = []
+        self.pauses = PauseBook(store)
         self._bodies: dict[tuple[str, int], Job] = {}
         self._definitions: dict[str, Job] = {}
         self._starts = Starts()
@@ -124,8 +137,57 @@ class World:
         assert known == self.history[name][:most], f"the history of {name} is {[number for number, _ in known]}"
 
     def _owed(self, name: str) -> int | None:
-        score = self.store.client.zscore(self.store.keys.schedule, self.store.keys.entry(name))
+        key = self.store.keys.schedule_of(shard_of(name, self.store.read_shards()))
+        found = [self.store.client.zscore(one, self.store.keys.entry(name)) for one in (key, *self._schedules())]
+        score = next((one for one in found if one is not None), None)
         return ms_of(score) if score is not None and ms_of(score) <= self.now else None
+
+    def _schedules(self) -> list[str]:
+        return [self.store.keys.schedule_of(shard) for shard in range(MOST_SHARDS)]
+
+    # shards
+
+    def reshard(self, count: int) -> None:
+        """The leader of shard 0 wants another number of shards, and looks who stands where he does not belong."""
+        self.store.set_shards(count)
+        for shard in range(MOST_SHARDS):
+            names = [
+                self.store.keys.job_of(raw.decode())
+                for raw in self.store.client.zrange(self.store.keys.schedule_of(shard), 0, -1)
+            ]
+            self.misplaced.append((shard, [name for name in names if shard_of(name, count) != shard]))
+
+    def move(self) -> None:
+        """Whoever was seen at the wrong place is moved, as it is by now."""
+        moves, self.misplaced = self.misplaced, []
+        for shard, names in moves:
+            if names:
+                self.ledger.move(shard, names)
+        self.store.shards_settled()
+
+    def settle_shards(self) -> None:
+        """As whoever takes shard 0 next sees to it: all stand where they belong."""
+        self.move()
+        self.reshard(self.store.read_shards())
+        self.move()
+
+    def attend(self, beat: Beat) -> None:
+        """A beat says that it is there, and hears who else is."""
+        self.attended[beat.name] = self.now
+        there = set(beat.attend())
+        self.attended = {name: at for name, at in self.attended.items() if at > self.now - BEATS_TTL_MS}
+        expected = set(self.attended)
+        assert there == expected, f"{there} are said to be there, and {expected} said so"
+
+    def fall_silent(self, beat: Beat) -> None:
+        """What a beat said last is long ago."""
+        long_ago = self.attended[beat.name] = self.now - BEATS_TTL_MS - 1
+        self.store.client.zadd(self.store.keys.beats, {beat.name: long_ago})
+
+    def leave(self, beat: Beat) -> None:
+        """A beat ends in good order."""
+        self.attended.pop(beat.name, None)
+        beat.ledger.leave(beat.name)
 
     def run_by_hand(self, name: str, suffix: str) -> None:
         """Somebody starts a job now."""
@@ -136,6 +198,11 @@ class World:
         firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=stored.job.forbids_overlap)
         _, (code,) = self.ledger.fire([firing], epoch=None)
         assert code == 1, f"a run of {name} by hand got {code}"
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether somebody may stand where he does not belong: the number of shards has changed meanwhile."""
+        return bool(self.misplaced)
 
     # messages
 
@@ -158,11 +225,12 @@ class World:
 
     # checks
 
-    def lead(self, epoch: int | None) -> None:
-        """A beat was told that it leads under an epoch."""
-        if epoch is not None:
-            assert epoch >= self.last_epoch, f"epoch {epoch} was granted after {self.last_epoch}"
-            self.last_epoch = epoch
+    def lead(self, epochs: Epochs) -> None:
+        """A beat was told that it leads under those epochs."""
+        for shard, epoch in epochs.items():
+            last = self.last_epochs.get(shard, 0)
+            assert epoch >= last, f"epoch {epoch} of shard {shard} was granted after {last}"
+            self.last_epochs[shard] = epoch
 
     def check(self, *, complete: bool = False) -> Snapshot:
         """Look at everything there is."""
@@ -177,6 +245,8 @@ class World:
         self._starts.see(shot, self._definitions, self.now)
         check_indexes(shot)
         check_counters(shot, self.since)
+        check_places(shot, {name for name, job in self.stored.items() if job.enabled}, settled=not self.unsettled)
+        self.pauses.check(before, shot, self._definitions)
         check_progress(before, shot, self.agents, self.seen)
         for name, calendar in self.calendars.items():
             check_records(name, calendar, shot.runs.values(), self.seen, complete=complete)
@@ -189,6 +259,7 @@ class World:
         self.advance(self.seen - self.now)
         self.beats[0].release()
         self.beats[1].release()
+        self.settle_shards()
         self._fire_all()
         horizon, calendars = self.seen, self.calendars
         self.calendars = {}  # nobody ticks from here on: what falls due now stays owed
@@ -210,7 +281,7 @@ class World:
     def _fire_all(self) -> None:
         for _ in range(ROUNDS):
             self.beats[0].tick(self.nodes)
-            due = [ms_of(score) for score in self.check().scores.get(self.store.keys.schedule, {}).values()]
+            due = [ms_of(score) for score in schedule_of(self.check()).values()]
             if all(moment > self.now for moment in due):
                 break
         self.check(complete=True)

@@ -17,7 +17,7 @@ redis.call('LTRIM', history, 0, kept - 1)
 redis.call('EXPIRE', history, history_ttl)
 local highest = tonumber(redis.call('HGET', P .. 'job:', 'revision') or 0)
 redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))
-redis.call('ZREM', schedule_of(ARGV[10]), entry)
+redis.call('ZREM', place_of(entry, ARGV[10]), entry)
 redis.call('DEL', entry, P .. 'job:' .. job, P .. 'job:' .. job .. ':runs')
 redis.call('SREM', P .. 'jobs', job)
 for parent in string.gmatch(ARGV[11], '%S+') do redis.call('SREM', P .. 'job:' .. parent .. ':children', job) end

@@ -49,6 +49,20 @@ local function schedule_in(shard) return R .. ':schedule' .. (shard > 0 and ':' 
 -- The one in which a job's next due time stands, by the hash of its name.
 local function schedule_of(hash) return schedule_in(tonumber(hash) % shards()) end
 
+-- The same for who changes it: while jobs are being moved to other shards, this one comes to its place first.
+local function place_of(entry, hash)
+  local to = schedule_of(hash)
+  for shard = 0, tonumber(redis.call('GET', P .. 'shards_former') or 0) - 1 do
+    local from = schedule_in(shard)
+    local score = from ~= to and redis.call('ZSCORE', from, entry)
+    if score then
+      redis.call('ZADD', to, 'NX', score, entry)
+      redis.call('ZREM', from, entry)
+    end
+  end
+  return to
+end
+
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
 
 -- Whether a run counts for the job that has its name now: one that was deleted does not come back as a hash of counters,

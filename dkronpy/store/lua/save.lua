@@ -14,7 +14,7 @@ local job, redbeat, body, score = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local source, expected, ttl, rescheduled = ARGV[8], ARGV[9], ARGV[10], ARGV[11] == '1'
 local who, why, owns, kept, wish = ARGV[15], ARGV[16], ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
 local now = now_ms()
-local entry, schedule, history = R .. job, schedule_of(ARGV[20]), P .. 'job:' .. job .. ':history'
+local entry, history = R .. job, P .. 'job:' .. job .. ':history'
 local old = redis.call('HMGET', entry, 'rev', 'job', 'saved_ms', 'who', 'why')
 
 if (old[1] or '0') ~= expected then return { 'conflict', tonumber(old[1] or 0), now } end
@@ -47,6 +47,7 @@ for parent in string.gmatch(ARGV[14], '%S+') do
 end
 for parent in pairs(parents) do redis.call('SADD', P .. 'job:' .. parent .. ':children', job) end
 
+local schedule = place_of(entry, ARGV[20])
 local due = redis.call('ZSCORE', schedule, entry)
 if old[2] == body then
   if not due and score ~= '' then redis.call('ZADD', schedule, score, entry) end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,26 @@ def test_jobs_move_to_their_shards_and_back_with_their_due_times(deployment: Dep
         assert standing(deployment, 4) == expected
         assert {stored.job.name: stored.due_ms for stored in deployment.jobs.all()} == due
         first.release()
+
+
+def test_jobs_that_change_before_they_were_moved_leave_nothing_behind(deployment: Deployment) -> None:
+    """Whoever was to move them is dead: who leads next goes on with it."""
+    due = save_all(deployment)
+    deployment.store.set_shards(4)
+    for name in NAMES[:10]:
+        deployment.jobs.delete(name)
+    for name in NAMES[10:20]:
+        deployment.jobs.save(Job(name=name, schedule="@every 1h", run=COMMAND, timeout=timedelta(minutes=5)))
+    expected = {shard: {name for name in NAMES[10:20] if shard_of(name, 4) == shard} for shard in range(1, 4)}
+    assert {shard: names for shard, names in standing(deployment, 4).items() if shard} == expected
+
+    beat(deployment, "b", 4).ask()
+
+    assert standing(deployment, 4) == {
+        shard: {name for name in NAMES[10:] if shard_of(name, 4) == shard} for shard in range(4)
+    }
+    assert {stored.job.name: stored.due_ms for stored in deployment.jobs.all()} == {one: due[one] for one in NAMES[10:]}
+    assert deployment.store.former_shards() == 0
 
 
 def test_a_save_and_a_delete_find_the_shard_of_a_job(deployment: Deployment) -> None:
