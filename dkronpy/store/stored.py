@@ -96,6 +96,8 @@ def _stored(name: str, row: Sequence[Any], due_ms: int | None) -> StoredJob | No
         if body is not None:
             log.warning("the stored definition of %s cannot be read: save it anew", name)
         return None
+    if job.name != name:  # somebody else wrote it there: it is read as the entry's, and no node takes it for signed
+        job = msgspec.structs.replace(job, name=name)
     return StoredJob(
         job=job,
         revision=int(rev or 0),
