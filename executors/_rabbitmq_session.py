@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -136,6 +136,10 @@ class _Connection(AsyncioConnection):  # type: ignore[misc]
         if not self.is_closed:
             with suppress(exceptions.AMQPError):
                 self._terminate_stream(exceptions.StreamLostError("given up"))
+
+    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
+        """The frames of a message in one write: pika makes a packet of each, and the broker wakes up for each."""
+        super()._output_marshaled_frames([b"".join(marshaled_frames)])
 
 
 def refused(where: str, error: BaseException) -> ExecutorError:

@@ -181,7 +181,7 @@ def test_a_frozen_server_is_left_when_time_is_up(executor: NatsExecutor, send: S
         for _ in range(2):  # over the kept connection, then over a new one
             began = time.monotonic()
             outcome, _ = send(options)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
             assert (outcome.success, outcome.reason, outcome.retryable) == (False, "timeout", True)
             assert outcome.message == f"no acknowledgement from {server.address} within 1 s"
         server.thaw()

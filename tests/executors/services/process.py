@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import end_process, free_port, wait_until
+
+_PORTS = 3
+_IN_USE = re.compile("address (is )?already in use|eaddrinuse", re.IGNORECASE)
 
 
 class ServerProcess:
@@ -25,10 +29,10 @@ class ServerProcess:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-"))
-        self.port = free_port()
+        self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         try:
-            self.start()
+            self._start_somewhere()
         except BaseException:
             self.stop()
             raise
@@ -88,6 +92,19 @@ class ServerProcess:
         )
         assert process.poll() is None, f"{type(self).__name__} ended:\n{self.log}"
 
+    def _start_somewhere(self) -> None:
+        """Start it on a free port, and on another where somebody was faster: some take seconds until they listen."""
+        for left in reversed(range(_PORTS)):
+            self.port = free_port()
+            try:
+                self.start()
+            except AssertionError:
+                if not left or not _IN_USE.search(self.log):
+                    raise
+                self.kill()
+            else:
+                return
+
     def kill(self) -> None:
         """End the server as a crash would; ``start`` brings it back."""
         if self.process is not None:
@@ -104,14 +121,25 @@ class ServerProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def freeze(self) -> None:
-        """Nothing answers any more, and every connection stays open."""
+        """Nothing answers any more, and every connection stays open: not before all of its threads have stopped."""
         assert self.process is not None
+        pid = self.process.pid
         self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: stands_still(pid), description=f"{type(self).__name__} stands still")
 
     def thaw(self) -> None:
         """Let it go on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether all threads of a process are stopped: they go on for a moment after the signal."""
+    try:
+        stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):  # one has ended
+        return False
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in stats)
 
 
 def listening(port: int) -> bool:

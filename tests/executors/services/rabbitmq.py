@@ -15,7 +15,7 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from tests.executors.services.process import ServerProcess, listening
+from tests.executors.services.process import ServerProcess, listening, stands_still
 from tests.support import free_port, wait_until
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -150,8 +150,10 @@ class RabbitServer(ServerProcess):
         super().stop()
 
     def freeze(self) -> None:
-        for pid in self._pids():
+        pids = self._pids()
+        for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: all(stands_still(pid) for pid in pids), description="all of RabbitMQ stands still")
 
     def thaw(self) -> None:
         for pid in self._pids():
