@@ -131,9 +131,6 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "save that does not look where the job stands": (
         Edit("save", "place_of(entry, ARGV[20])", "schedule_of(ARGV[20])"),
     ),
-    "delete that does not look where the job stands": (
-        Edit("delete", "place_of(entry, ARGV[10])", "schedule_of(ARGV[10])"),
-    ),
     "pause that is not written": (Edit("pause", "redis.call('HSET', key, id, body)", ""),),
     "lead with the epoch that was": (
         Edit("lead", "redis.call('INCR', P .. 'epoch')", "redis.call('DECR', P .. 'epoch')"),
