@@ -18,7 +18,6 @@ SCRIPTS = (
     "live.js",
     "moments.js",
     "timeline.js",
-    "brush.js",
     "log.js",
     "find.js",
     "keys.js",
@@ -29,6 +28,7 @@ TYPES = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "statistics.js": "text/javascript; charset=utf-8",
+    "brush.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 
@@ -51,6 +51,7 @@ class Assets:
             "app.css": _joined(folder, STYLES),
             "app.js": _bundle([folder / name for name in SCRIPTS], folder / "worker.js"),
             "statistics.js": _joined(folder, STATISTICS),
+            "brush.js": _tidied((folder / "brush.js").read_text()).encode(),
             "icon.svg": (folder / "icon.svg").read_bytes(),
         }
         self._assets = {name: _asset(name, body) for name, body in bodies.items()}
@@ -76,5 +77,11 @@ def _joined(folder: Path, names: tuple[str, ...]) -> bytes:
 
 def _bundle(scripts: list[Path], worker: Path) -> bytes:
     """One script for page and worker, so that the browser has to ask once."""
-    page = "\n".join(path.read_text() for path in scripts)
+    page = "\n".join(_tidied(path.read_text()) for path in scripts)
     return f'{worker.read_text()}\nif (typeof document !== "undefined") {{\n{page}\n}}\n'.encode()
+
+
+def _tidied(script: str) -> str:
+    """A script without what only its readers need: how far its lines stand in, and lines that are comments."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))

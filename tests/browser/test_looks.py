@@ -81,7 +81,9 @@ def test_nothing_is_cut_off_on_a_phone(site: Site, open_page: NewPage) -> None:
         assert not cut, (path, cut)
 
 
-@pytest.mark.parametrize("path", ["/ui/", "/ui/jobs", "/ui/runs", "/ui/schedule", "/ui/jobs/heartbeat/statistics"])
+@pytest.mark.parametrize(
+    "path", ["/ui/", "/ui/jobs", "/ui/runs", "/ui/timeline", "/ui/schedule", "/ui/jobs/heartbeat/statistics"]
+)
 def test_a_page_loads_little(open_page: NewPage, path: str) -> None:
     page = open_page("/ui/sign-in")
     page.context.add_cookies([{"name": "dkronpy_zone", "value": "Europe/Berlin", "url": page.url}])
