@@ -47,6 +47,11 @@ class Launcher:
         """The process id of the helper of programs; None while there is none."""
         return self._programs.helper_pid
 
+    @property
+    def helper_pids(self) -> tuple[int, ...]:
+        """The process ids of the helpers that there are."""
+        return tuple(pid for pid in (self._programs.helper_pid, self._callables.helper_pid) if pid is not None)
+
     def start(self) -> None:
         """Start the helper of programs unless it runs.
 

@@ -13,7 +13,7 @@ from dkronpy.job.chain import Link
 
 
 class AttemptOut(msgspec.Struct, kw_only=True):
-    """One try. Times are RFC 3339 in UTC, null where it has not come to that."""
+    """One try. Times are RFC 3339 in UTC, null where it has not come to that; the executor began at ``began_at``."""
 
     number: int
     node: str
@@ -24,6 +24,7 @@ class AttemptOut(msgspec.Struct, kw_only=True):
     started_at: str | None
     finished_at: str | None
     token: int = 0
+    began_at: str | None = None
 
 
 class ExecutionOut(msgspec.Struct, kw_only=True):
@@ -161,7 +162,7 @@ def _attempt_out(one: Attempt) -> AttemptOut:
     return AttemptOut(
         number=one.number, node=one.node, state=one.state, reason=one.reason, message=one.message,
         exit_code=one.exit_code, started_at=time_out(one.started_ms), finished_at=time_out(one.finished_ms),
-        token=one.token,
+        token=one.token, began_at=time_out(one.began_ms),
     )  # fmt: skip
 
 
@@ -194,7 +195,7 @@ def _attempt_in(one: AttemptOut) -> Attempt:
     return Attempt(
         number=one.number, node=one.node, state=one.state, reason=one.reason, message=one.message,
         exit_code=one.exit_code, started_ms=time_in(one.started_at), finished_ms=time_in(one.finished_at),
-        token=one.token,
+        token=one.token, began_ms=time_in(one.began_at),
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import expect
 
+from dkronpy.errors import NotFoundError
 from dkronpy.job import Job
 from tests.browser.conftest import NewPage, Site, ended, live, running, shell
 
@@ -212,6 +214,8 @@ def test_a_job_is_paused_and_resumed(site: Site, open_page: NewPage) -> None:
 
 
 def test_a_job_is_edited_and_goes_back_to_what_it_was(site: Site, open_page: NewPage) -> None:
+    with suppress(NotFoundError):  # left by a first try
+        site.client.delete_job("edited")
     site.client.save_job(Job(name="edited", schedule="0 0 5 1 1 *", run=shell("true"), doc="as it was"))
     first = site.client.job("edited").stored.revision
     page = live(open_page("/ui/jobs/edited"))
@@ -229,7 +233,7 @@ def test_a_job_is_edited_and_goes_back_to_what_it_was(site: Site, open_page: New
     page.get_by_role("button", name=f"Back to revision {first}").click()
     expect(page.get_by_role("status")).to_have_text("Saved.")
     assert site.client.job("edited").job.but() == job.but(schedule="0 0 5 1 1 *", doc="as it was")
-    assert len(site.client.job_history("edited")) == 3
+    assert [one.number - first for one in site.client.job_history("edited")][:3] == [2, 1, 0]
     site.client.delete_job("edited")
 
 

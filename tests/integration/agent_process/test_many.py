@@ -73,9 +73,7 @@ def test_a_command_is_taken_by_processes_that_were_there_before(launcher: Launch
 
 def test_a_callable_is_taken_by_processes_that_were_there_before(launcher: Launcher, command: MakeCommand) -> None:
     assert finish(launcher.launch(command(callable="os:getpid")))[1].code == 0  # which starts their helper
-    (helper,) = {entry.pid for entry in list_descendants(os.getpid()) if entry.parent == os.getpid()} - {
-        launcher.helper_pid
-    }
+    (helper,) = set(launcher.helper_pids) - {launcher.helper_pid}
     ready = 2 * SPARES_OF_CALLABLES
     wait_until(lambda: len(list_descendants(helper)) == ready, description="shims and their children wait")
     waiting = {entry.pid for entry in list_descendants(helper)}
@@ -90,9 +88,8 @@ def test_a_node_that_can_start_no_process_says_so(
 ) -> None:
     argv = () if what else ("true",)
     running = [launcher.launch(command(*argv, **what))]
-    for entry in list_descendants(os.getpid()):
-        if entry.parent == os.getpid():
-            resource.prlimit(entry.pid, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    for helper in launcher.helper_pids:
+        resource.prlimit(helper, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     running += [launcher.launch(command(*argv, **what)) for _ in range(2 * SPARES_OF_CALLABLES)]
     ends = [finish(child)[1] for child in running]
     assert ends[0].code == 0
