@@ -88,7 +88,7 @@ class OutputWriter:
     def end(self) -> None:
         """Say that nothing more will come, to those who follow."""
         with suppress(redis.RedisError), self._client.pipeline(transaction=False) as pipe:
-            pipe.xadd(self._key, {"end": 1, "o": self._size})
+            pipe.xadd(self._key, {"end": 1, "o": self._size, "t": self._tail_limit})
             pipe.expire(self._key, TTL_SECONDS)
             pipe.execute()
 
@@ -112,6 +112,8 @@ def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
         else:
             tail += chunk
         size = max(size, offset + len(chunk))
+        if b"t" in fields:  # while it goes on only whole chunks are dropped, so that there may be a part too much
+            del tail[: max(0, len(tail) - int(fields[b"t"]))]
     return Output(head=bytes(head), tail=bytes(tail), size=size)
 
 

@@ -33,6 +33,10 @@ def test_100_mb_leave_their_head_and_their_tail(desk: Desk) -> None:
     assert (live.head, live.size) == (output.head, output.size)
     assert live.tail.endswith(output.tail)
     assert len(live.tail) < limit // 2 + CHUNK
+    writer.end()
+    ended = read_output(desk.store, NAME, 1)
+    assert ended is not None
+    assert (ended.head, ended.tail, ended.size) == (output.head, output.tail, output.size)
     assert 0 < desk.store.client.ttl(desk.store.keys.output(NAME, 1)) <= 3600
 
 
