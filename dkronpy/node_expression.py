@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,10 @@ def read_expression(text: str) -> ast.expr:
     if lone is not None:
         raise ExpressionError(text, lone, "= compares nothing", "equality is written ==")
     try:
-        tree = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            # "1and 2" is the writer's business; a line on standard error says neither which job nor which field
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         column = min(len(text), error.offset - 1) if error.offset else len(text)
         raise ExpressionError(text, column, "it cannot be read", f"as in {SAMPLE}") from None
@@ -76,6 +80,9 @@ def _check(node: ast.expr, text: str) -> None:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         _check(node.operand, text)
     elif isinstance(node, ast.Compare):
+        for kind, part in zip(node.ops, node.comparators, strict=True):
+            if type(kind) not in _COMPARE:
+                raise _refused(part, text, "'is' compares nothing here", "equality is written ==, its opposite !=")
         for part in (node.left, *node.comparators):
             _check_value(part, text)
     else:

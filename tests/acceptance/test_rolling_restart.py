@@ -21,7 +21,9 @@ def test_agents_and_beat_that_are_restarted_under_work_lose_nothing(store_server
         agents = {name: fleet.agent(name) for name in NODES}
         truth = tmp_path / "truth"
         command = f"echo begin $DKRONPY_EXECUTION_ID >> {truth}; sleep 1.5; echo end $DKRONPY_EXECUTION_ID >> {truth}"
-        fleet.save(Job(name="work", schedule="* * * * * *", run=Shell(command, shell=True), start_deadline=WAIT))
+        run = Shell(command, shell=True)
+        # all: a beat may be away for longer than what counts as on time, where the machine is slow
+        fleet.save(Job(name="work", schedule="* * * * * *", run=run, start_deadline=WAIT, catch_up="all"))
         for name in NODES:
             _wait_for_work(fleet, name)
             _end(agents[name])
@@ -32,9 +34,10 @@ def test_agents_and_beat_that_are_restarted_under_work_lose_nothing(store_server
         _wait_for_more(fleet)
         fleet.client.toggle_job("work")
         wait_until(lambda: all(run.terminal for run in _runs(fleet)), timeout=90, description="everything has ended")
-        found = {run.id: (run.state, run.reason) for run in _runs(fleet)}
+        # a due time that came in the moment in which the job was switched off is recorded as paused
+        found = {run.id: (run.state, run.reason) for run in _runs(fleet) if run.reason != "paused"}
         lines = truth.read_text().split("\n")
-    assert {state for state, _ in found.values()} == {"success"}, found
+    assert {one: end for one, end in found.items() if end[0] != "success"} == {}
     begun = sorted(line.split()[1] for line in lines if line.startswith("begin"))
     ended = sorted(line.split()[1] for line in lines if line.startswith("end"))
     assert begun == ended == sorted(f"{run}.0" for run in found), "each began once, and came to its end"

@@ -68,6 +68,8 @@ def test_a_target_names_nodes(target: Target, matching: list[str]) -> None:
         ("role = 'web'", 6, "equality is written =="),
         ("role == 'web' and", 18, "it cannot be read"),
         ("load < 0.7 & free > 1", 8, "& is not known here"),
+        ("role is 'web'", 9, "equality is written =="),
+        ("load < 1 and role is not 'web'", 26, "'is' compares nothing here"),
         ("load * 2 < 1", 1, "arithmetic is not allowed here"),
         ("role == open('/etc/passwd')", 9, "a call is not allowed here"),
         ("zone == 'ä' or role.upper == 'X'", 16, "an attribute is not allowed here"),
