@@ -15,6 +15,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # The Redis or Valkey that holds jobs and ledger. Empty: the broker, where that is Redis.
 # store_url = ""
 
+# How many replicas of the store must have what is recorded before anything follows from it.
+# store_replicas = 0
+
 # Where finished runs are kept: "redis://...", "sqlite:///path" or "postgresql://...". Empty: the store.
 # results_url = ""
 

@@ -32,7 +32,7 @@ class Deployment:
         """The Redis that holds jobs and ledger."""
         settings = self.settings
         keys = Keys(prefix=settings.key_prefix, redbeat=settings.redbeat_key_prefix, broker=settings.broker_key_prefix)
-        return Store(settings.effective_store_url, keys)
+        return Store(settings.effective_store_url, keys, replicas=settings.store_replicas)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -22,6 +22,8 @@ from dkronpy.settings.redis_url import RedisUrl, read_redis_url
 
 ASK_TIMEOUT = 2.0
 parse_url: Any = redis.connection.parse_url  # it has no types
+_AWAY = ("UNBLOCKED", "NOREPLICAS")
+"""What a server says that has become a replica while somebody waited, and one that has fewer replicas than it needs."""
 _MOVED = (AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError)
 
 
@@ -100,10 +102,10 @@ class Following:
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
         except redis.ResponseError as error:
-            if not isinstance(error, _MOVED) and not str(error).startswith("UNBLOCKED"):
+            if not isinstance(error, _MOVED) and not str(error).startswith(_AWAY):
                 raise
             self.disconnect()  # type: ignore[attr-defined]
-            raise redis.ConnectionError(f"{self.host}:{self.port} is not the master now: {error}") from error
+            raise redis.ConnectionError(f"{self.host}:{self.port} takes nothing now: {error}") from error
 
 
 class FollowingConnection(Following, redis.Connection):

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import redis
 
-from tests.support import StoreServer, answers, end_process, free_port, store_binary, wait_until
+from tests.support import Kind, StoreServer, answers, end_process, free_port, store_binary, wait_until
 
 
 class Group:
@@ -30,12 +30,18 @@ class Group:
 
 @final
 class SentinelGroup(Group):
-    """A master, a replica, and one Sentinel that puts the replica in its place within seconds."""
+    """A master, a replica, and one Sentinel that puts the replica in its place within seconds.
 
-    def __init__(self) -> None:
+    With *min_replicas* a server takes nothing while it has fewer.
+    """
+
+    def __init__(self, *, min_replicas: int = 0, kind: Kind = "redis") -> None:
         super().__init__()
-        self.master = self._stack.enter_context(StoreServer(kind="redis"))
-        self.replica = self._stack.enter_context(StoreServer(kind="redis", replicaof=f"127.0.0.1 {self.master.port}"))
+        self._kind = kind
+        options = {"min_replicas_to_write": str(min_replicas), "min_replicas_max_lag": "3"}
+        self.master = self._stack.enter_context(StoreServer(kind=kind, **options))
+        source = f"127.0.0.1 {self.master.port}"
+        self.replica = self._stack.enter_context(StoreServer(kind=kind, replicaof=source, **options))
         self.port = free_port()
         self._start_sentinel(self.master.folder)
 
@@ -53,7 +59,7 @@ class SentinelGroup(Group):
         )
         with (folder / "sentinel.log").open("ab") as log:
             process = subprocess.Popen(
-                [store_binary("redis"), configuration, "--sentinel"], stdout=log, stderr=log, cwd=folder
+                [store_binary(self._kind), configuration, "--sentinel"], stdout=log, stderr=log, cwd=folder
             )
         self._stack.callback(end_process, process)
         with redis.Redis(port=self.port) as sentinel, self.replica.client() as replica:

@@ -48,7 +48,7 @@ class Heartbeat:
                 accepted, holder = self.nodes.report(self.describe())
             except (redis.RedisError, OSError) as error:
                 if not self._away:
-                    log.warning("no heartbeat reaches the store: %s; trying again every %.0f s", error, self.seconds)
+                    log.warning("no heartbeat reaches the store: %s; trying again every %g s", error, self.seconds)
                 self._away = True
                 continue
             if self._away:

@@ -38,6 +38,7 @@ class Reporter:
         self.processing: Processing | None = None
         self._copy_result = copy_result
         self._under_way: set[Path] = set()
+        self._waiting: set[Path] = set()
         self._lock = threading.Lock()
         self._behind = threading.Event()
         self._stopped = threading.Event()
@@ -81,8 +82,11 @@ class Reporter:
             processing = self._bring_home(report, lambda done: self._file_processed(path, done))
             if not processing:
                 self.spool.remove(path)
+            self._waiting.discard(path)
         except OUTAGES as error:
-            log.warning("the outcome of %s waits in the spool: %s", report.execution_id, error)
+            if path not in self._waiting:
+                log.warning("the outcome of %s waits in the spool: %s", report.execution_id, error)
+            self._waiting.add(path)
             self._behind.set()
             return False
         finally:

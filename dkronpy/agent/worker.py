@@ -10,10 +10,11 @@ from celery import Celery
 from celery.apps.worker import Worker
 from celery.worker.consumer import Consumer
 from kombu.transport.redis import Channel, Empty, Transport
-from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from dkronpy.carrier import node_queue
 from dkronpy.node import queue_name
+from dkronpy.store.confirm import refusal
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.transport import URL, FollowingChannel
 
@@ -44,6 +45,8 @@ class Quarantining:
         client.parse_response = remember
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed with
+        except ResponseError as error:
+            raise refusal(error) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if not popped or not popped[0]:
                 raise

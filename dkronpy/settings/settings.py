@@ -41,6 +41,11 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     store_url: str = ""
     """The Redis or Valkey that holds jobs and ledger. Empty: the broker, where that is Redis."""
 
+    store_replicas: int = 0
+    """How many replicas of the store must have what is recorded before anything follows from it: no command starts,
+    and no change is confirmed, that a failover could forget. Needs ``min-replicas-to-write`` of the same number there.
+    """
+
     results_url: str = ""
     """Where finished runs are kept: ``redis://``, ``sqlite:///`` or ``postgresql://``. Empty: the store."""
 

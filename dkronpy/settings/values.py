@@ -16,7 +16,16 @@ from dkronpy.settings.redis_url import SCHEMES, scheme_of
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _MAY_BE_ZERO = frozenset(
-    {"kill_grace", "stop_grace", "health_port", "http_port", "notify_wait", "notify_interval", "mail_port"}
+    {
+        "kill_grace",
+        "stop_grace",
+        "health_port",
+        "http_port",
+        "notify_wait",
+        "notify_interval",
+        "mail_port",
+        "store_replicas",
+    }
 )
 
 

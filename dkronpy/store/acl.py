@@ -34,6 +34,7 @@ _AGENT_WRITES = (
     "pool:*",
     "wait:*",
     "rate:*",
+    "replicated",
 )
 _AGENT_READS = ("def:*", "node:*", "jobs", "shards", "paused", "pools")
 _BESIDE = "[^-a-zA-Z0-9._]"

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
 from dkronpy.redis_pool import directory_of, pool_of
 from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of
+from dkronpy.store.confirm import NotReplicatedError, Replicas, TooFewReplicasError, refusal
 from dkronpy.store.keys import Keys
 from dkronpy.store.line import StepLine
 
@@ -41,6 +42,11 @@ def store_errors(url: str) -> Iterator[None]:
     """Turn what redis-py raises when Redis is away, or full, into one line that names the address."""
     try:
         yield
+    except (NotReplicatedError, TooFewReplicasError) as error:
+        raise StoreUnavailableError(
+            f"Redis at {mask_url(url)} has too few replicas: {error}",
+            hint="look at `INFO replication` there; what was not confirmed may be there all the same",
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise StoreUnavailableError(
             f"cannot reach Redis at {mask_url(url)}: {error}",
@@ -80,6 +86,8 @@ def connect(url: str, *, key: str = "", timeout: float = SOCKET_TIMEOUT, decode:
     return redis.Redis.from_pool(pool)  # which closes it with itself
 
 
+UNCHANGING = frozenset({"read"})
+"""The steps that write nothing."""
 SHARED = ("record", "gate")
 """The files that stand in front of every step, in this order."""
 
@@ -87,7 +95,10 @@ SHARED = ("record", "gate")
 class Scripts:
     """The Lua steps, loaded once, each called by its file's name."""
 
-    def __init__(self, client: Any, keys: Keys) -> None:
+    replicas: Replicas | None = None
+
+    def __init__(self, client: Any, keys: Keys, replicas: Replicas | None = None) -> None:
+        self.replicas = replicas
         folder = files("dkronpy.store.lua")
         prelude = "".join((folder / f"{name}.lua").read_text() for name in SHARED)
         self._prefixes = (keys.prefix, keys.redbeat)
@@ -102,7 +113,13 @@ class Scripts:
 
         It names one key, which does not exist: a Cluster refuses a step on a server that does not hold its slot.
         """
-        return self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=client)
+        script, args = self._scripts[step], (*self._prefixes, *args)
+        if self.replicas is not None and client is None and step not in UNCHANGING:
+            return self.replicas.step(script, self._prefixes[0], args)
+        try:
+            return script(keys=self._prefixes[:1], args=args, client=client)
+        except redis.ResponseError as error:
+            raise refusal(error) from None
 
     def line(self, step: str) -> StepLine:
         """Many calls of one step, each sent while the store works on those before it."""
@@ -112,11 +129,14 @@ class Scripts:
 class Store:
     """One Redis: the client, the keys and the steps, as every service shares them."""
 
-    def __init__(self, url: str, keys: Keys | None = None, *, timeout: float = SOCKET_TIMEOUT) -> None:
+    def __init__(
+        self, url: str, keys: Keys | None = None, *, timeout: float = SOCKET_TIMEOUT, replicas: int = 0
+    ) -> None:
         self.url = url
         self.keys = keys or Keys()
         self.client = connect(url, key=self.keys.prefix, timeout=timeout)
-        self.scripts = Scripts(self.client, self.keys)
+        self.replicas = Replicas(self.client, self.keys.replicated, replicas)
+        self.scripts = Scripts(self.client, self.keys, self.replicas if replicas else None)
         self.shards = 1
         """How many shards of due times there are, as far as is known here; ``read_shards`` asks."""
 
@@ -169,7 +189,8 @@ class Store:
 
 
 def check_durability(store: Store, *, allow_volatile: bool) -> str:
-    """Say how durable the store is: ``D0`` volatile, ``D1`` append-only file, ``D2`` with fsync at every write.
+    """Say how durable the store is: ``D0`` volatile, ``D1`` append-only file, ``D2`` with fsync at every write, ``D3``
+    where replicas have what is recorded before anything follows from it.
 
     Raises StoreRefusedError for a store that may forget or evict what it was told, unless allowed.
     """
@@ -183,10 +204,12 @@ def check_durability(store: Store, *, allow_volatile: bool) -> str:
         wrong.append(f"maxmemory-policy is {policy} (`CONFIG SET maxmemory-policy noeviction`)")
     if not wrong:
         try:
-            always = store.client.config_get("appendfsync").get("appendfsync") == "always"
+            told = store.client.config_get("appendfsync", "min-replicas-to-write")
         except redis.ResponseError:  # an ACL may forbid CONFIG
-            always = False
-        return "D2" if always else "D1"
+            told = {}
+        if store.replicas.wanted and int(told.get("min-replicas-to-write", 0)) >= store.replicas.wanted:
+            return "D3"
+        return "D2" if told.get("appendfsync") == "always" else "D1"
     if not allow_volatile:
         raise StoreRefusedError(
             f"the store at {store.where} would lose runs: " + "; ".join(wrong),

@@ -133,6 +133,7 @@ class Jobs:
                 if goes:
                     self._send(pipe, change, row, now_ms)
             answers = iter(pipe.execute())
+        self.store.replicas.confirm()
         of_each = zip(changes, revisions, sent, strict=True)
         return [
             self._signed_as_saved(change, revision, _saved(*next(answers)))

@@ -199,6 +199,11 @@ class Keys:
         return self.prefix + "notify:"
 
     @property
+    def replicated(self) -> str:
+        """Written after a step whose arrival at replicas is waited for."""
+        return self.prefix + "replicated"
+
+    @property
     def wake(self) -> str:
         """Channel: something is due sooner than beat thinks."""
         return self.prefix + "wake"
@@ -226,7 +231,7 @@ def bounded(prefix: str = "dkronpy:", redbeat: str = "redbeat:") -> tuple[re.Pat
     p, r = re.escape(prefix), re.escape(redbeat)
     families = (
         rf"{r}.*",
-        rf"{p}(jobs|open|done|runs|events|token|epoch|shards(_former)?|nodes|quarantine|paused|pauses|calendars)",
+        rf"{p}(jobs|open|done|runs|events|token|epoch|shards(_former)?|nodes|quarantine|replicated|paused|pauses|calendars)",
         rf"{p}(access|stats):(?!repeat:).*",
         rf"{p}job:.*",
         rf"{p}(pools|(pool|wait):.*)",

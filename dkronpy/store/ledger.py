@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import msgspec
+import redis
 
 from dkronpy.execution import Attempt, Execution, Run, due_of, execution_id, job_of, run_of
 from dkronpy.store.commits import Commits
+from dkronpy.store.confirm import NotReplicatedError
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
 from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
 
 __all__ = ["RECORD_TTL_MS", "Claim", "Due", "ExecutionPlan", "Firing", "Lead", "Ledger", "RunPlan"]
 
+PATIENCE = 0.5
+"""The part of a lease for which a claim waits for replicas that are slow; then the next one may have it."""
+AGAIN_SECONDS = 0.2
 RECORD_TTL_MS = 6 * 3600 * 1000
 """How long the ledger keeps a settled record; the results backend keeps it longer."""
 
@@ -98,7 +105,12 @@ class Ledger:
 
     def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:
         """Ask whether to start; a Claim means yes, a text says why not."""
-        answer = self._call("claim", execution_id, delivery, node, holder, lease_ms, self.record_ttl_ms)
+        try:
+            answer = self._call("claim", execution_id, delivery, node, holder, lease_ms, self.record_ttl_ms)
+        except NotReplicatedError as late:
+            answer = late.answer
+            if answer[0] == b"ok" and not self._kept(execution_id, answer[1], lease_ms):
+                return "is known to too few replicas"
         if answer[0] != b"ok":
             return str(answer[0].decode())
         fields = _pairs(answer[4])
@@ -114,6 +126,15 @@ class Ledger:
             extra=extra,
             end_by_ms=int(fields.get("end_by_ms", 0)),
         )
+
+    def _kept(self, execution_id: str, token: int, lease_ms: int) -> bool:
+        """Renew a claim that too few replicas have until they do; False where it is gone, or its time is."""
+        until = time.monotonic() + lease_ms / 1000 * PATIENCE
+        while time.monotonic() < until:
+            with suppress(redis.TimeoutError, redis.ConnectionError):  # NotReplicatedError is one
+                return self.renew([(execution_id, token)], lease_ms) != [0]
+            time.sleep(AGAIN_SECONDS)
+        return False
 
     def renew(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:
         """Extend leases; for each: 1 go on, 2 cancel, 3 end at once, 0 no longer ours."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import redis
 
+from dkronpy.store.confirm import refusal
+
 
 class Line:
     """Requests and answers in the same order, on a connection that it has from the first request until it is closed.
@@ -67,7 +69,7 @@ class StepLine:
         if isinstance(answer, redis.exceptions.NoScriptError):  # a server that has just come up: redis-py loads it
             return self._script(keys=self._prefixes[:1], args=(*self._prefixes, *args))
         if isinstance(answer, Exception):
-            raise answer
+            raise refusal(answer) if isinstance(answer, redis.ResponseError) else answer
         return answer
 
     def close(self) -> None:

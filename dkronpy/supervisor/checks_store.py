@@ -20,6 +20,7 @@ _LEVELS = {
     "D0": "volatile",
     "D1": "append-only file: a crash loses nothing, a power cut at most about a second",
     "D2": "append-only file with fsync at every write: a power cut loses nothing",
+    "D3": "what is recorded is on replicas before anything follows from it: a failover loses nothing",
 }
 
 
@@ -65,6 +66,10 @@ def _persistence(client: Client, info: dict[str, Any], *, allow_volatile: bool) 
         level = check_durability(client.deployment.store, allow_volatile=False)
     except StoreRefusedError:  # eviction, which has a check of its own
         return ok("persistence", "append-only file")
+    wanted = client.deployment.store.replicas.wanted
+    if wanted and level != "D3":
+        fix = f"CONFIG SET min-replicas-to-write {wanted}, and in the server's configuration file"
+        return warn("persistence", f"{level}: a master that is cut off from its replicas goes on taking writes", fix)
     return ok("persistence", f"{level}: {_LEVELS[level]}")
 
 
