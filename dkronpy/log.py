@@ -13,7 +13,7 @@ Format = Literal["text", "json"]
 # They say at INFO what concerns nobody who runs jobs.
 _QUIET = ("celery.worker.strategy", "celery.app.trace", "kombu", "urllib3", "tornado.access")
 
-_RETRIES = "celery.backends.base"
+_RETRIES = ("celery.backends.base", "kombu.transport.redis")
 
 
 class TextFormatter(logging.Formatter):
@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Briefly(logging.Filter):
-    """Celery shows a traceback whenever it tries again to store a result: a line says as much."""
+    """Celery and kombu show a traceback when they will try again by themselves: a line says as much."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take the traceback off a warning, and say what it ended with."""
@@ -81,7 +81,8 @@ def set_up_logging(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if level != "debug" else logging.DEBUG)
-    logging.getLogger(_RETRIES).addFilter(_BRIEFLY)
+    for name in _RETRIES:
+        logging.getLogger(name).addFilter(_BRIEFLY)
     logging.captureWarnings(capture=True)
     return handler
 

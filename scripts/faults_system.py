@@ -34,12 +34,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--store", choices=("valkey", "redis"), default="valkey")
     parser.add_argument("--rabbitmq", action="store_true", help="the messages go by a RabbitMQ, which is hurt as well")
     parser.add_argument(
+        "--replicated", action="store_true", help="the store has a replica, which takes its place again and again (D3)"
+    )
+    parser.add_argument(
         "--isolated",
         action="store_true",
         help="in a network and on disks of its own, where packets vanish and disks fill up (needs root)",
     )
     parser.add_argument("--judge", type=Path, metavar="FILE", help="judge a history that was kept, and nothing else")
     options = parser.parse_args(argv)
+    if options.replicated and options.isolated:
+        parser.error("--isolated hurts the disk of one store, --replicated has two")
     if options.judge:
         return judge(read_history(options.judge), options.judge)
     if options.isolated and not isolation.inside():
@@ -52,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
         place = folder / f"round-{number}"
         place.mkdir()
         seconds = min(options.round, max(10.0, end - time.monotonic()))
-        machine = Machine(place, store=options.store, rabbitmq=options.rabbitmq, isolated=options.isolated)
+        machine = Machine(
+            place, store=options.store, rabbitmq=options.rabbitmq, isolated=options.isolated,
+            replicated=options.replicated,
+        )  # fmt: skip
         with machine, World(machine, place) as world:
             world.start()
             world.begin(seconds)

@@ -50,6 +50,34 @@ class SentinelGroup(Group):
         """What a deployment is told."""
         return f"sentinel://127.0.0.1:{self.port}/0?master_name=mymaster"
 
+    @property
+    def current(self) -> StoreServer:
+        """The server that the Sentinel says is the master now."""
+        with redis.Redis(port=self.port) as sentinel:
+            found: Any = sentinel.sentinel_get_master_addr_by_name("mymaster")
+        return next(server for server in (self.master, self.replica) if server.port == found[1])
+
+    def part(self) -> StoreServer:
+        """The master goes on alone: its replica, given back, stands still, cut off from it."""
+        master = self.current
+        other = self.replica if master is self.master else self.master
+        other.pause()
+        with master.client() as client:  # what is under way to a process that stands still arrives later
+            client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+        return other
+
+    def settle(self) -> None:
+        """Return once the master, whoever it is by now, has a replica that has all."""
+        wait_until(self._settled, timeout=60, description="the master has its replica")
+
+    def _settled(self) -> bool:
+        try:
+            with self.current.client() as master:
+                found = master.info("replication")
+        except redis.RedisError:
+            return False
+        return found["role"] == "master" and found.get("slave0", {}).get("state") == "online"
+
     def _start_sentinel(self, folder: Path) -> None:
         configuration = folder / "sentinel.conf"
         configuration.write_text(

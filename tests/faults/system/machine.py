@@ -11,6 +11,7 @@ from tests.executors.services.rabbitmq import RabbitServer
 from tests.faults import isolation
 from tests.faults.preloaded import ShiftedClock, SlowDisk, together
 from tests.faults.proxy import Proxy
+from tests.redis_groups import SentinelGroup
 from tests.support import Kind, StoreServer
 
 _STORE_MB = 256
@@ -18,27 +19,30 @@ _DATA_MB = 8
 
 
 class Machine:
-    """A store whose clock and disk can be hurt; with *rabbitmq* another broker, with *isolated* small disks."""
+    """A store whose clock and disk can be hurt; with *rabbitmq* another broker, with *isolated* small disks.
 
-    def __init__(self, folder: Path, *, store: Kind = "valkey", rabbitmq: bool = False, isolated: bool = False) -> None:
+    With *replicated* the store is a master and a replica that takes its place, and nobody's clock can be hurt.
+    """
+
+    def __init__(
+        self, folder: Path, *, store: Kind = "valkey", rabbitmq: bool = False, isolated: bool = False,
+        replicated: bool = False,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.isolated = isolated
         self.store_clock = ShiftedClock(folder, "-store")
         self.clock = ShiftedClock(folder)
         self.slow_disk = SlowDisk(folder)
+        self.group: SentinelGroup | None = None
         self.disks: dict[str, isolation.SmallDisk] = {}
         self.broker: RabbitServer | None = None
         self.broker_proxy: Proxy | None = None
         self._stack = ExitStack()
         try:
-            self.server = self._stack.enter_context(
-                StoreServer(
-                    kind=store, folder=self.disk("store", _STORE_MB),
-                    environment=together(self.store_clock, self.slow_disk),
-                    # Where disks are hurt nothing may be answered that is not on the disk yet.
-                    appendfsync="always" if isolated else "everysec",
-                )
-            )  # fmt: skip
+            if replicated:
+                self.group = self._stack.enter_context(SentinelGroup(kind=store))
+            else:
+                self._server = self._stack.enter_context(self._single(store))
             if rabbitmq:
                 self.broker = self._stack.enter_context(RabbitServer())
                 self.broker_proxy = self._stack.enter_context(Proxy(self.broker.port))
@@ -54,13 +58,28 @@ class Machine:
     ) -> None:
         self._stack.close()
 
+    def _single(self, kind: Kind) -> StoreServer:
+        return StoreServer(
+            kind=kind, folder=self.disk("store", _STORE_MB),
+            environment=together(self.store_clock, self.slow_disk),
+            # Where disks are hurt nothing may be answered that is not on the disk yet.
+            appendfsync="always" if self.isolated else "everysec",
+        )  # fmt: skip
+
+    @property
+    def server(self) -> StoreServer:
+        """The store; where there are two servers, the one that is the master now."""
+        return self._server if self.group is None else self.group.current
+
     @property
     def environment(self) -> Mapping[str, str]:
         """What beats and agents are started with."""
-        if self.broker is None or self.broker_proxy is None:
-            return self.clock.environment
-        url = f"amqp://guest:guest@127.0.0.1:{self.broker_proxy.port}//"
-        return {**self.clock.environment, "DKRONPY_BROKER_URL": url}
+        found = dict(self.clock.environment)
+        if self.group is not None:
+            found |= {"DKRONPY_STORE_URL": self.group.url, "DKRONPY_STORE_REPLICAS": "1"}
+        if self.broker_proxy is not None:
+            found["DKRONPY_BROKER_URL"] = f"amqp://guest:guest@127.0.0.1:{self.broker_proxy.port}//"
+        return found
 
     def disk(self, name: str, megabytes: int = _DATA_MB) -> Path | None:
         """A folder on a disk of its own, where there can be one."""

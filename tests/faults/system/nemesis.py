@@ -41,12 +41,17 @@ ISOLATED_FAULTS: Mapping[str, Fault] = {
     "fill-disk-in-outage": surroundings.fill_disk_in_an_outage,
     "drop-packets": surroundings.drop_packets,
 }
-EVERY_FAULT: Mapping[str, Fault] = {**FAULTS, **BROKER_FAULTS, **ISOLATED_FAULTS}
+REPLICATED_FAULTS: Mapping[str, Fault] = {"fail-over": store.fail_over}
+"""Beside what our own processes suffer: everything else hurts the one server that there is, or the way to it."""
+EVERY_FAULT: Mapping[str, Fault] = {**FAULTS, **BROKER_FAULTS, **ISOLATED_FAULTS, **REPLICATED_FAULTS}
+_OURS = frozenset({"kill-agent", "stop-agent", "end-agent", "kill-leader", "stop-leader", "no-beat", "clocks"})
 
 
 def possible(world: World) -> list[str]:
     """The faults that this world can be given."""
     broker = BROKER_FAULTS if world.machine.broker else ()
+    if world.machine.group is not None:  # half of what happens is a failover
+        return sorted([*_OURS, *broker, *(["fail-over"] * len(_OURS))])
     return sorted([*FAULTS, *broker, *(ISOLATED_FAULTS if world.machine.isolated else ())])
 
 

@@ -74,3 +74,30 @@ def stall(world: World, rng: random.Random) -> str:
     pause(seconds)
     world.proxies[who].flow()
     return f"{who} stalled for {seconds:.1f} s"
+
+
+def fail_over(world: World, rng: random.Random) -> str:
+    """The master stops, dies, or dies while its replica is behind; the replica takes over, and it follows that one."""
+    group = world.machine.group
+    assert group is not None, "there is no replica"
+    master, how, gap = (
+        group.current,
+        rng.choice(("stopped", "killed", "killed ahead of its replica")),
+        rng.uniform(2, 6),
+    )
+    if how == "stopped":
+        master.pause()
+        try:
+            pause(gap)
+        finally:
+            master.resume()
+    else:
+        other = group.part() if how != "killed" else None
+        pause(rng.uniform(0.5, 2.5))
+        master.kill()
+        if other is not None:
+            other.resume()
+        pause(gap)
+        master.start()
+    group.settle()
+    return f"the master {how}, for {gap:.1f} s"

@@ -22,7 +22,7 @@ from dkronpy.verify.trial import processes_of
 from tests.acceptance.fleet import Fleet
 from tests.faults.proxy import Proxy
 from tests.faults.system.machine import Machine
-from tests.support import Spawned, wait_until
+from tests.support import Spawned, StoreServer, wait_until
 
 AGENTS = ("n1", "n2", "n3")
 LEAD_MS = 5000
@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, machine: Machine, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.machine = machine
-        self.server = server = machine.server
+        server = machine.server
         self.folder = folder
         self.prefix = f"hurt-{os.getpid()}-"
         self.truth = folder / "truth"
@@ -67,6 +67,11 @@ class World:
             process.signal(signal.SIGCONT)  # a frozen process takes no TERM
         self.fleet.__exit__(kind, value, trace)
         self.stack.close()
+
+    @property
+    def server(self) -> StoreServer:
+        """The store, or its master."""
+        return self.machine.server
 
     def start(self) -> None:
         """Start every role, and wait until the deployment stands."""
@@ -169,6 +174,8 @@ class World:
             return False
 
     def _url(self, who: str) -> str:
+        if self.machine.group is not None:  # whoever follows a master goes by no proxy
+            return self.machine.group.url
         return self.server.url.replace(f":{self.server.port}/", f":{self.proxies[who].port}/")
 
     def _local_ms(self) -> int:
