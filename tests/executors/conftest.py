@@ -11,25 +11,25 @@ import pytest
 from dkronpy.agent.launcher import Launcher
 from dkronpy.executors.http import Http, HttpExecutor
 from dkronpy.plugins.executor import Outcome
-from dkronpy.testing.contract import ExecutorContract
 from dkronpy.testing.harness import ExecutorHarness
-from tests.executors.contract_table import CASE, write_table
+from tests.executors.contract_table import SHOWN, note_case, write_table
 from tests.executors.servers import Authority, HttpServer
 
 MakeHarness = Callable[..., ExecutorHarness]
 Send = Callable[[Http], tuple[Outcome, bytes]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"shows(case): on a real server this test shows one of {', '.join(SHOWN)}")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of the contract bear the executor and the case, which their reports take along."""
-    kind = getattr(item, "cls", None)
-    if kind is not None and issubclass(kind, ExecutorContract):
-        case = item.name.removeprefix("test_contract_").replace("_", " ")
-        item.user_properties.append((CASE, [kind.executor.options.plugin, case]))
+    """Tests of the contract, and those that show a case, bear it and the executor, which their reports take along."""
+    note_case(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Every executor beside every case of the contract, if any was run."""
+    """Every executor beside every case, if any was run."""
     write_table(terminalreporter)
 
 

@@ -1,4 +1,8 @@
-"""The table at the end of a test run: how every executor did in every case of the contract."""
+"""The table at the end of a test run: how every executor did in every case, of the contract and on its own server.
+
+A test that shows a case on the real server of an executor bears ``@pytest.mark.shows(case)``; whose executor it is says
+its file.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,33 @@ from collections.abc import Iterator
 
 import pytest
 
+from dkronpy.testing.contract import ExecutorContract
+
+SHOWN = (
+    "refused connection",
+    "wrong credentials",
+    "own authority and a wrong one",
+    "read back byte by byte",
+    "killed in mid run and back",
+)
+"""What is shown of every executor that has a server, besides the contract."""
 CASE = "contract"
 _WORDS = {"passed": "ok", "failed": "FAILED", "error": "ERROR", "skipped": "SKIPPED"}
+
+
+def note_case(item: pytest.Item) -> None:
+    """Have the report of a test take along its executor and its case, if it is one of those."""
+    kind = getattr(item, "cls", None)
+    if kind is not None and issubclass(kind, ExecutorContract):
+        case = item.name.removeprefix("test_contract_").removeprefix("test_").replace("_", " ")
+        item.user_properties.append((CASE, [kind.executor.options.plugin, case]))
+    for mark in item.iter_markers("shows"):
+        item.user_properties.append((CASE, [_executor_of(item.path.stem), *mark.args]))
+
+
+def _executor_of(module: str) -> str:
+    """``test_kafka_sign_in`` is about ``kafka``."""
+    return module.split("_")[1]
 
 
 def write_table(terminal: pytest.TerminalReporter) -> None:
@@ -18,7 +47,7 @@ def write_table(terminal: pytest.TerminalReporter) -> None:
             found[case, plugin] = word
     if not found:
         return
-    cases = list(dict.fromkeys(case for case, _ in found))
+    cases = sorted({case for case, _ in found}, key=lambda case: (case in SHOWN, case))
     plugins = sorted({plugin for _, plugin in found})
     width = max(map(len, cases)) + 2
     columns = [max(len(plugin), 7) + 2 for plugin in plugins]

@@ -38,11 +38,13 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.connections += 1
             self.server.open += 1
+            self.server.sockets.add(self.connection)
 
     def finish(self) -> None:
         super().finish()
         with self.server.lock:
             self.server.open -= 1
+            self.server.sockets.discard(self.connection)
 
     def handle(self) -> None:
         try:
@@ -173,21 +175,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HttpServer(ThreadingHTTPServer):
-    """On loopback, a port of the system's choice; ``requests`` is what it was asked. A context manager."""
+    """On loopback, by default a port of the system's choice; ``requests`` is what it was asked. A context manager."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.lock = threading.Lock()
         self.noticed = threading.Condition()
         self.requests: list[dict[str, Any]] = []
         self.connections = self.open = 0
+        self.sockets: set[socket.socket] = set()
         self.stopping = threading.Event()
         self.proceed = threading.Event()
         self._tls = tls
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -204,6 +207,14 @@ class HttpServer(ThreadingHTTPServer):
         """Return once something was asked."""
         with self.noticed:
             assert self.noticed.wait_for(lambda: self.requests, 10), "nobody asked anything"
+
+    def die(self) -> None:
+        """Take no connections any more and break off those that there are, as the end of its process would."""
+        self.shutdown()
+        self.server_close()
+        with self.lock:
+            for sock in self.sockets:
+                sock.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> HttpServer:  # noqa: PYI034 - Self needs Python 3.11
         self._thread.start()

@@ -76,6 +76,7 @@ def queued(server: StoreServer, queue: str) -> list[dict[str, Any]]:
 # What is sent
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_the_message_is_one_that_every_worker_understands(
     broker: StoreServer, job: Harness, sender: CeleryExecutor
 ) -> None:

@@ -5,9 +5,11 @@ One more takes a few lines: what is good, what fails, what lasts.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -30,6 +32,7 @@ from dkronpy.plugins.registry import executor_names
 from dkronpy.secret import Secret
 from dkronpy.testing.contract import ExecutorContract, check_failure
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.contract_table import SHOWN
 from tests.executors.servers import HttpServer
 from tests.executors.services.dockerd import IMAGE, DockerEngine
 from tests.executors.services.ecs import REGION, EcsServer
@@ -43,6 +46,15 @@ from tests.support import StoreServer, free_port
 
 def test_every_executor_is_under_the_contract() -> None:
     assert sorted(kind.executor.options.plugin for kind in Ours.__subclasses__()) == list(executor_names())
+
+
+def test_every_case_is_shown_of_every_executor_with_a_server() -> None:
+    marked: dict[str, set[str]] = {}
+    for path in Path(__file__).parent.glob("test_*.py"):
+        cases = re.findall(r"^@pytest\.mark\.shows\(\"(.*)\"\)$", path.read_text(), re.MULTILINE)
+        marked.setdefault(path.stem.split("_")[1], set()).update(cases)
+    served = {kind.executor.options.plugin for kind in Ours.__subclasses__() if "with_server" in vars(kind)}
+    assert {name: cases for name, cases in marked.items() if cases} == {name: set(SHOWN) for name in served}
 
 
 def nobody() -> str:

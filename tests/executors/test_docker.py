@@ -47,6 +47,7 @@ def shell(script: str, **options: Any) -> Docker:
 # What runs
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_container_as_dkron_writes_it(docker: DockerExecutor, harness: ExecutorHarness, tmp_path: Path) -> None:
     app, logs = tmp_path / "app", tmp_path / "logs"
     app.mkdir()

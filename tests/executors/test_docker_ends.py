@@ -102,6 +102,7 @@ def test_somebody_else_removes_or_kills_it(engine: DockerEngine, harness: Execut
 # Engines that are away
 
 
+@pytest.mark.shows("refused connection")
 def test_no_engine_is_named_and_worth_another_try(harness: ExecutorHarness, tmp_path: Path) -> None:
     outcome, _ = harness.run(DockerExecutor(), Docker(IMAGE, host=f"unix://{tmp_path}/none.sock"))
     assert outcome.message == (
@@ -124,6 +125,7 @@ def test_an_engine_that_stops_between_runs_is_refused_then(own_engine: DockerEng
     assert harness.run(executor, options)[0].success
 
 
+@pytest.mark.shows("killed in mid run and back")
 def test_an_engine_that_dies_under_a_container_and_comes_back(
     own_engine: DockerEngine, harness: ExecutorHarness
 ) -> None:
@@ -182,7 +184,7 @@ def test_a_frozen_engine_ends_in_could_not_confirm_and_is_swept_later(
         own_engine.freeze()
         began = time.monotonic()
         harness.cancel()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     outcome, _ = result[0]
     assert outcome.reason == "cancelled"
     assert f"could not confirm that the container {NAME} is gone" in outcome.message
@@ -196,13 +198,15 @@ def test_an_engine_that_is_frozen_from_the_start(own_engine: DockerEngine, harne
     own_engine.freeze()
     began = time.monotonic()
     outcome, _ = harness.run(DockerExecutor(), Docker(IMAGE, "true", host=own_engine.host, timeout="500ms"))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert (outcome.reason, outcome.message) == ("timeout", "it had not ended within 500ms; no container was running")
 
 
 # TLS
 
 
+@pytest.mark.shows("own authority and a wrong one")
+@pytest.mark.shows("wrong credentials")
 def test_tls_with_a_private_authority_and_client_certificates(
     authority: Authority, harness: ExecutorHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

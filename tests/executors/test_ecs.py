@@ -61,6 +61,7 @@ def task(aws: EcsServer) -> Task:
 # What runs
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_task_as_dkron_writes_it(aws: EcsServer, ecs: EcsExecutor, report: ExecutorHarness, task: Task) -> None:
     made = task("exit 9")
     ec2 = aws.client("ec2")

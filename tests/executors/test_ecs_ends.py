@@ -129,6 +129,7 @@ def test_the_task_of_an_earlier_attempt_is_stopped_first(aws: EcsServer, ecs: Ec
 # Servers that are away
 
 
+@pytest.mark.shows("refused connection")
 def test_nobody_listens(ecs: EcsExecutor, report: ExecutorHarness) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     options = Ecs("reports", region=REGION, endpoint=url, access_key="x", secret_key="y", timeout="20s")
@@ -137,6 +138,7 @@ def test_nobody_listens(ecs: EcsExecutor, report: ExecutorHarness) -> None:
     assert outcome.retryable
 
 
+@pytest.mark.shows("killed in mid run and back")
 def test_a_server_that_dies_in_mid_run_and_comes_back(own_aws: EcsServer, ecs: EcsExecutor) -> None:
     first, second = ExecutorHarness(job="dies"), ExecutorHarness(job="dies", token=2, attempt=2)
     options = task(own_aws, "echo ready; exec sleep 4")
@@ -188,13 +190,14 @@ def test_the_timeout_bounds_a_request_that_is_not_answered(
     own_aws.freeze()
     began = time.monotonic()
     outcome, _ = report.run(ecs, options)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert (outcome.reason, outcome.message) == ("timeout", "it had not ended within 500ms; no task was started")
 
 
 # Credentials and TLS
 
 
+@pytest.mark.shows("wrong credentials")
 def test_credentials(ecs: EcsExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with EcsServer(auth=True) as aws:
         good = task(aws, "echo hi")
@@ -215,6 +218,7 @@ def test_credentials(ecs: EcsExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path
         assert ExecutorHarness(job="chain").run(EcsExecutor(), good.but(access_key="", secret_key=""))[0].success
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_tls(ecs: EcsExecutor, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = str(Authority(tmp_path, "Other CA").ca)
     monkeypatch.setenv("AWS_CA_BUNDLE", other)

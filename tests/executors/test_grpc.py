@@ -77,6 +77,7 @@ def test_a_job_with_letters_beyond_ascii_can_be_told_as_well(reports: GrpcServer
     assert dict(reports.calls[-1]["metadata"])["idempotency-key"] == "%C3%BCbung@2026-11-23T02:30:00.000Z.0"
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_every_kind_of_value_arrives_byte_by_byte(reports: GrpcServer, send: Send) -> None:
     message = {"day": "ä", "parts": ["a", ""], "since": "1970-01-01T00:00:01Z", "blob": "AP8="}
     outcome, output = send(Grpc(reports.url(), json=message))

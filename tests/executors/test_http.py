@@ -28,6 +28,7 @@ def echoed(output: bytes) -> dict[str, Any]:
 # What is sent
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_request_as_dkron_writes_it(server: HttpServer, send: Send) -> None:
     options = Http.from_config(
         {
@@ -88,6 +89,7 @@ def test_json_and_credentials_from_secrets_and_masked_output(server: HttpServer,
     assert output.count(b"***") == 2
 
 
+@pytest.mark.shows("wrong credentials")
 def test_basic_authentication_is_utf8(server: HttpServer, send: Send) -> None:
     assert send(Http(f"{server.url}/basic", auth=Basic("us", secret("crm/password"))))[0].success
     assert send(Http(f"{server.url}/basic", auth=Basic("us", "wrong")))[0].exit_code == 401

@@ -12,6 +12,7 @@ from tests.executors.conftest import Send
 from tests.executors.servers import Authority, HttpServer
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_a_private_authority_is_trusted_when_named(authority: Authority, send: Send) -> None:
     with HttpServer(authority.server_context()) as server:
         outcome, _ = send(Http(f"{server.url}/status/200"))
@@ -31,6 +32,7 @@ def test_any_certificate_is_taken_when_asked_to_and_only_then(
         assert not send(Http(f"{server.url}/status/200"))[0].success
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_the_named_authority_is_the_only_one(authority: Authority, tmp_path: Path, send: Send) -> None:
     other = Authority(tmp_path, "Other CA")
     with HttpServer(authority.server_context()) as server:

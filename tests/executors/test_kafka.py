@@ -14,6 +14,7 @@ from dkronpy.executors.kafka import Kafka, KafkaExecutor
 from dkronpy.plugins.executor import Outcome
 from dkronpy.secret import secret
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.attempts import running
 from tests.executors.services.kafka import Faults, KafkaServer, consumed, faulty_cluster
 from tests.executors.services.resources import resources
 from tests.support import free_port, wait_until
@@ -58,6 +59,7 @@ def faults() -> Iterator[Faults]:
 # What arrives
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_message_as_dkron_writes_it_arrives_byte_by_byte(broker: KafkaServer, send: Send) -> None:
     broker.create("dkron")
     config = {"brokerAddress": broker.address, "topic": "dkron", "key": "tenant-7", "message": '{"tick":1}'}
@@ -137,6 +139,7 @@ def test_an_empty_message_arrives(broker: KafkaServer, send: Send) -> None:
 # What goes wrong
 
 
+@pytest.mark.shows("refused connection")
 def test_nobody_listens(free_address: str, send: Send) -> None:
     outcome, output = send(Kafka(free_address, "t", timeout=1))
     assert (outcome.success, outcome.reason, outcome.retryable) == (False, "timeout", True)
@@ -189,7 +192,7 @@ def test_a_frozen_broker_is_left_when_time_is_up(kafka: KafkaExecutor, send: Sen
         server.freeze()
         began = time.monotonic()
         outcome, _ = send(Kafka(server.address, "t", "meanwhile", timeout=1))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         assert (outcome.reason, outcome.retryable) == ("timeout", True)
         assert (
             outcome.message
@@ -211,7 +214,7 @@ def test_cancel_ends_it_in_mid_run(kafka: KafkaExecutor, ping: ExecutorHarness) 
         timer.start()
         began = time.monotonic()
         outcome, _ = ping.run(kafka, Kafka(server.address, "t", "meanwhile"))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         timer.join()
     assert (outcome.reason, outcome.success) == ("cancelled", False)
     assert outcome.message.startswith("it was cancelled; no acknowledgement from")
@@ -226,17 +229,22 @@ def test_what_was_given_up_is_not_sent_by_a_later_attempt(send: Send, kafka: Kaf
         assert [message.value() for message in consumed(server.address, "t")] == [b"second"]
 
 
-def test_a_broker_that_was_killed_and_is_back_gets_the_retry(send: Send) -> None:
+@pytest.mark.shows("killed in mid run and back")
+def test_a_broker_that_is_killed_in_mid_run_and_is_back_gets_the_retry(
+    kafka: KafkaExecutor, ping: ExecutorHarness
+) -> None:
     with KafkaServer() as server:
-        options = Kafka(server.address, "t", "m", partition=0, timeout=1)
-        assert send(options)[0].success
-        server.kill()
-        lost, _ = send(options)
-        assert (lost.success, lost.retryable) == (False, True)
+        options = Kafka(server.address, "t", "m", partition=0, timeout=2)
+        assert ping.run(kafka, options)[0].success
+        server.freeze()
+        with running(ping, kafka, options) as result:
+            server.kill()
+        lost = result[0][0]
+        assert (lost.success, lost.retryable) == (False, True), lost
         server.start()
-        outcome, _ = send(options.but(timeout=10))
+        outcome, _ = ping.run(kafka, options.but(timeout=20))
         assert outcome.success, outcome
-        assert len(consumed(server.address, "t")) == 1
+        assert [message.value() for message in consumed(server.address, "t")] == [b"m"], "it forgets as it dies"
 
 
 # What is kept

@@ -71,6 +71,7 @@ def test_sasl(behind_sasl: KafkaGate, mechanism: str, used: str) -> None:
     assert set(behind_sasl.signed_in[-1:]) == {used}
 
 
+@pytest.mark.shows("wrong credentials")
 @pytest.mark.parametrize("mechanism", ["plain", "sha256", "sha512"])
 def test_a_wrong_password_is_said_at_once_and_is_no_matter_of_time(behind_sasl: KafkaGate, mechanism: str) -> None:
     options = Kafka(
@@ -94,6 +95,7 @@ def test_no_credentials_where_some_are_wanted(behind_sasl: KafkaGate) -> None:
     assert behind_sasl.address in outcome.message
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_tls(authority: Authority, tmp_path: Path) -> None:
     other = Authority(tmp_path, "Other CA")
     with guarded(user=USER, tls=authority.server_context()) as gate:

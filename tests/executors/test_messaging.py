@@ -73,7 +73,7 @@ def test_the_loop_ends_what_takes_too_long_and_says_what_was_heard() -> None:
     with pytest.raises(ExecutorError, match=r"^no answer within 0.2 s: the server is tired$") as error:
         loop.run(endless(), 0.2, ExecutorHarness(), "no answer", ["the server is tired"])
     assert error.value.reason == "timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert ended == ["cleaned up"], "the work has ended when the attempt does"
     assert loop.run(asyncio.sleep(0, "result"), 5, ExecutorHarness(), "no answer") == "result"
     loop.close()

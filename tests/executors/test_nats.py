@@ -15,6 +15,7 @@ from dkronpy.executors.nats import Nats, NatsExecutor
 from dkronpy.plugins.executor import Outcome
 from dkronpy.secret import secret
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.attempts import running
 from tests.executors.services.nats import NatsServer, stream
 from tests.executors.services.resources import resources
 from tests.support import free_port, wait_until
@@ -46,6 +47,7 @@ def send(executor: NatsExecutor, ping: ExecutorHarness) -> Send:
 # Core NATS
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_message_as_dkron_writes_it_arrives_byte_by_byte(server: NatsServer, send: Send) -> None:
     with server.wire() as wire:
         wire.subscribe("jobs.>")
@@ -154,6 +156,7 @@ def test_a_full_stream_says_so(server: NatsServer, send: Send) -> None:
 # What goes wrong
 
 
+@pytest.mark.shows("refused connection")
 def test_nobody_listens(send: Send) -> None:
     address = f"127.0.0.1:{free_port()}"
     outcome, output = send(Nats(f"nats://us:pw@{address}", "t"))
@@ -194,7 +197,7 @@ def test_cancel_ends_it_in_mid_run(server: NatsServer, executor: NatsExecutor, p
         timer.start()
         began = time.monotonic()
         outcome, _ = ping.run(executor, Nats(server.url, "service.slow", mode="request"))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         timer.join()
     assert outcome.reason == "cancelled"
     assert outcome.message == f"it was cancelled; no answer from {server.address} until then"
@@ -207,17 +210,22 @@ def test_the_timeout_of_the_job_counts_too(server: NatsServer, executor: NatsExe
         assert harness.run(executor, Nats(server.url, "service.long", mode="request", timeout=0))[0].reason == "timeout"
 
 
-def test_a_server_that_was_killed_and_is_back_gets_the_retry(send: Send) -> None:
+@pytest.mark.shows("killed in mid run and back")
+def test_a_server_that_is_killed_in_mid_run_and_is_back_gets_the_retry(
+    executor: NatsExecutor, ping: ExecutorHarness
+) -> None:
     with NatsServer() as server, stream(server, "S", "s", storage="file"):
         options = Nats(server.url, "s", "m", mode="jetstream")
-        assert send(options)[0].success
-        server.kill()
-        lost, _ = send(options)
-        assert (lost.success, lost.retryable) == (False, True)
+        assert ping.run(executor, options)[0].success
+        server.freeze()
+        with running(ping, executor, options) as result:
+            server.kill()
+        lost = result[0][0]
+        assert (lost.success, lost.retryable) == (False, True), lost
         server.start()
         with server.wire() as wire:
             wait_until(lambda: "error" not in wire.ask("$JS.API.STREAM.INFO.S", {}), description="the stream is back")
-        outcome, _ = send(options)
+        outcome, _ = ping.run(executor, options)
         assert outcome.success, outcome
         assert outcome.result["duplicate"], "the server remembers what it stored before it was killed"
 

@@ -16,6 +16,7 @@ from dkronpy.executors.rabbitmq import RabbitMQ, RabbitMQExecutor
 from dkronpy.plugins.executor import Outcome
 from dkronpy.secret import secret
 from dkronpy.testing.harness import ExecutorHarness
+from tests.executors.attempts import running
 from tests.executors.servers import Authority
 from tests.executors.services.rabbitmq import RabbitServer
 from tests.executors.services.resources import resources
@@ -48,6 +49,7 @@ def send(executor: RabbitMQExecutor, ping: ExecutorHarness) -> Send:
 # What arrives
 
 
+@pytest.mark.shows("read back byte by byte")
 def test_a_message_as_dkron_writes_it_arrives_byte_by_byte(broker: RabbitServer, send: Send) -> None:
     broker.control("add_vhost", "prod")
     broker.control("set_permissions", "-p", "prod", "guest", ".*", ".*", ".*")
@@ -195,6 +197,7 @@ def test_a_broker_short_of_memory_says_so_when_time_is_up(broker: RabbitServer, 
 # Signing in
 
 
+@pytest.mark.shows("wrong credentials")
 def test_credentials(broker: RabbitServer, send: Send) -> None:
     broker.control("add_user", "sched", "s3cr3t-value")
     ours = r"^(mine-.*|amq\.default)$"
@@ -214,6 +217,7 @@ def test_credentials(broker: RabbitServer, send: Send) -> None:
     assert nowhere.message == f"{broker.address} says: 530 NOT_ALLOWED - vhost nowhere not found"
 
 
+@pytest.mark.shows("own authority and a wrong one")
 def test_tls(broker: RabbitServer, authority: Authority, tmp_path: Path, send: Send) -> None:
     address = f"127.0.0.1:{broker.tls_port}"
     other = Authority(tmp_path, "Other CA")
@@ -235,6 +239,7 @@ def test_tls(broker: RabbitServer, authority: Authority, tmp_path: Path, send: S
 # What goes wrong
 
 
+@pytest.mark.shows("refused connection")
 def test_nobody_listens(send: Send) -> None:
     address = f"127.0.0.1:{free_port()}"
     outcome, _ = send(RabbitMQ(f"amqp://us:pw@{address}", "t"))
@@ -252,7 +257,7 @@ def test_a_frozen_broker_is_left_when_time_is_up(broker: RabbitServer, send: Sen
         for _ in range(2):  # over the kept connection, then over a new one
             began = time.monotonic()
             outcome, _ = send(options)
-            assert time.monotonic() - began < 3, "the client alone would wait for ever"
+            assert time.monotonic() - began < 8, "the client alone would wait for ever"
             assert (outcome.success, outcome.reason, outcome.retryable) == (False, "timeout", True)
             assert outcome.message == f"no confirmation from {broker.address} within 1 s"
     finally:
@@ -269,7 +274,7 @@ def test_cancel_ends_it_in_mid_run(broker: RabbitServer, executor: RabbitMQExecu
         timer.start()
         began = time.monotonic()
         outcome, _ = ping.run(executor, options)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
     finally:
         broker.thaw()
         timer.join()
@@ -303,17 +308,22 @@ def test_connections_are_kept_and_nothing_leaks(broker: RabbitServer, executor: 
     wait_until(lambda: resources() <= nothing, description="the loop's thread and descriptors are gone")
 
 
-def test_a_broker_that_was_killed_and_is_back_gets_the_retry(broker: RabbitServer, send: Send) -> None:
+@pytest.mark.shows("killed in mid run and back")
+def test_a_broker_that_is_killed_in_mid_run_and_is_back_gets_the_retry(
+    broker: RabbitServer, executor: RabbitMQExecutor, ping: ExecutorHarness
+) -> None:
     options = RabbitMQ(broker.url(), "durable", "m", queue_create=True, queue_durable=True, delivery_mode=2)
-    assert send(options)[0].success
-    broker.kill()
-    lost, _ = send(options)
+    assert ping.run(executor, options)[0].success
+    broker.freeze()
+    with running(ping, executor, options) as result:
+        broker.kill()
+    lost = result[0][0]
     assert (lost.success, lost.retryable) == (False, True)
     # The kept connection may not have been seen to end yet.
     where = broker.address
     assert lost.message in (f"no connection to {where}: Connection refused", f"lost the connection to {where}")
     broker.start()
-    outcome, _ = send(options)
+    outcome, _ = ping.run(executor, options)
     assert outcome.success, outcome
     assert [broker.taken("durable")[0].message_id for _ in range(2)] == ["ping@2026-11-23T02:30:00.000Z.0"] * 2
 

@@ -197,7 +197,7 @@ def left_running(harness: ExecutorHarness) -> list[int]:
 def test_a_timeout_ends_the_whole_tree(run: Run, harness: ExecutorHarness) -> None:
     began = time.monotonic()
     outcome, output = run(Shell("echo on; (setsid sleep 60 &) ; sleep 60 & sleep 60", timeout="300ms"))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert (outcome.success, outcome.reason) == (False, "timeout")
     assert "0.3 s" in outcome.message
     assert output.startswith(b"on\n")
@@ -228,7 +228,7 @@ def test_a_memory_limit_alone_ends_the_whole_tree(run: Run, harness: ExecutorHar
 def test_a_background_process_with_the_output_open_does_not_hold_the_run(run: Run, harness: ExecutorHarness) -> None:
     began = time.monotonic()
     outcome, output = run(Shell("sleep 60 & echo done"))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert (outcome.success, output) == (True, b"done\n")
     assert left_running(harness) == []
 

@@ -130,7 +130,7 @@ def test_a_dead_server_does_not_hold_on_for_ever(processing: Processing) -> None
         steps = {"fluent": {"host": "127.0.0.1", "port": listener.getsockname()[1], "timeout": "300ms"}}
         began = time.monotonic()
         done = processing.processed(report(steps))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert done.note.startswith("processor fluent failed: ")
 
 
