@@ -14,7 +14,7 @@ from dkronpy.execution import Run, run_id
 from dkronpy.results.keep import keep_of
 from dkronpy.schedule import parse
 from dkronpy.store.jobs import StoredJob
-from dkronpy.store.ledger import RECORD_TTL_MS
+from dkronpy.store.ledger import FILED_TTL_MS
 
 BACKFILL = "backfill"
 """What the id of a run that was backfilled ends in; a further try has a number behind it."""
@@ -82,7 +82,7 @@ class Records:
     def horizon(self, stored: StoredJob, now_ms: int) -> int:
         """The moment before which runs of a job may be forgotten, in ms.
 
-        The ledger keeps every record for some hours. The results backend keeps the runs that ended last: where it is
+        The ledger keeps every record for some minutes. The results backend keeps the runs that ended last: where it is
         full, what ended before the first of them is gone.
         """
         keep = keep_of(stored.job, self.deployment.settings)
@@ -90,7 +90,7 @@ class Records:
         kept = self.deployment.results.runs(job=stored.job.name, limit=keep.runs)
         if len(kept) >= keep.runs:
             ended = min(run.finished_ms or run.fired_ms for run in kept)
-            oldest = max(oldest, min(ended, now_ms - RECORD_TTL_MS + _SLACK_MS))
+            oldest = max(oldest, min(ended, now_ms - FILED_TTL_MS + _SLACK_MS))
         return oldest
 
     def runs(self, stored: StoredJob, start_ms: int, end_ms: int) -> list[Run]:

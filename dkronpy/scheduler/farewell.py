@@ -82,6 +82,7 @@ class Farewell:
             client.zadd(keys.done, again)
         gone = [name for name in ids if name not in again and name not in left]
         if gone:
+            self.ledger.let_go({name: ended.executions.get(name, ()) for name in gone})
             client.zrem(keys.done, *gone)
         return bool(left) or len(ids) == BUDGET
 

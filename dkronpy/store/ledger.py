@@ -15,7 +15,7 @@ from dkronpy.execution import Attempt, Execution, Run, due_of, execution_id, job
 from dkronpy.store.commits import Commits
 from dkronpy.store.confirm import NotReplicatedError
 from dkronpy.store.connection import Store
-from dkronpy.store.keys import name_hash
+from dkronpy.store.keys import Keys, name_hash
 from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
 
 __all__ = ["RECORD_TTL_MS", "Claim", "Due", "ExecutionPlan", "Firing", "Lead", "Ledger", "RunPlan"]
@@ -24,7 +24,9 @@ PATIENCE = 0.5
 """The part of a lease for which a claim waits for replicas that are slow; then the next one may have it."""
 AGAIN_SECONDS = 0.2
 RECORD_TTL_MS = 6 * 3600 * 1000
-"""How long the ledger keeps a settled record; the results backend keeps it longer."""
+"""How long the ledger keeps a settled record that is not filed yet."""
+FILED_TTL_MS = 15 * 60 * 1000
+"""How long it keeps one that the results backend has."""
 
 
 class Lead(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,11 +241,30 @@ class Ledger:
         index = keys.runs if job is None else keys.job_runs(job)
         return self.runs([run_id.decode() for run_id in self.store.client.zrevrange(index, 0, limit - 1)])
 
+    def let_go(self, filed: Mapping[str, Sequence[Execution]]) -> None:
+        """Keep the records of runs that have been filed, and of their executions, for a short while only.
+
+        Those of a lost one stay: its holder may still speak up.
+        """
+        keys = self.store.keys
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for run, executions in filed.items():
+                if any(one.state == "lost" for one in executions):
+                    continue
+                records = [name for one in executions for name in _records(keys, one)]
+                for name in (keys.run(run), *records):
+                    pipe.pexpire(name, FILED_TTL_MS)
+            pipe.execute()
+
     def _call(self, step: str, *args: Any) -> Any:
         return self.store.scripts.call(step, *args)
 
     def _hash(self, key: str) -> dict[str, str]:
         return _text(self.store.client.hgetall(key))
+
+
+def _records(keys: Keys, execution: Execution) -> tuple[str, str]:
+    return keys.execution(execution.id), keys.output(execution.id, execution.attempt)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

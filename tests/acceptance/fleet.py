@@ -54,7 +54,7 @@ class Fleet:
         """Start an agent and wait until its node is alive."""
         arguments = [part for tag, value in tags.items() for part in ("--tag", f"{tag}={value}")]
         agent = self._start("agent", "--name", name, *arguments, DKRONPY_DATA_DIR=str(self.folder / f"data-{name}"))
-        wait_until(lambda: self._ended(agent) or name in self.alive(), timeout=30, description=f"node {name} is alive")
+        wait_until(lambda: self._ended(agent) or name in self.alive(), timeout=90, description=f"node {name} is alive")
         return agent
 
     def alive(self) -> set[str]:
@@ -63,7 +63,7 @@ class Fleet:
 
     def leader_pid(self) -> int:
         """The process id of the beat that leads; waits for one."""
-        leader = wait_until(lambda: self.client.status().leader, timeout=20, description="a beat leads")
+        leader = wait_until(lambda: self.client.status().leader, timeout=90, description="a beat leads")
         return int(leader.holder.rpartition(":")[2])
 
     def save(self, job: Job) -> None:

@@ -79,7 +79,7 @@ class World:
         for name in AGENTS:
             self.more_agents(name)
         self.fleet.leader_pid()
-        wait_until(lambda: self.fleet.alive() >= set(AGENTS), timeout=40, description="every agent is alive")
+        wait_until(lambda: self.fleet.alive() >= set(AGENTS), timeout=90, description="every agent is alive")
         self._watcher.start()
 
     def begin(

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from dkronpy.scheduler.keeping import FRESH_SECONDS, Keeping
+from dkronpy.store.ledger import FILED_TTL_MS, RECORD_TTL_MS
 from tests.integration.scheduler.site import Site
 from tests.support import StoreServer
 
@@ -66,3 +67,16 @@ def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: Hands
     clock.seconds += FRESH_SECONDS
     site.farewell.forget(now + 60_000)
     assert [one.id for one in kept.runs(job="steady")] == runs[2:]
+
+
+def test_the_ledger_keeps_what_is_filed_for_minutes_and_what_is_lost_for_days(site: Site) -> None:
+    site.save("steady")
+    ended = run(site, "steady")
+    lost = site.client.run_job("steady").run.id
+    site.lose(lost)
+    store = site.deployment.store
+    records = [store.keys.run(ended), store.keys.execution(f"{ended}.0")]
+
+    assert all(0 < store.client.pttl(name) <= FILED_TTL_MS for name in records)
+    assert store.client.pttl(store.keys.run(lost)) > RECORD_TTL_MS
+    assert site.client.run(ended).run.state == "success"
