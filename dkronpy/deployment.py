@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import keep_of
+from dkronpy.results.opening import open_results
 from dkronpy.settings import Settings, load_settings
 from dkronpy.signing import Signer, Verifier
 from dkronpy.store.connection import Store

@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from dkronpy.errors import ConfigError
-from dkronpy.plugins.template import NAMES, RAW
+from dkronpy.plugins.template_names import NAMES, RAW
 from dkronpy.plugins.values import did_you_mean
 
 LONGEST = 1_000_000

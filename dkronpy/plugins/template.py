@@ -17,6 +17,7 @@ from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job.admission import LONGEST_KEY
 from dkronpy.plugins.options import PREFIX, Options
+from dkronpy.plugins.template_names import NAMES
 from dkronpy.plugins.values import as_secret, shown
 from dkronpy.secret import Secret
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from dkronpy.job import Job
 
 OptionsT = TypeVar("OptionsT", bound=Options)
-NAMES = ("job", "due", "node", "attempt", "run_id", "execution_id", "params", "parents")
-"""What a template may speak of."""
-RAW = "to write braces that are no template, put {% raw %} before and {% endraw %} behind them"
-
 # `docker ps --format '{{.Names}}'`: Go's templates begin with a dot, a variable, or a word before either.
 _OUR_NAME = rf"(?:{'|'.join(NAMES)})\b"
 _FOREIGN = re.compile(rf"\{{\{{-?\s*(?:(?!{_OUR_NAME})[a-z]+\s+)?[.$]")

@@ -1,4 +1,4 @@
-"""What a results backend promises, and how a URL becomes one.
+"""What a results backend promises, and what all of them do alike.
 
 The ledger holds what is going on; a results backend holds how it went. Which one a deployment uses is said
 by one setting, ``results_url``, and nothing outside this folder knows more about it than ``ResultsBackend``.
@@ -6,25 +6,17 @@ by one setting, ``results_url``, and nothing outside this folder knows more abou
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 
-from dkronpy.errors import ConfigError
 from dkronpy.execution import Attempt, Execution, Output, Run, run_of
 from dkronpy.results.keep import Keep
-from dkronpy.settings.redis_url import SCHEMES as REDIS_SCHEMES
 
-LIFETIME = timedelta(days=90)
 PRUNED_JOBS = 100
 """Of about how many jobs one call of ``prune`` looks at the history."""
-PREFIX = "dkronpy:results:"
-SQL_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")
-EXAMPLES = "redis://, rediss://, sentinel://, cluster://, unix:///path/to/socket, sqlite:///path/to/file, postgresql+psycopg://"
 
 
 class ResultsBackend(Protocol):
@@ -107,47 +99,6 @@ class ResultsBackend(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-def open_results(url: str, *, lifetime: timedelta = LIFETIME, prefix: str = PREFIX) -> ResultsBackend:
-    """The results backend of *url*; connects at its first use, not here.
-
-    *lifetime* and *prefix* are for Redis, where every key expires: how long after its last save a run lives at the
-    most, and what every key starts with. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra
-    ``sql`` is missing.
-    """
-    scheme, colon, _ = url.partition("://")
-    if colon and scheme in REDIS_SCHEMES:
-        from dkronpy.results.redis import RedisResults
-
-        return RedisResults(url, lifetime=lifetime, prefix=prefix)
-    if scheme in SQL_SCHEMES and colon:
-        from dkronpy.results.engine import make_engine
-        from dkronpy.results.sql import SqlResults
-
-        return SqlResults(make_engine(url), shown=mask(url))
-    close = difflib.get_close_matches(scheme, [*REDIS_SCHEMES, *SQL_SCHEMES], 1) if colon else []
-    raise bad_url(url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else "")
-
-
-def bad_url(url: str, why: str, *, hint: str = "") -> ConfigError:
-    """The error for a ``results_url`` that cannot be used; its password is not shown."""
-    return ConfigError(f"results_url: {mask(url)!r}: {why}; accepted are {EXAMPLES}", hint=hint)
-
-
-_USER_INFO = re.compile(r"^([\w+.-]+://)?([^:/@]*):(?!//)(.*)@", re.DOTALL)
-_QUERY_PASSWORD = re.compile(r"((?:^|[?&])\w*(?:password|token|secret)\w*=)[^&]*", re.IGNORECASE)
-
-
-def mask(url: str) -> str:
-    """*url* with ``***`` for its password, also when the password holds characters that had to be quoted."""
-    masked = _USER_INFO.sub(lambda match: f"{match[1] or ''}{match[2]}:***@", url)
-    return _QUERY_PASSWORD.sub(r"\1***", masked)
-
-
-def one_line(error: BaseException) -> str:
-    """What a driver's exception says, on one line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def rank_of_execution(execution: Execution) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dkronpy.errors import PluginError
-from dkronpy.results.backend import bad_url, one_line
+from dkronpy.results.url import bad_url, one_line
 
 try:
     import sqlalchemy as sa

@@ -21,18 +21,16 @@ from dkronpy.results.backend import (
     PRUNED_JOBS,
     age_of_execution,
     age_of_run,
-    bad_url,
     carries_output,
     checked,
     in_order,
-    mask,
-    one_line,
     rank_of_execution,
     rank_of_run,
     storable,
 )
 from dkronpy.results.keep import FAILING, Keep
 from dkronpy.results.redis_scripts import DROP, SAVE, TRIM
+from dkronpy.results.url import bad_url, mask, one_line
 
 _MILLISECOND = timedelta(milliseconds=1)
 _STATES: tuple[str, ...] = get_args(RunState)

@@ -21,13 +21,13 @@ from dkronpy.results.backend import (
     carries_output,
     checked,
     in_order,
-    one_line,
     rank_of_execution,
     rank_of_run,
     storable,
 )
 from dkronpy.results.keep import FAILING, Keep
 from dkronpy.results.schema import EXECUTION, OUTPUT, RUN, create
+from dkronpy.results.url import one_line
 
 _BATCH = 200
 _LOOSE_EVERY_MS = 600_000

@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.datastructures import Cookie
 
 from dkronpy.errors import ScheduleError
-from dkronpy.results.backend import mask
+from dkronpy.results.url import mask
 from dkronpy.schedule.zones import check_zone
 from dkronpy.settings import Settings, setting_names
 from dkronpy.settings.notify import concealed

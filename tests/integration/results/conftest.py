@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.results.backend import ResultsBackend
+from dkronpy.results.opening import open_results
 from tests.services_postgres import PostgresServer
 from tests.support import StoreServer
 

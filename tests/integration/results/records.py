@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from dkronpy.execution import Attempt, Execution, Output, Run, execution_id, run_id
-from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.results.backend import ResultsBackend
+from dkronpy.results.opening import open_results
 from tests.support import ROOT, end_process
 
 T0 = 1_795_400_000_000

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.execution import Attempt, Execution, Output, Run
-from dkronpy.results.backend import ResultsBackend, open_results
+from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
+from dkronpy.results.opening import open_results
 from tests.integration.results.conftest import Opener, Place
 from tests.integration.results.records import T0, a_run, an_execution, save_all, save_in_processes
 

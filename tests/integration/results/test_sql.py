@@ -140,7 +140,7 @@ def test_who_may_not_create_tables_may_use_them(postgres_server: PostgresServer,
 def test_a_fork_opens_connections_of_its_own(sql_place: Place, open_place: Opener) -> None:
     program = (
         "import os, sys\n"
-        "from dkronpy.results.backend import open_results\n"
+        "from dkronpy.results.opening import open_results\n"
         "from tests.integration.results.records import T0, a_run\n"
         "results = open_results(sys.argv[1])\n"
         "results.save_run(a_run())\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dkronpy.errors import ConfigError
-from dkronpy.results.backend import mask, open_results
+from dkronpy.results.opening import open_results
+from dkronpy.results.url import mask
 from tests.support import ROOT
 
 
@@ -77,7 +78,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str, tmp_path:
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from dkronpy.errors import PluginError\n"
-        "from dkronpy.results.backend import open_results\n"
+        "from dkronpy.results.opening import open_results\n"
         "try:\n"
         "    open_results(sys.argv[1])\n"
         "except PluginError as error:\n"

@@ -14,7 +14,7 @@ import pytest
 
 from dkronpy.job import Job, Run
 from dkronpy.plugins._jinja import _FILTERS
-from dkronpy.plugins.template import NAMES
+from dkronpy.plugins.template_names import NAMES
 from dkronpy.testing import Simulate, simulation
 from dkronpy.testing.harness import ExecutorHarness
 from tests.processors.conftest import INFO
