@@ -13,7 +13,7 @@ Format = Literal["text", "json"]
 # They say at INFO what concerns nobody who runs jobs.
 _QUIET = ("celery.worker.strategy", "celery.app.trace", "kombu", "urllib3", "tornado.access")
 
-_RETRIES = ("celery.backends.base", "kombu.transport.redis")
+_THEIRS = ("celery.", "kombu.", "amqp.")
 
 
 class TextFormatter(logging.Formatter):
@@ -53,17 +53,19 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Briefly(logging.Filter):
-    """Celery and kombu show a traceback when they will try again by themselves: a line says as much."""
+    """Celery and kombu show a traceback when they will try again by themselves, and when a connection has ended: a line
+    says as much.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take the traceback off a warning, and say what it ended with."""
-        if record.exc_info and record.levelno <= logging.WARNING:
-            error = " ".join(str(record.exc_info[1]).split())
-            record.msg, record.args, record.exc_info = f"{record.getMessage()} {error}", None, None
+        """Take the traceback off, and say what it ended with."""
+        if not record.exc_info or not record.name.startswith(_THEIRS):
+            return True
+        error = record.exc_info[1]
+        if record.levelno <= logging.WARNING or isinstance(error, OSError):
+            said = " ".join(str(error).split())
+            record.msg, record.args, record.exc_info = f"{record.getMessage()} {said}", None, None
         return True
-
-
-_BRIEFLY = _Briefly()
 
 
 def set_up_logging(
@@ -76,13 +78,12 @@ def set_up_logging(
     """
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter(role) if form == "json" else TextFormatter(role))
+    handler.addFilter(_Briefly())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if level != "debug" else logging.DEBUG)
-    for name in _RETRIES:
-        logging.getLogger(name).addFilter(_BRIEFLY)
     logging.captureWarnings(capture=True)
     return handler
 

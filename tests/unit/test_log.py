@@ -34,6 +34,15 @@ def test_celery_says_in_a_line_that_it_tries_again_to_store_a_result(stream: io.
     assert line.endswith("warning [agent n1] Failed operation _store_result. closed by server")
 
 
+@pytest.mark.parametrize(("error", "shown"), [(BrokenPipeError(32, "Broken pipe"), False), (KeyError("x"), True)])
+def test_celery_says_in_a_line_that_a_connection_has_ended(error: Exception, shown: bool, stream: io.StringIO) -> None:
+    try:
+        raise error
+    except type(error):
+        logging.getLogger("celery.worker.request").critical("Couldn't ack 74", exc_info=True)
+    assert ("Traceback" in stream.getvalue()) is shown
+
+
 def test_a_traceback_of_ours_is_kept(stream: io.StringIO) -> None:
     try:
         raise ValueError("no")

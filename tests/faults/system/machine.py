@@ -11,11 +11,14 @@ from tests.executors.services.rabbitmq import RabbitServer
 from tests.faults import isolation
 from tests.faults.preloaded import ShiftedClock, SlowDisk, together
 from tests.faults.proxy import Proxy
+from tests.faults.system.breath import pause
 from tests.redis_groups import SentinelGroup
 from tests.support import Kind, StoreServer
 
 _STORE_MB = 256
 _DATA_MB = 8
+LOOKS = 8
+BETWEEN_LOOKS = 2.0
 
 
 class Machine:
@@ -89,11 +92,22 @@ class Machine:
         return self.disks[name].folder
 
     def waiting(self) -> list[str]:
-        """Queues of the broker of its own in which a message is left."""
-        if self.broker is None:
-            return []
-        lines = self.broker.control("list_queues", "-q", "--no-table-headers", "name", "messages").splitlines()
-        return [line.split()[0] for line in lines if line.split()[1] != "0"]
+        """Queues of the broker of its own in which a message is left, after a while in which one may still be taken."""
+        left: list[str] = []
+        for _ in range(LOOKS if self.broker else 0):
+            left = self._left()
+            if not left:
+                break
+            pause(BETWEEN_LOOKS)
+        return left
+
+    def _left(self) -> list[str]:
+        assert self.broker is not None, "there is no broker of its own"
+        columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
+        lines = self.broker.control("list_queues", "-q", "--no-table-headers", *columns).splitlines()
+        rows = [line.split() for line in lines]
+        return [f"{row[0]} ({row[1]} ready, {row[2]} under way, {row[3]} consumers)"
+                for row in rows if row[1:3] != ["0", "0"]]  # fmt: skip
 
     def heal(self) -> None:
         """Undo whatever was done."""
