@@ -151,21 +151,30 @@ class SqlResults:
 
     def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
         gone = self._forget_loose(now_ms, keep_of("").age_ms, budget)
-        for _ in range(PRUNED_JOBS):
-            most = min(_BATCH, budget - gone)
-            if most <= 0:
-                break
-            with self._begin() as connection:
-                job = connection.scalar(sa.select(sa.func.min(RUN.c.job)).where(RUN.c.job > self._pruned))
-                ids = [] if job is None else _beyond(connection, job, keep_of(job), now_ms, most)
-            if ids:
-                gone += self._forget(ids)
-            if job is None:
-                self._pruned = ""
-                break
-            if len(ids) < most:
-                self._pruned = job
+        page = self._following_jobs()
+        for job, runs, oldest_ms in page:
+            keep = keep_of(job)
+            crowded = runs > keep.runs or oldest_ms < now_ms - keep.age_ms
+            while crowded:
+                most = min(_BATCH, budget - gone)
+                if most <= 0:
+                    return gone
+                with self._begin() as connection:
+                    ids = _beyond(connection, job, keep, now_ms, most)
+                if ids:
+                    gone += self._forget(ids)
+                crowded = len(ids) == most
+            self._pruned = job
+        if len(page) < PRUNED_JOBS:
+            self._pruned = ""
         return gone
+
+    def _following_jobs(self) -> list[tuple[str, int, int]]:
+        """The jobs whose turn it is, how many runs each has, and when the oldest ended: an index says all of it."""
+        counts = (sa.func.count(), sa.func.min(RUN.c.aged_ms))
+        query = sa.select(RUN.c.job, *counts).where(RUN.c.job > self._pruned).group_by(RUN.c.job).order_by(RUN.c.job)
+        with self._begin() as connection:
+            return [(job, runs, oldest) for job, runs, oldest in connection.execute(query.limit(PRUNED_JOBS))]
 
     def _forget_loose(self, now_ms: int, age_ms: int, budget: int) -> int:
         """Forget executions whose run was never saved; there are hardly any, and finding them takes a while."""
