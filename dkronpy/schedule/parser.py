@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from dkronpy.clock import to_ms
 
@@ -24,6 +25,10 @@ MOST_PARTS = 32
 
 _ZONE = re.compile(r"((?:CRON_)?TZ=)(\S*)\s*", re.IGNORECASE)
 _BAR = re.compile(r"(?:(?<=\s)|^)\|(?=\s|$)")
+_ANYBODYS = re.compile(r"[^~@h=]+|@[a-z]+", re.IGNORECASE)
+"""Texts that say the same whatever the job is named and whenever it was made."""
+_COUNTED = re.compile(r"@every\s+\S+", re.IGNORECASE)
+"""Those for which it matters when it was made."""
 
 
 def parse(
@@ -48,11 +53,8 @@ def parse(
     ``"even"`` spreads names evenly, and goes all the way round.
 
     Raises ``ScheduleError`` with field, value, column and what is accepted; also for a schedule that never
-    fires.
+    fires. Jobs whose schedules are alike share one.
     """
-    _check_choice("gap", gap, ("skip", "before", "after"))
-    _check_choice("overlap", overlap, ("first", "second", "both"))
-    _check_choice("hash_rule", hash_rule, ("even", "dkron"))
     for field, moment in (("starts_at", starts_at), ("expires_at", expires_at), ("anchor", anchor)):
         if moment is not None and moment.tzinfo is None:
             refuse(
@@ -61,6 +63,28 @@ def parse(
                 field=field,
                 accepted="an aware time",
             )
+    if isinstance(text, str):
+        if _ANYBODYS.fullmatch(text):
+            return _shared(text, timezone, "", starts_at, expires_at, None, gap, overlap, hash_rule)
+        if _COUNTED.fullmatch(text):
+            return _shared(text, timezone, "", starts_at, expires_at, anchor, gap, overlap, hash_rule)
+    return _parse(text, timezone, job, starts_at, expires_at, anchor, gap, overlap, hash_rule)
+
+
+def _parse(
+    text: str,
+    timezone: str,
+    job: str,
+    starts_at: datetime | None,
+    expires_at: datetime | None,
+    anchor: datetime | None,
+    gap: Gap,
+    overlap: Overlap,
+    hash_rule: HashRule,
+) -> Schedule:
+    _check_choice("gap", gap, ("skip", "before", "after"))
+    _check_choice("overlap", overlap, ("first", "second", "both"))
+    _check_choice("hash_rule", hash_rule, ("even", "dkron"))
     reading = Reading(
         timezone=check_zone(timezone),
         job=job,
@@ -74,6 +98,9 @@ def parse(
     if len(parts) > 1 and any(part.manual for part in parts):
         refuse("@manually stands alone: with another schedule beside it the job is not manual", text)
     return _bound(parts[0] if len(parts) == 1 else Several(parts), starts_at, expires_at)
+
+
+_shared = lru_cache(maxsize=4096)(_parse)  # a schedule holds no state
 
 
 def _bound(schedule: Schedule, starts_at: datetime | None, expires_at: datetime | None) -> Schedule:
