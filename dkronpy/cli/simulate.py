@@ -77,11 +77,12 @@ def simulate(
     if until <= begin:
         raise click.UsageError(f"--to: {end!r} does not lie after --from {start!r}")
     jobs, machines, known = _deployment(session)
+    pools = {} if session.config else {pool.name: pool.slots for pool in session.client.pools.all()}
     spans = [_outage(text, begin) for text in outages]
     chosen: int | Sequence[Node] = nodes or machines or 1
     known.update(_length(text, "--took", jobs) for text in took)
     before = now()
-    found = run(jobs, to_ms(begin), to_ms(until), nodes=chosen, outages=spans, took=known, seed=seed)
+    found = run(jobs, to_ms(begin), to_ms(until), nodes=chosen, outages=spans, took=known, pools=pools, seed=seed)
     rows = [row for row in found.rows if every or not _plain(row)]
     printer.rows(COLUMNS, [_row(row) for row in rows], nothing="everything goes as planned")
     if printer.for_people:

@@ -70,6 +70,7 @@ class Agents:
         """Of each execution when it first started, and the node that has it."""
         self._running: list[_Running] = []
         self._awaited_ends: list[int] = []
+        self._told: set[str] = set()
 
     def alive(self) -> list[Node]:
         """The nodes as beat sees them."""
@@ -126,14 +127,33 @@ class Agents:
         with self.store.scripts.together():
             for work in ended:
                 self._free[work.node] += 1
-                _, good = self.takes(work.execution.partition("@")[0], work.execution)
+                told = work.execution in self._told
+                good = not told and self.takes(work.execution.partition("@")[0], work.execution)[1]
+                self._told.discard(work.execution)
                 self.store.scripts.at(work.ends_ms)
                 self.ledger.finish(
-                    work.execution, work.token, success=good, reason="" if good else "exit",
-                    message="" if good else "exit status 1", exit_code=0 if good else 1,
-                    pause_ms=None if good else RETRY_MS,
+                    work.execution, work.token, success=good, reason="" if good else "cancelled" if told else "exit",
+                    message="" if good or told else "exit status 1", exit_code=0 if good else 1,
+                    pause_ms=None if good or told else RETRY_MS,
                 )  # fmt: skip
         return bool(ended)
+
+    def give_way(self, now_ms: int, jobs: frozenset[str]) -> None:
+        """End what runs of these jobs and was told to, since a newer run wants its place."""
+        theirs = [work for work in self._running if work.execution.partition("@")[0] in jobs]
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for work in theirs:
+                pipe.hget(self.store.keys.execution(work.execution), "cancel")
+            flags = pipe.execute() if theirs else []
+        told = {work.execution for work, flag in zip(theirs, flags, strict=True) if flag} - self._told
+        if told:
+            self._told |= told
+            self._running = [
+                msgspec.structs.replace(work, ends_ms=now_ms) if work.execution in told else work
+                for work in self._running
+            ]
+            heapq.heapify(self._running)
+            heapq.heappush(self._awaited_ends, now_ms)
 
     def go_down(self, name: str) -> None:
         """A node dies with what it runs: nobody renews that any more."""

@@ -79,6 +79,7 @@ def simulate(
     nodes: int | Sequence[Node] = 1,
     outages: Sequence[Outage] = (),
     took: Mapping[str, int] | Takes | None = None,
+    pools: Mapping[str, int] | None = None,
     pace: Pace | None = None,
     seed: int = 0,
 ) -> Simulated:
@@ -86,12 +87,16 @@ def simulate(
 
     *nodes* are those, or so many of each kind that the jobs ask for by their tags. *took* says how long the commands of
     a job take, in ms (a second otherwise), or is a function of the job's name and the execution's id that says that and
-    whether it succeeds. *pace* is that of make-up runs. The same arguments and *seed* give the same ledger. Starts a
-    store of its own. Raises ConfigError where no server for it is installed.
+    whether it succeeds. *pools* are their sizes; one that is not named has as many slots as a job wants of it. *pace*
+    is that of make-up runs. The same arguments and *seed* give the same ledger. Starts a store of its own. Raises
+    ConfigError where no server for it is installed.
     """
     known = list(jobs)
     machines = _alike(nodes, known) if isinstance(nodes, int) else list(nodes)
     with virtual_store() as store:
+        store.set_clock(start_ms)
+        for name, slots in {**_needed(known), **(pools or {})}.items():
+            store.scripts.call("pool", name, slots)
         return Simulation(store, known, machines, outages, _takes(took), pace or Pace(), seed).run(start_ms, end_ms)
 
 
@@ -112,7 +117,10 @@ class Simulation:
         self.beat.registrar.followed = frozenset(
             job.name for job in jobs if job.after or job.ephemeral or job.name in parents
         )
-        self.agents.awaited = self.beat.registrar.followed | {job.name for job in jobs if job.max_attempts > 1}
+        self.agents.awaited = self.beat.registrar.followed | {
+            job.name for job in jobs if job.max_attempts > 1 or job.gated
+        }
+        self.yielding = frozenset(job.name for job in jobs if job.concurrency in ("cancel", "terminate"))
         edges = [(o.start_ms, False, o.node) for o in outages] + [(o.end_ms, True, o.node) for o in outages]
         self.edges = sorted(edges, reverse=True)
         self._steps = 0
@@ -160,6 +168,8 @@ class Simulation:
         self._steps += 1
         look = self._look_ms <= now_ms or (ended and bool(self.agents.awaited)) or self._steps % SWEEP_STEPS == 0
         self.beat.tick(now_ms, self.agents.alive(), sweep=look)
+        if self.yielding:
+            self.agents.give_way(now_ms, self.yielding)
         self.agents.fetch()
         self.agents.claim(now_ms)
 
@@ -192,6 +202,11 @@ def _alike(count: int, jobs: Sequence[Job]) -> list[Node]:
         kind = "-".join(value for _, value in tags) or "node"
         nodes += [Node(name=f"{kind}{number}", tags=dict(tags), capacity=CAPACITY) for number in range(1, count + 1)]
     return nodes
+
+
+def _needed(jobs: Sequence[Job]) -> dict[str, int]:
+    """The pools of the jobs, each as large as the job that wants most of it."""
+    return {name: max(job.pools.get(name, 0) for job in jobs) for job in jobs for name in job.pools}
 
 
 def _takes(took: Mapping[str, int] | Takes | None) -> Takes:

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +38,12 @@ class VirtualScripts(Scripts):
     """The steps on the virtual clock, and many calls in a single round trip."""
 
     def __init__(self, client: Any, keys: Keys) -> None:
-        folder = files("dkronpy.store.lua")
-        prelude = clocked((folder / "record.lua").read_text())
+        super().__init__(client, keys)
         self._client = client
-        self._prefixes = (keys.prefix, keys.redbeat)
-        self._scripts = {
-            path.name[:-4]: client.register_script(prelude + path.read_text())
-            for path in folder.iterdir()
-            if path.name.endswith(".lua") and path.name != "record.lua"
-        }
         self._waiting: list[tuple[int, str, tuple[Any, ...]]] | None = None
+
+    def shared(self, text: str) -> str:
+        return clocked(text)
 
     @contextmanager
     def together(self) -> Iterator[list[Any]]:

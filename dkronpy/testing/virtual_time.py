@@ -28,12 +28,13 @@ class Simulate(Protocol):
         nodes: int | Sequence[Node] = 1,
         outages: Sequence[tuple[datetime, timedelta] | tuple[datetime, timedelta, str]] = (),
         took: Mapping[str, timedelta] | None = None,
+        pools: Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> Simulated:
         """The ledger of *jobs* from *start* to *end* (aware moments), as ``dkronpy simulate`` shows it.
 
         An outage is a moment, a length, and the name of a node, or none for every beat. *took* says how long the runs
-        of a job take: a second otherwise.
+        of a job take: a second otherwise; *pools* how many slots each pool has.
         """
         ...
 
@@ -50,6 +51,7 @@ def simulation() -> Simulate:
         nodes: int | Sequence[Node] = 1,
         outages: Sequence[tuple[datetime, timedelta] | tuple[datetime, timedelta, str]] = (),
         took: Mapping[str, timedelta] | None = None,
+        pools: Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> Simulated:
         spans = [
@@ -57,6 +59,8 @@ def simulation() -> Simulate:
             for at, length, *node in outages
         ]
         lengths = {name: length // _MILLISECOND for name, length in (took or {}).items()}
-        return simulate(jobs, to_ms(start), to_ms(end), nodes=nodes, outages=spans, took=lengths, seed=seed)
+        return simulate(
+            jobs, to_ms(start), to_ms(end), nodes=nodes, outages=spans, took=lengths, pools=pools, seed=seed
+        )
 
     return run

@@ -99,6 +99,36 @@ def test_a_make_up_run_is_given_up_that_would_hold_back_the_next_one() -> None:
     assert found.of("careful")[2].state == "success", "the one at half past one is on time"
 
 
+def test_runs_of_a_job_that_queues_wait_for_one_another() -> None:
+    found = simulate(
+        [job("slow", "* * * * *", concurrency="queue_all")], START, START + 5 * MINUTE, took={"slow": 70_000}
+    )
+
+    assert [(row.waited_ms, row.state) for row in found.rows] == [
+        (0, "success"), (10_000, "success"), (20_000, "success"), (30_000, "running"), (-1, "queued"),
+    ]  # fmt: skip
+
+
+def test_an_earlier_run_makes_way_for_a_newer_one() -> None:
+    found = simulate(
+        [job("newest", "* * * * *", concurrency="cancel")], START, START + 3 * MINUTE, took={"newest": 70_000}
+    )
+
+    assert [(row.waited_ms, max(0, row.finished_ms - row.fired_ms), row.reason or row.state) for row in found.rows] == [
+        (0, MINUTE, "cancelled"), (0, MINUTE, "cancelled"), (0, 0, "running")
+    ]  # fmt: skip
+
+
+def test_a_pool_lets_in_as_many_as_it_has_slots() -> None:
+    names = ("p1", "p2", "p3", "p4")
+    jobs = [job(name, "* * * * *", pools={"db": 1}) for name in names]
+
+    found = simulate(jobs, START, START + MINUTE + 30_000, took=dict.fromkeys(names, 10_000), pools={"db": 2})
+
+    assert [row.waited_ms for row in found.rows] == [0, 0, 10_000, 10_000]
+    assert found.outcomes == {"success": 4}
+
+
 def test_a_node_that_dies_takes_its_work_with_it_and_others_go_on() -> None:
     jobs = [job("long", "0 1 * * *"), job("often", "*/10 * * * *")]
 
