@@ -9,6 +9,7 @@ that an entry costs beat and store: on a machine that does other things it is wh
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import statistics
@@ -56,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
         due_ours, due_theirs = prepare_ours(ours, options.stored), prepare_redbeat(theirs, options.stored)
         sides = {"dkronpy": due_ours, "redbeat": due_theirs}
         rounds: dict[str, list[Round]] = {"dkronpy": [], "redbeat": []}
+        gc.collect()
+        gc.freeze()  # as beat does, and for both sides
         for _ in range(options.rounds):
             for name, fire in sides.items():
                 rounds[name].append(fire(options.due))

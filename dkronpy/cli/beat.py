@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,8 @@ def run_beat(settings: Settings) -> int:
     handlers += [service.scheduler.stopping.set, service._is_shutdown.set]  # noqa: SLF001 - stop() would wait for us
     if stopping.is_set():
         return 0
+    gc.collect()
+    gc.freeze()  # a look at all that was imported, for rings, would hold up what is due by a tenth of a second
     service.start()
     log.info("stopped")
     return 0

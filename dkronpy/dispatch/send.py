@@ -6,8 +6,9 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 from celery import Celery
@@ -37,19 +38,26 @@ class RedisCourier:
         self._app = app
         options = app.conf.broker_transport_options or {}
         self._prefix = options.get("global_keyprefix", "")
-        self._mould: tuple[str, tuple[int, ...]] | None = None
+        self._mould: tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]] | None = None
+        self._nodes: dict[str, tuple[str, str]] = {}
 
     def enclose(self, execution_id: str, delivery: int, job: str, node: str) -> tuple[str, bytes]:
-        text, order = self._mould or self._cast()
+        text, pick = self._mould or self._cast()
+        queue, named = self._nodes.get(node) or self._learn(node)
         quoted = _quote(execution_id)
-        twice = quoted if quoted is execution_id else _quote(quoted)
-        values = (quoted, twice, delivery, _quote(job), _quote(node))
-        return self._prefix + queue_name(node), (text % tuple([values[index] for index in order])).encode()
+        if quoted is execution_id:  # which begins with the job
+            return queue, (text % pick((quoted, quoted, delivery, job, named))).encode()
+        return queue, (text % pick((quoted, _quote(quoted), delivery, _quote(job), named))).encode()
 
     def deliver(self, sends: Iterable[tuple[str, int, str, str]]) -> None:
         return None
 
-    def _cast(self) -> tuple[str, tuple[int, ...]]:
+    def _learn(self, node: str) -> tuple[str, str]:
+        """The queue of a node, and its name as it stands inside a JSON string."""
+        self._nodes[node] = self._prefix + queue_name(node), _quote(node)
+        return self._nodes[node]
+
+    def _cast(self) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
         payload = capture(self._app)
         args, kwargs, embedded = json.loads(payload["body"])
         body = json.dumps([args, kwargs, _told(embedded)])
@@ -60,9 +68,10 @@ class RedisCourier:
         # Celery wants the tag to be unique, and it is
         payload["properties"].update(correlation_id=_EXECUTION, delivery_tag=f"{_EXECUTION}:{_DELIVERY}")
         payload["properties"]["delivery_info"]["routing_key"] = queue_name(_NODE)
-        pieces = re.split("([\ue001-\ue005])", json.dumps(payload, ensure_ascii=False).replace("%", "%%"))
+        whole = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).replace("%", "%%")
+        pieces = re.split("([\ue001-\ue005])", whole)
         text = "".join("%s" if piece in _MARKS else piece for piece in pieces)
-        self._mould = text, tuple(_MARKS.index(piece) for piece in pieces if piece in _MARKS)
+        self._mould = text, itemgetter(*(_MARKS.index(piece) for piece in pieces if piece in _MARKS))
         return self._mould
 
 

@@ -149,7 +149,7 @@ class Planner:
         end_by: int,
     ) -> ExecutionPlan:  # fmt: skip
         name = execution_id(run, index)
-        rolling = job.on.rolling if job.on.every else None
+        rolling = job.on.rolling if job.on.rolling is not None and job.on.every else None
         held = rolling is not None and index >= rolling
         later = make_up_ms is not None and make_up_ms > now_ms
         if later and not job.on.every:  # who is alive then shows then

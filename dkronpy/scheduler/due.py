@@ -190,12 +190,12 @@ class DueReader:
     def _firing(self, known: Known, score: float, now_ms: int, live: LiveNodes, on_time_ms: int) -> Firing:
         job, schedule, due_ms = known.job, known.schedule, ms_of(score)
         runs: tuple[RunPlan, ...]
-        if job.enabled or isinstance(schedule, Succession):
+        if job.enabled or type(schedule) is Succession:
             runs, following = self._runs(known, due_ms, now_ms, live, on_time_ms)
         else:  # it was switched off after this due time had come
             runs, following = (self.planner.skip(job.name, due_ms, "paused", message="the job is disabled"),), None
         settled, forbid = False, job.forbids_overlap
-        if isinstance(schedule, Succession):
+        if type(schedule) is Succession:
             settled = following is None or following > schedule.settled_ms
             forbid = any(version.job.forbids_overlap for version in schedule.versions)
         return Firing(

@@ -16,7 +16,6 @@ from dkronpy.job.json import decode_definition
 from dkronpy.schedule import Schedule
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.connection import Store
-from dkronpy.store.line import Line
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.store.stored import parsed
 
@@ -24,7 +23,7 @@ CACHED = 20_000
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """A decoded definition, as long as the store has it under this revision.
 
     ``schedule`` is a ``Succession`` where an earlier version still owes due times.
@@ -37,7 +36,7 @@ class Known(msgspec.Struct, frozen=True):
     def at(self, due_ms: int) -> Version:
         """The version that owes a due time."""
         schedule = self.schedule
-        return schedule.at(due_ms) if isinstance(schedule, Succession) else Version(self.job, self.revision, schedule)
+        return schedule.at(due_ms) if type(schedule) is Succession else Version(self.job, self.revision, schedule)
 
 
 class Definitions:
@@ -95,7 +94,7 @@ class Reading:
     """Definitions that were asked for, and the entries of the user's own tasks that were found among them."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self.line = Line(definitions.store.client)
+        self.line = definitions.store.scripts.line("know")
         self.plain: list[str] = []
         self._definitions = definitions
         self._asked: list[bytes] = []
@@ -104,12 +103,13 @@ class Reading:
         """Send for those that are not known."""
         self._asked = [entry for entry in entries if self._definitions.get(entry) is None]
         if self._asked:
-            self.line.send(*(("HMGET", entry, "rev", "job", "anchor", "owed") for entry in self._asked))
+            self.line.send(*self._asked)
 
     def learn(self) -> None:
         """Take in what was asked for; one malformed entry must not stop the others."""
-        for entry in self._asked:
-            row = self.line.receive()
+        if not self._asked:
+            return
+        for entry, row in zip(self._asked, self.line.receive(), strict=True):
             try:
                 if isinstance(row, Exception):
                     raise row

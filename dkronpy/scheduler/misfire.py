@@ -21,7 +21,7 @@ LOOK_AHEAD = 200_000
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class Skip(msgspec.Struct, frozen=True, kw_only=True):
+class Skip(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Due times that do not run: one (``until_ms`` 0), or ``count`` from ``due_ms`` to ``until_ms``."""
 
     due_ms: int
@@ -30,7 +30,7 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of the due times up to now, and the next one after them.
 
     The first ``made_up`` of those that run were missed; the rest is on time.

@@ -10,7 +10,7 @@ from dkronpy.job import Job
 from dkronpy.schedule import Schedule
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A definition that was in force up to and including ``until_ms`` (None: it still is)."""
 
     job: Job
@@ -20,7 +20,10 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Succession(Schedule):
-    """The due times of several versions of a job, each while it was in force; oldest first."""
+    """The due times of several versions of a job, each while it was in force; oldest first.
+
+    Beat tells it from others by ``type``: ``isinstance`` takes ten times as long where the class is an abstract one.
+    """
 
     def __init__(self, versions: Sequence[Version]) -> None:
         self.versions = tuple(versions)

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 _pack = msgspec.msgpack.Encoder().encode
+# Python's collector need not look at plans (``gc=False``): they come by the thousand, and hold nothing that holds them.
 
 
-class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An execution to be written: its id, node ('' if none was found yet), and the message for its queue.
 
     ``delivered`` is False where the first message is left to the sweep; ``below`` says that live work goes first.
@@ -36,7 +37,7 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it waits for the end of others of its run."""
 
 
-class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run to be written: either with executions, or skipped with its reason."""
 
     id: str
@@ -56,7 +57,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What it has to pass before it may start (``admission.gate``)."""
 
 
-class Firing(msgspec.Struct, frozen=True, kw_only=True):
+class Firing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one job's due times become: the runs, and where its schedule stands afterwards.
 
     ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
