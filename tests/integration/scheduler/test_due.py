@@ -149,6 +149,21 @@ def test_a_job_whose_keys_are_not_the_ledgers_is_set_aside(deployment: Deploymen
     deployment.store.client.delete(deployment.store.keys.run(f"broken@{iso_ms(due)}"), deployment.store.keys.quarantine)
 
 
+def test_an_entry_that_is_no_hash_is_set_aside_and_the_rest_of_its_batch_fires(
+    deployment: Deployment, reader: DueReader
+) -> None:
+    store = deployment.store
+    deployment.jobs.save(Job(name="sound", schedule="* * * * *", run=COMMAND))
+    store.client.set(store.keys.entry("odd"), "not a hash", ex=60)
+    make_due(deployment, "odd", "sound")
+
+    fired = reader.fire(lead(deployment), store.now_ms(), [NODE])
+
+    assert (fired.read, fired.runs, fired.plain) == (2, 1, ())
+    assert store.client.zscore(store.keys.schedule, store.keys.entry("odd")) is None
+    assert b"WRONGTYPE" in store.client.hget(store.keys.quarantine, store.keys.entry("odd"))
+
+
 def test_a_beat_that_takes_over_goes_on_with_the_make_up_runs_where_the_other_was(deployment: Deployment) -> None:
     first, second = Pacer(Pace(rate=1)), Pacer(Pace(rate=1))
     now, far = deployment.store.now_ms(), deployment.store.now_ms() + 3_600_000
