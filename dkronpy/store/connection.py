@@ -86,7 +86,7 @@ def connect(url: str, *, key: str = "", timeout: float = SOCKET_TIMEOUT, decode:
     return redis.Redis.from_pool(pool)  # which closes it with itself
 
 
-UNCHANGING = frozenset({"read"})
+UNCHANGING = frozenset({"know", "read"})
 """The steps that write nothing."""
 SHARED = ("record", "gate")
 """The files that stand in front of every step, in this order."""
