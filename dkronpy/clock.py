@@ -58,7 +58,7 @@ def iso_ms(ms: int) -> str:
 
 @lru_cache(maxsize=1024)  # many due times share their second
 def _second(seconds: int) -> str:
-    return from_ms(seconds * 1000).strftime("%Y-%m-%dT%H:%M:%S")
+    return from_ms(seconds * 1000).isoformat()[:19]
 
 
 ISO_LENGTH = len("2026-11-23T02:30:00.000Z")

@@ -1,12 +1,14 @@
 """How long the declared fleet takes: plan, apply and list of many jobs, each as a command that a person would type.
 
 Each figure is the time of a whole process, its start included; `load` alone is the configuration without a store. What
-a busy machine takes away shows in the difference of the two columns: time on the clock, and time on a processor.
+a busy machine takes away shows in the difference of the two columns: time on the clock, and time on a processor. The
+modules are compiled before, as pip does when it installs them: a process that compiles them takes 0.3 s more.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import resource
 import subprocess
@@ -41,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--changed", type=int, default=10)
     options = parser.parse_args(argv)
+    for package in ("dkronpy", "executors", "tasks"):
+        compileall.compile_dir(ROOT / package, quiet=1)
     with StoreServer(kind="valkey") as server, tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config"
         config.mkdir()

@@ -133,16 +133,16 @@ class Printer:
         return [column for column in columns if wide or not column.wide]
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Row]) -> str:
-        cells = [[column.shown(row.get(column.name), self.times) for column in columns] for row in rows]
+        shown = [[column.shown(row.get(column.name), self.times) for row in rows] for column in columns]
         headings = [column.heading for column in columns]
-        widths = [max(map(width_of, column)) for column in zip(headings, *cells, strict=True)]
+        widths = [max(map(width_of, {heading, *texts})) for heading, texts in zip(headings, shown, strict=True)]
         lines = [_line(headings, widths)]
         states = [place for place, column in enumerate(columns) if column.kind == "state"] if in_colour() else []
-        for row, texts in zip(rows, cells, strict=True):
-            shown = list(texts)
+        for row, *texts in zip(rows, *shown, strict=True):
+            painted_texts = list(texts)
             for place in states:
-                shown[place] = painted(columns[place], row.get(columns[place].name), texts[place])
-            lines.append(_line(shown, widths, texts))
+                painted_texts[place] = painted(columns[place], row.get(columns[place].name), texts[place])
+            lines.append(_line(painted_texts, widths, texts))
         return "".join(lines)
 
 

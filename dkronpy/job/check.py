@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -44,18 +44,22 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 def check_job(job: Job) -> list[Problem]:
     """Every problem of *job*, in Dkron's order where Dkron has the rule, and with its words there."""
-    given = _given(job)
-    return [problem for fields, rule in _RULES if not given.isdisjoint(fields) for problem in rule(job)]
+    return [problem for rule in _rules_for(_given(job)) for problem in rule(job)]
 
 
-def _given(job: Job) -> set[str]:
+@lru_cache(maxsize=1024)
+def _rules_for(given: frozenset[str]) -> tuple[Callable[[Job], Iterator[Problem]], ...]:
+    """The rules that look at any of these fields; the jobs of a fleet mostly give the same few."""
+    return tuple(rule for fields, rule in _RULES if not given.isdisjoint(fields))
+
+
+def _given(job: Job) -> frozenset[str]:
     """The fields that have not their usual value: with those there is nothing wrong, and fleets are large."""
     names, usual = _usual_values(type(job))
     values = attrgetter(*names)(job)
     others = [one for one in zip(names, values, usual, strict=True) if one[1] is not one[2]]
-    return {"name", "schedule"} | {
-        name for name, value, default in others if type(value) is not type(default) or value != default
-    }
+    given = (name for name, value, default in others if type(value) is not type(default) or value != default)
+    return frozenset(("name", "schedule", *given))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.clock import iso_ms
+from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, InvalidError, Problem
 from dkronpy.job.job import Job, Run
 from dkronpy.job.notify import rule_json
@@ -51,7 +51,8 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
 def go_time(moment: datetime | int) -> str:
     """A moment (aware, or milliseconds since the epoch) as Go writes it: no more digits than it needs."""
     if isinstance(moment, int):
-        return iso_ms(moment)[:-1].rstrip("0").rstrip(".") + "Z"
+        text = from_ms(moment).isoformat()[:-6]
+        return (text.rstrip("0") if "." in text else text) + "Z"
     text = moment.replace(tzinfo=None).isoformat(timespec="microseconds").rstrip("0").rstrip(".")
     offset = moment.isoformat(timespec="microseconds")[26:]
     return text + ("Z" if offset == "+00:00" else offset)
