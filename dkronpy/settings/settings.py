@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Literal
@@ -271,9 +273,11 @@ Sources = Mapping[str, Source]
 """For each setting, where its value came from."""
 
 
+@cache
 def setting_names() -> tuple[str, ...]:
-    """The name of every setting, in the order of the documentation."""
-    return Settings.__struct_fields__
+    """The name of every setting: those of the deployment first, then who is told, then where Vault is."""
+    groups = [kind.__struct_fields__ for kind in Settings.__mro__ if issubclass(kind, msgspec.Struct)]
+    return tuple(name for group, inherited in pairwise(groups) for name in group[len(inherited) :])
 
 
 def env_name(setting: str) -> str:

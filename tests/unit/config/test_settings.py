@@ -149,9 +149,9 @@ def explained(module: ModuleType, name: str) -> list[str]:
 
 def test_every_setting_is_explained_in_the_code_and_in_the_manual() -> None:
     found = [
-        *explained(settings_vault, "VaultSettings"),
-        *explained(settings_notify, "NotifySettings"),
         *explained(settings_module, "Settings"),
+        *explained(settings_notify, "NotifySettings"),
+        *explained(settings_vault, "VaultSettings"),
     ]
     assert found == list(setting_names())
     manual = (Path(settings_module.__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
