@@ -119,7 +119,7 @@ local function let_in(run, job, g, now)
   for _, id in ipairs(queued_of(run)) do
     local key = P .. 'exec:' .. id
     redis.call('HDEL', key, 'waits')
-    redis.call('HSET', key, 'message', '', 'start_by_ms', int(now + g.window))
+    redis.call('HSET', key, 'message', '', 'start_by_ms', start_by(key, now, g.window))
     redis.call('ZADD', P .. 'open', int(now), id)
   end
   event('let_in', 'run', run, 'job', job, 'at', int(now))
@@ -211,8 +211,9 @@ roll = function(run, state, now, ttl)
     local e = read_execution(id, 'state', 'held', 'rolling')
     if e[1] == 'queued' and e[2] then
       if state == 'success' then
-        redis.call('HDEL', P .. 'exec:' .. id, 'held')
-        redis.call('HSET', P .. 'exec:' .. id, 'message', '', 'start_by_ms', int(now + tonumber(e[3])))
+        local key = P .. 'exec:' .. id
+        redis.call('HDEL', key, 'held')
+        redis.call('HSET', key, 'message', '', 'start_by_ms', start_by(key, now, tonumber(e[3])))
         redis.call('ZADD', P .. 'open', int(now), id)
         redis.call('PUBLISH', P .. 'wake', 'next')
         return

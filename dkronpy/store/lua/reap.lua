@@ -8,9 +8,7 @@ local WITHOUT_NODE = 1000  -- a node may come up any moment
 if redis.call('HGET', P .. 'leader', 'epoch') ~= epoch then return { now, send, 0 } end
 
 local function queue_again(id, key)
-  local end_by = redis.call('HGET', key, 'end_by_ms')  -- nobody waits for longer than the run may take
-  local start_by = end_by and math.min(now + window, tonumber(end_by)) or now + window
-  redis.call('HSET', key, 'state', 'queued', 'start_by_ms', int(start_by))
+  redis.call('HSET', key, 'state', 'queued', 'start_by_ms', start_by(key, now, window))
 end
 
 -- Whether an execution waited too long at a gate; if not, whoever may pass there now is let in.

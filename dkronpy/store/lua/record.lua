@@ -40,6 +40,12 @@ local function read_execution(id, ...)
   return e
 end
 
+-- Until when an execution may start that is queued now: nobody waits for one longer than its run may take.
+local function start_by(key, now, window)
+  local end_by = redis.call('HGET', key, 'end_by_ms')
+  return int(end_by and math.min(now + window, tonumber(end_by)) or now + window)
+end
+
 -- How many shards of due times there are.
 local function shards() return tonumber(redis.call('GET', P .. 'shards') or 1) end
 
