@@ -102,8 +102,7 @@ class Client(JobsClient):
                 trigger="manual", suffix=secrets.token_hex(3), extra=extra, message=said, params=given,
             )  # fmt: skip
             plan = msgspec.structs.replace(plan, fired_by=by or self.who)
-            forbid = stored.job.concurrency == "forbid"
-            history = stored.job.history_limit or 0
+            forbid, history = stored.job.forbids_overlap, stored.job.history_limit or 0
             firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid, history=history)
             _, (code,) = deployment.ledger.fire([firing], epoch=None)
             if code == -2:

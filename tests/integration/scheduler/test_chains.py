@@ -45,6 +45,19 @@ def test_several_parents_meet_once_and_the_failed_branch_says_so(site: Site) -> 
     assert both.message == "right ended as failed (exit), and success was wanted"
 
 
+def test_the_values_of_a_run_say_with_whom_it_counts(site: Site) -> None:
+    site.save("sync", concurrency="forbid", concurrency_key="{{ params.customer }}", params={"customer": "acme"})
+
+    def state(**params: str) -> str:
+        return site.client.run_job("sync", params=params).run.state
+
+    assert [state(customer="b"), state(), state(customer="c")] == ["running"] * 3
+    assert [state(customer="acme"), state(), state(customer="c")] == ["skipped"] * 3
+    run = next(run for run in site.client.runs(job="sync") if run.message == "with customer=b")
+    site.end(run.id)
+    assert state(customer="b") == "running"
+
+
 def test_what_is_run_again_is_given_what_it_was_given(site: Site) -> None:
     site.save("load", params={"day": "monday", "full": False})
     run = site.client.run_job("load", params={"day": "friday"}).run.id
