@@ -1,16 +1,23 @@
 """What becomes of a job's runs in Dkron, statement by statement, and that the same happens here, on a real store.
 
-The numbers are those of ``test_dkron_semantics.py``: 1.5 status, 1.6 next, 3.3 no node, 3.4 groups, 4 the life of runs.
+The numbers are those of ``test_dkron_semantics.py``: 1.3 upsert, 1.5 status, 1.6 next, 2.7 bounds, 3.3 no node, 3.4
+groups, 4 the life of runs. What needs an agent is in ``test_dkron_nodes.py``.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from dkronpy.dispatch.courier import NoCourier
+from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import InvalidError
+from dkronpy.scheduler.due import DueReader
+from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.redbeat import score_of
 from tests.conformance.test_dkron_semantics import given
 from tests.integration.scheduler.site import Site
 from tests.support import StoreServer
@@ -32,6 +39,39 @@ def status(site: Site, job: str) -> tuple[str, int, int]:
     return state.status, state.success_count, state.error_count
 
 
+def test_1_3_saving_again_replaces_all_that_is_said_and_nothing_that_happened(site: Site) -> None:
+    site.save_json(given(name="job", disabled=True, retries=3, metadata={"team": "bi"}, owner="me"))
+    site.end(f"job@{start(site, 'job')}", success=False)
+    site.save_json(given(name="job"))
+    job = site.client.job("job").job
+    assert (job.enabled, job.max_attempts, job.metadata, job.owner) == (True, 1, {}, "")
+    assert status(site, "job") == ("failed", 0, 1)
+
+
+def test_1_3_next_changes_with_the_text_of_the_schedule_and_not_otherwise(site: Site) -> None:
+    def due_after(**fields: object) -> int | None:
+        site.save_json(given(name="job", **fields))
+        return site.client.job("job").stored.due_ms
+
+    first = due_after(schedule="@every 1h")
+    assert first is not None
+    assert due_after(schedule="@every 1h", owner="me") == first
+    assert (
+        due_after(schedule="@every 2h") == first + 3_600_000
+    )  # the phase is that of its first save; in Dkron it is lost
+
+
+def test_1_3_a_child_that_gets_another_parent_is_on_one_list(site: Site) -> None:
+    for name in ("one", "two"):
+        site.save(name)
+    site.save("child", after="one")
+    site.save("child", after="two")
+    assert site.client.job("one").state.dependent_jobs == ()
+    assert site.client.job("two").state.dependent_jobs == ("child",)
+    site.save("child")
+    assert site.client.job("two").state.dependent_jobs == ()
+
+
 def test_1_5_status_is_that_of_the_last_run(site: Site) -> None:
     site.save("job")
     assert status(site, "job") == ("", 0, 0)
@@ -48,6 +88,17 @@ def test_1_5_some_nodes_of_several_that_fail_make_it_partially_failed(site: Site
     site.end(f"job@{tail}", index=0)
     site.end(f"job@{tail}", index=1, success=False)
     assert status(site, "job") == ("partially_failed", 1, 1)
+
+
+def test_1_5_a_run_that_goes_on_settles_nothing_yet(site: Site) -> None:
+    # Dkron counts what still runs as failed
+    site.node("n2")
+    site.save_json(given(name="job"))
+    tail = start(site, "job")
+    site.end(f"job@{tail}", index=0)
+    assert status(site, "job") == ("", 1, 0)
+    site.end(f"job@{tail}", index=1)
+    assert status(site, "job") == ("success", 2, 0)
 
 
 def test_1_5_a_retry_that_succeeds_makes_a_success_and_is_followed(site: Site) -> None:
@@ -71,6 +122,22 @@ def test_1_6_next_is_in_the_zone_of_the_job_and_absent_where_nothing_comes(site:
     site.save("never", schedule="@manually")
     assert site.client.job("daily").state.next.endswith("T00:00:00Z")
     assert site.client.job("never").state.next == "0001-01-01T00:00:00Z"
+
+
+def test_1_6_next_is_that_of_the_schedule_within_its_bounds_and_gone_with_the_switch(site: Site) -> None:
+    # Dkron shows the bound itself, and a next for a job that is disabled or over
+    site.save("later", schedule="0 0 9 * * *", starts_at="2031-05-01T12:00:00Z")
+    site.save("over", schedule="@hourly", starts_at="2020-01-01T00:00:00Z", expires_at="2020-02-01T00:00:00Z")
+    site.save("off", schedule="@hourly", enabled=False)
+    assert site.client.job("later").state.next == "2031-05-02T09:00:00Z"
+    assert [site.client.job(name).state.next for name in ("over", "off")] == ["0001-01-01T00:00:00Z"] * 2
+
+
+def test_2_7_bounds_are_for_the_schedule_and_not_for_people(site: Site) -> None:
+    site.save("early", schedule="@hourly", starts_at="2031-05-01T12:00:00Z")
+    site.save("over", schedule="@hourly", starts_at="2020-01-01T00:00:00Z", expires_at="2020-02-01T00:00:00Z")
+    assert site.states(start(site, "early"), "early") == {"early": "running"}
+    assert site.states(start(site, "over"), "over") == {"over": "running"}
 
 
 def test_3_3_nobody_there_leaves_a_record(site: Site) -> None:
@@ -138,6 +205,15 @@ def test_4_4_a_report_that_comes_twice_counts_once(site: Site) -> None:
     assert status(site, "job") == ("success", 1, 0)
 
 
+def test_4_4_what_runs_when_its_job_is_deleted_ends_on_record(site: Site) -> None:
+    # Dkron refuses the result
+    site.save("job")
+    tail = start(site, "job")
+    site.client.delete_job("job")
+    site.end(f"job@{tail}")
+    assert site.states(tail, "job") == {"job": "success"}
+
+
 def test_4_5_what_runs_goes_on_under_another_leader_and_is_followed(site: Site) -> None:
     site.save("parent")
     site.save("child", after="parent")
@@ -176,6 +252,22 @@ def test_4_4_retries_are_attempts_of_the_same_run_on_the_same_node(site: Site) -
     assert {one.node for one in execution.attempts} == {"n1"}
 
 
+def test_4_5_a_new_leader_makes_up_for_what_nobody_served(site: Site) -> None:
+    # Dkron begins with the moment at which it is elected
+    site.save("job", schedule="* * * * *")
+    store, now_ms = site.deployment.store, site.deployment.store.now_ms()
+    latest = now_ms // 60_000 * 60_000
+    missed = latest - 300_000
+    store.client.zadd(store.keys.schedule, {store.keys.entry("job"): score_of(missed)})
+    planner = Planner(NoCourier(), random.Random(1), fired_by="test")
+    reader = DueReader(store, site.deployment.ledger, NoCourier(), planner, Quarantine(store), batch=100)
+    reader.fire(site.epoch, now_ms, site.nodes)
+    runs = {run.due_ms: run.state for run in site.deployment.ledger.recent_runs(job="job")}
+    assert runs.pop(latest) == "running"
+    assert set(runs.values()) == {"skipped"}
+    assert min(runs) == missed  # of all there is a record
+
+
 def test_4_6_a_disabled_job_is_not_due_and_what_runs_goes_on(site: Site) -> None:
     site.save("job", schedule="@hourly")
     tail = start(site, "job")
@@ -193,6 +285,28 @@ def test_4_7_an_ephemeral_job_goes_with_its_first_success(site: Site) -> None:
     assert [view.job.name for view in site.client.jobs()] == ["once"]
     site.end(f"once@{start(site, 'once')}")
     assert site.client.jobs() == []
+
+
+def test_4_7_an_ephemeral_job_goes_with_a_retry_that_succeeds_and_stays_for_its_children(site: Site) -> None:
+    # in Dkron the first holds it for ever
+    site.save("once", ephemeral=True, retry=1)
+    site.save("parent", ephemeral=True)
+    site.save("child", after="parent")
+    tail = start(site, "once")
+    site.end(f"once@{tail}", success=False, pause_ms=0)
+    site.retry_now(f"once@{tail}")
+    site.end(f"once@{tail}", delivery=2)
+    tail = start(site, "parent")
+    site.end(f"parent@{tail}")
+    assert [view.job.name for view in site.client.jobs()] == ["child", "parent"]
+    assert site.states(tail, "child") == {"child": "running"}
+
+
+def test_4_8_who_is_deleted_is_on_no_list(site: Site) -> None:
+    site.save("parent")
+    site.save("child", after="parent")
+    site.client.delete_job("child")
+    assert site.client.job("parent").state.dependent_jobs == ()
 
 
 def test_4_8_a_child_is_never_due_by_itself_and_its_schedule_may_be_empty(site: Site) -> None:

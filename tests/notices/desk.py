@@ -60,7 +60,7 @@ class Desk:
         now = store.now_ms()
         execution = ExecutionPlan(
             id=execution_id(name, 0), node=NODE, start_by_ms=now + 60_000, look_ms=now + 60_000, message=b"bell",
-            queue=f"dkronpy.node.{NODE}",
+            queue=f"dkronpy.node.{NODE}", max_attempts=self.deployment.jobs.get(job).job.max_attempts,
         )  # fmt: skip
         self._fire(job, RunPlan(id=name, due_ms=due, executions=(execution,)))
         return name
