@@ -89,9 +89,15 @@ def crontab(
 @pass_session
 def dkron(_: Session, file: str, token: str, form: str, strict: bool) -> int:
     """Read Dkron's jobs, out of a file with the answer of `GET /v1/jobs` (- for standard input) or from a server."""
+    from dkronpy.errors import ConfigError
     from dkronpy.importers.dkron import read_dkron
 
-    return _told(read_dkron(_fetched(file, token) if "://" in file else _text(file)), file, form, strict=strict)
+    text = _fetched(file, token) if "://" in file else _text(file)
+    try:
+        found = read_dkron(text)
+    except ConfigError as error:
+        raise ConfigError(f"{file} has no jobs of Dkron: {error}", hint=error.hint) from None
+    return _told(found, file, form, strict=strict)
 
 
 @command(
@@ -190,9 +196,9 @@ def _fetched(url: str, token: str) -> str:
     except requests.RequestException as error:
         raise StoreUnavailableError(f"no Dkron answers at {url}: {error}") from None
     if answer.status_code != 200:
-        raise ConfigError(
-            f"{address}/v1/jobs answers {answer.status_code}", hint="--token gives one that may read jobs"
-        )
+        denied = answer.status_code in (401, 403)
+        hint = "--token gives one that may read jobs" if denied else "is that where Dkron is? http://HOST:8080, for one"
+        raise ConfigError(f"{address}/v1/jobs answers {answer.status_code}", hint=hint)
     return answer.content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers leave open
 
 

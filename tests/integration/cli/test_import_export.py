@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -46,16 +47,22 @@ def test_dkron_s_jobs_come_from_a_file_and_as_json(dkronpy: CommandLine) -> None
 class Dkron(BaseHTTPRequestHandler):
     """A server that answers as Dkron's API does, to those who have the token."""
 
+    odd: ClassVar = {
+        "/elsewhere/v1/jobs": (404, b"<html>"),
+        "/page/v1/jobs": (200, b"<html>"),
+        "/other/v1/jobs": (200, b'"jobs"'),
+    }
     jobs = DKRON_FILE.read_bytes().replace(b"Nightly backup", "Nächtliche Sicherung".encode())
 
     def do_GET(self) -> None:
         allowed = self.headers["Authorization"] == "Bearer s3cret"
         known = self.path == "/v1/jobs"
-        self.send_response(401 if not allowed else 200 if known else 404)
+        status, body = self.odd.get(self.path, (200 if known else 404, self.jobs))
+        self.send_response(status if allowed else 401)
         self.send_header("Content-Type", "application/json")
         self.send_header("X-Total-Count", "4")
         self.end_headers()
-        self.wfile.write(self.jobs if allowed and known else b'{"error": "no"}')
+        self.wfile.write(body if allowed else b'{"error": "no"}')
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -96,6 +103,63 @@ def test_a_dkron_that_does_not_know_us_imports_nothing(dkronpy: CommandLine, dkr
     assert refused.stderr.splitlines() == [
         f"error: {dkron}/v1/jobs answers 401", "hint: --token gives one that may read jobs",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("folder", "said", "hint"),
+    [
+        ("elsewhere", "/v1/jobs answers 404", "is that where Dkron is? http://HOST:8080, for one"),
+        ("page", " has no jobs of Dkron: this is not JSON: Expecting value: line 1 column 1 (char 0)", "what `curl "),
+        ("other", " has no jobs of Dkron: an array of Dkron's jobs is needed, not text (jobs)", ""),
+    ],
+)
+def test_a_server_that_is_no_dkron_is_said_in_a_line(
+    dkronpy: CommandLine, dkron: str, folder: str, said: str, hint: str
+) -> None:
+    refused = dkronpy("import", "dkron", f"{dkron}/{folder}", "--token", "s3cret")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    first, *rest = refused.stderr.splitlines()
+    assert first == f"error: {dkron}/{folder}{said}"
+    assert [line.startswith(f"hint: {hint}") for line in rest] == ([True] if hint else [])
+
+
+FILES = ROOT / "tests/unit/importers/files"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "notes"),
+    [
+        (("crontab", "user.crontab", "--zone", "America/New_York"), 5),
+        (("crontab", "system.crontab", "--system", "--zone", "UTC", "--node", "web1"), 3),
+        (("dkron", "dkron.json"), 4),
+        (("celery-beat", "celery_app.py"), 5),
+        (("kubernetes", "cronjobs.yaml"), 8),
+    ],
+    ids=["user", "system", "dkron", "celery", "kubernetes"],
+)
+def test_what_is_imported_goes_the_whole_way_round(
+    dkronpy: CommandLine, arguments: tuple[str, ...], notes: int
+) -> None:
+    kind, file, *more = arguments
+    imported = dkronpy("import", kind, str(FILES / file), *more)
+    assert imported.exit_code == 0
+    *report, last = imported.stderr.splitlines()
+    told = json.loads(dkronpy("import", kind, str(FILES / file), *more, "-o", "json").stdout)
+    assert last.startswith(f"{len(told['jobs'])} jobs out of {FILES / file}, {notes} notes above")
+    assert [line.strip() for line in report] == [
+        f"{one['where']}: {one['what']}" + (f" (job {one['job']})" if one["job"] else "") for one in told["report"]
+    ]
+    for one in told["report"]:  # each stands in the file as well, at its job or at the head
+        assert " ".join(one["what"].split()) in " ".join(imported.stdout.split()), one
+
+    (dkronpy.config / "jobs.py").write_text(imported.stdout)
+    assert f"{len(told['jobs'])} created" in dkronpy("apply").stderr
+    again = dkronpy("plan")
+    assert (again.exit_code, again.stdout) == (0, "")
+    for path, form in (("jobs.py", "py"), ("jobs.json", "json")):
+        exported_to(dkronpy, dkronpy.config / path, "-o", form)
+        kept = json.loads(dkronpy("plan", "-o", "json").stdout)
+        assert (kept["jobs"], kept["unchanged"]) == ([], len(told["jobs"]))
 
 
 def test_what_cannot_be_imported_is_said_in_a_line_or_two(dkronpy: CommandLine) -> None:
