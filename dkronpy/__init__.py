@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dkronpy.config.declare import defaults, job, template
+    from dkronpy.config.declare import defaults, job, moved, template
     from dkronpy.executors.celery import CeleryTask
     from dkronpy.executors.docker import Docker
     from dkronpy.executors.ecs import Ecs
@@ -70,6 +70,7 @@ __all__ = [
     "every",
     "job",
     "manual",
+    "moved",
     "on_node",
     "secret",
     "template",
@@ -77,7 +78,7 @@ __all__ = [
 
 _HOMES = {
     "dkronpy.remote.client": ("Client",),
-    "dkronpy.config.declare": ("defaults", "job", "template"),
+    "dkronpy.config.declare": ("defaults", "job", "moved", "template"),
     "dkronpy.job": ("Job", "Run"),
     "dkronpy.node": ("Target", "all_nodes", "any_node", "on_node"),
     "dkronpy.job.notify": ("Notify",),

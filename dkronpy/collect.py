@@ -24,14 +24,25 @@ class Declared:
     problems: list[Problem]
 
 
+@dataclass(frozen=True)
+class Moved:
+    """That a job has another name from now on, and where that is said."""
+
+    old: Any
+    new: Any
+    file: str
+    line: int
+
+
 @dataclass
 class Collection:
-    """The jobs built while configuration is being loaded, in order; ``files`` holds the paths being
-    loaded.
+    """The jobs built while configuration is being loaded, in order, and which of them had another name; ``files`` holds
+    the paths being loaded.
     """
 
     files: set[str] = field(default_factory=set)
     declared: list[Declared] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
 
 
 _collection: ContextVar[Collection | None] = ContextVar("dkronpy_collection", default=None)
@@ -62,6 +73,13 @@ def declare(job: Any, problems: list[Problem] | None = None) -> None:
     if collection is not None:
         file, line = _caller(collection.files)
         collection.declared.append(Declared(job, file, line, problems or []))
+
+
+def declare_moved(old: Any, new: Any) -> None:
+    """Note in the current collection that the job *new* was called *old*."""
+    collection = _collection.get()
+    if collection is not None:
+        collection.moved.append(Moved(old, new, *_caller(collection.files)))
 
 
 def withdraw(job: Any) -> None:

@@ -85,6 +85,10 @@ class ConflictError(DkronpyError):
     exit_code = 6
 
 
+class StillRunningError(ConflictError):
+    """What is asked for has to wait until runs have ended."""
+
+
 class DeniedError(DkronpyError):
     """This token may not do that."""
 

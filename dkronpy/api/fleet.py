@@ -23,7 +23,8 @@ MOST = 20_000
 
 
 class JobsOfSource(msgspec.Struct, kw_only=True):
-    """All jobs of a source, in Dkron's JSON with our fields. ``plan`` is the id of the plan that was looked at.
+    """All jobs of a source, in Dkron's JSON with our fields. ``plan`` is the id of the plan that was looked at,
+    ``moved`` has the former names of jobs that are renamed, by their names.
 
     ``prune`` deletes those that are stored and not here; more than ``allow_delete`` of them, or more than half of a
     source's unless that is given, are refused.
@@ -31,6 +32,7 @@ class JobsOfSource(msgspec.Struct, kw_only=True):
 
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     jobs: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MOST)]
+    moved: dict[str, str] = {}
     prune: bool = False
     take_over: bool = False
     reset_drift: bool = False
@@ -48,13 +50,16 @@ class FieldOut(msgspec.Struct, kw_only=True):
 
 
 class PlannedJob(msgspec.Struct, kw_only=True):
-    """What would happen to a job: ``added``, ``changed``, ``unchanged``, ``removed`` or ``foreign`` (another's)."""
+    """What would happen to a job: ``added``, ``changed``, ``unchanged``, ``removed`` or ``foreign`` (another's).
+    ``moved`` is the name that an added one had.
+    """
 
     job: str
     what: str
     revision: int
     owner: str
     changes: list[FieldOut]
+    moved: str = ""
 
 
 class PlanOut(msgspec.Struct, kw_only=True):
@@ -67,7 +72,9 @@ class PlanOut(msgspec.Struct, kw_only=True):
 
 
 class AppliedOut(msgspec.Struct, kw_only=True):
-    """What applying did. ``refused`` names those that somebody changed meanwhile; nothing of theirs was written."""
+    """What applying did. ``refused`` names those that somebody changed meanwhile, or whose runs
+    have to end before they are renamed; nothing of theirs was written.
+    """
 
     plan: str
     created: list[str]
@@ -83,7 +90,7 @@ def plan(request: AnyRequest, data: JSONBody[JobsOfSource]) -> PlanOut:
     rows = [
         PlannedJob(
             job=row.name, what=row.what, revision=row.revision, owner=row.owner,
-            changes=[FieldOut(field=one.field, old=one.old, new=one.new) for one in row.changes],
+            changes=[FieldOut(field=one.field, old=one.old, new=one.new) for one in row.changes], moved=row.moved,
         )
         for row in found.jobs
     ]  # fmt: skip
@@ -100,11 +107,11 @@ def apply(request: AnyRequest, data: JSONBody[JobsOfSource]) -> AppliedOut:
     done: Applied = fleet.apply(found, prune=data.prune, why=data.why)
     note_of(request).detail = (
         f"{data.source}: {len(done.created)} created, {len(done.changed)} changed, {len(done.removed)} removed, "
-        f"{len(done.refused)} refused"
+        f"{len(done.refused) + len(done.busy)} refused"
     )
     return AppliedOut(
         plan=found.id, created=list(done.created), changed=list(done.changed), removed=list(done.removed),
-        refused=list(done.refused),
+        refused=[*done.refused, *done.busy],
     )  # fmt: skip
 
 
@@ -115,7 +122,10 @@ def _plan(request: AnyRequest, data: JobsOfSource) -> tuple[Fleet, FleetPlan]:
         identity.require(job.name)
     fleet = Fleet(client, data.source, who=identity.name)
     stored = [one for one in client.stored_jobs() if identity.sees(one.job.name)]
-    return fleet, fleet.plan(jobs, stored, reset_drift=data.reset_drift, take_over=data.take_over)
+    for name in data.moved.values():
+        identity.require(name)
+    made = fleet.plan(jobs, stored, moved=data.moved, reset_drift=data.reset_drift, take_over=data.take_over)
+    return fleet, made
 
 
 def _jobs(data: JobsOfSource) -> list[Job]:

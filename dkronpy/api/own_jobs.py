@@ -92,14 +92,17 @@ def delete_own(
     request: AnyRequest,
     job: FromPath[str],
     why: Annotated[str, QueryParameter(max_length=500, description="The reason, for the history.")] = "",
+    heir: Annotated[str, QueryParameter(description="The name that goes on with its counters and history.")] = "",
 ) -> None:
-    """Delete a job that none follows."""
+    """Delete a job that none follows, or that is saved under another name next."""
     client = services_of(request).client
+    if heir:
+        identity_of(request).require(heir)
     view = client.job(job)
     require_revision(request, view)
-    if view.state.dependent_jobs:
+    if view.state.dependent_jobs and not heir:
         raise ConflictError(f"{', '.join(view.state.dependent_jobs)} follow {job}", hint="delete them first")
-    client.delete_job(job, by=identity_of(request).name, why=why)
+    client.delete_job(job, by=identity_of(request).name, why=why, heir=heir)
     note_of(request).detail = f"deleted revision {view.stored.revision}"
 
 

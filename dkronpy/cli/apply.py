@@ -65,7 +65,7 @@ def apply(session: Session, /, path: str | None, printer: Printer, **options: An
     fleet = Fleet(session.client, options["source"] or source_name(place))
     plan = fleet.plan(
         list(loaded.jobs), session.client.stored_jobs(), loaded.origins,
-        reset_drift=options["reset_drift"], take_over=options["take_over"],
+        moved=loaded.moved, reset_drift=options["reset_drift"], take_over=options["take_over"],
     )  # fmt: skip
     prune, dry_run = options["prune"], options["dry_run"]
     if not dry_run and (refused := _refuse(plan, options)):
@@ -83,11 +83,13 @@ def apply(session: Session, /, path: str | None, printer: Printer, **options: An
     _say(f"{summary(loaded)} ({took_ms:.0f} ms)", plan, rows, prune=prune, dry_run=dry_run)
     for lack in lacking(session, plan):
         say(f"warning: {lack.job}: {lack.message}")
+    if done and done.busy:
+        say(f"error: {_few(done.busy)}: runs under the former name have not ended, and may not run beside others")
+        say("hint: apply again when they have; nothing of that was written")
     if done and done.refused:
         say(f"error: somebody changed {_few(done.refused)} meanwhile; nothing of that was written")
         say("hint: look at it again with `dkronpy plan`")
-        return CONFLICT
-    return 0
+    return CONFLICT if done and (done.refused or done.busy) else 0
 
 
 def _refuse(plan: FleetPlan, options: dict[str, Any]) -> int:
@@ -142,7 +144,7 @@ def _progress(plan: FleetPlan, *, prune: bool) -> Iterator[Callable[[int, int], 
 
 def _rows(plan: FleetPlan, done: Applied | None, *, prune: bool) -> Iterator[dict[str, Any]]:
     """What happened to each job, or would."""
-    refused = set(done.refused) if done else set()
+    refused = {*done.refused, *done.busy} if done else set()
     for row in plan.jobs:
         if row.what != "removed" or prune:
             what = "refused" if row.name in refused else _WOULD[row.what]
@@ -154,7 +156,9 @@ def _say(head: str, plan: FleetPlan, rows: list[dict[str, Any]], *, prune: bool,
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "no jobs"
     say(f"{head}: {said}{' (dry run: nothing was saved)' if dry_run else ''}")
     for row in plan.jobs:
-        if row.owner and row.what == "changed":
+        if row.moved:
+            say(f"{row.name} was {row.moved}")
+        elif row.owner and row.what == "changed":
             say(f"{row.name} was made by {row.owner!r}; it now belongs to {plan.source!r}")
         elif row.drift is not None and row.drift.kept:
             state = "enabled" if row.new and row.new.enabled else "disabled"

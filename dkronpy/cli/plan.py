@@ -62,7 +62,9 @@ def plan(
     client = session.client
     fleet = Fleet(client, source or source_name(place))
     stored = client.stored_jobs()
-    made = fleet.plan(list(loaded.jobs), stored, loaded.origins, reset_drift=reset_drift, take_over=take_over)
+    made = fleet.plan(
+        list(loaded.jobs), stored, loaded.origins, moved=loaded.moved, reset_drift=reset_drift, take_over=take_over
+    )
     say(f"{place}: {summary(loaded)} ({took_ms:.0f} ms), source {made.source}")
     _tell(client, made, stored, lacking(session, made), days=days, prune=prune, form=form)
     return CHANGES if made.pending(prune=prune) else 0

@@ -69,11 +69,13 @@ def up(session: Session, /, executions: int | None, within: str, tags: tuple[str
     health = HealthEndpoint(settings.health_address, settings.health_port)
     try:
         os.environ[HEALTH_VARIABLE] = health.url  # configurations may name it
+        loaded = load_jobs(config)
         request = UpRequest(
             settings=settings,
             sources=sources,
             config=config,
-            jobs=load_jobs(config).require(),
+            jobs=loaded.require(),
+            moved=loaded.moved,
             environ=dict(os.environ),
             executions=executions,
             within=limit,

@@ -104,13 +104,17 @@ class JobsClient(ClientParts):
         with self.deployment.store.errors():
             return self.deployment.jobs.change(msgspec.structs.replace(change, job=job, who=change.who or self.who))
 
-    def delete_job(self, name: str, *, revision: int | None = None, by: str = "", why: str = "") -> None:
-        """Delete a job; its open runs go on, its history stays for as long as it is kept.
+    def delete_job(
+        self, name: str, *, revision: int | None = None, by: str = "", why: str = "", heir: str = ""
+    ) -> None:
+        """Delete a job; its open runs go on, its history stays for as long as it is kept. *heir* is the name that it is
+        saved under next, where it is renamed: phase, counters and history go along.
 
-        Raises NotFoundError, and ConflictError where *revision* is given and is not the one in force.
+        Raises NotFoundError, and ConflictError where *revision* is given and is not the one in force, or where runs
+        of a job that is renamed have to end first.
         """
         with self.deployment.store.errors():
-            if not self.deployment.jobs.delete(name, revision=revision, who=by or self.who, why=why):
+            if not self.deployment.jobs.delete(name, revision=revision, who=by or self.who, why=why, heir=heir):
                 raise NotFoundError(f"there is no job named {name!r}")
 
     def toggle_job(self, name: str, *, by: str = "", why: str = "") -> Job:

@@ -4,9 +4,10 @@ cycles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from dkronpy.errors import InvalidError, PluginError, Problem
 from dkronpy.job import Job, Run
@@ -73,6 +74,20 @@ def unknown_parents(jobs: Iterable[Job], others: Iterable[str] = ()) -> Iterator
             if isinstance(parent, str) and parent not in names:
                 hint = did_you_mean(parent, names)
                 yield index, Problem("after", parent, f"no job named {parent!r}", hint)
+
+
+def moved_problem(old: Any, new: Any, names: Collection[str], others: Iterable[tuple[Any, Any]]) -> Problem | None:
+    """What is wrong with ``moved(old, new)`` where *names* are configured and *others* are moved as well."""
+    for name in (old, new):
+        if not isinstance(name, str) or not name:
+            return Problem("moved", name, f"{name!r} is no name of a job", "moved('old-name', 'new-name')")
+    if new not in names:
+        return Problem("moved", new, f"no job named {new!r}", did_you_mean(new, names))
+    if old in names:
+        return Problem("moved", old, f"{old!r} is still a job of this configuration", "take one of the two out")
+    if any(old == one or new == other for one, other in others):
+        return Problem("moved", old, f"{old!r} or {new!r} is moved twice", "one former name for one job")
+    return None
 
 
 def cycles(jobs: Iterable[Job]) -> Iterator[tuple[str, Problem]]:

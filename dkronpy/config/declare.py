@@ -1,4 +1,4 @@
-"""The words of a configuration file beside ``Job`` itself: ``@job``, ``template`` and ``defaults``."""
+"""The words of a configuration file beside ``Job`` itself: ``@job``, ``template``, ``defaults`` and ``moved``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dkronpy.collect import default_fields, withdraw
+from dkronpy.collect import declare_moved, default_fields, withdraw
 from dkronpy.job import Job
 from dkronpy.plugins.registry import options_by_class_name
 from dkronpy.schedule.problems import did_you_mean
@@ -51,6 +51,15 @@ def template(model: Job) -> Job:
     """
     withdraw(model)
     return model
+
+
+def moved(old: str, new: str) -> None:
+    """The job *new* of this configuration was called *old*: where that is stored, `apply` renames it.
+
+    The phase of its schedule, its counters and its revisions go along. Once every deployment was applied to, the
+    line may be taken out.
+    """
+    declare_moved(old, new)
 
 
 def defaults(**fields: Unpack[JobFields]) -> AbstractContextManager[None]:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from dkronpy.collect import Collection, Declared, collecting
-from dkronpy.config.check import check_executor, cycles, duplicates, full_check, unknown_parents
+from dkronpy.collect import Collection, Declared, Moved, collecting
+from dkronpy.config.check import check_executor, cycles, duplicates, full_check, moved_problem, unknown_parents
 from dkronpy.config.errors import FileProblem, problem_in_job, problem_of_error, shown_path
 from dkronpy.config.json import JsonJob, json_problem, read_json_file
 from dkronpy.config.modules import ConfigSource, find_source, imported
@@ -37,9 +37,9 @@ class LoadedConfig:
     """What a configuration says.
 
     ``jobs`` are all that could be read, good or not, in the order of the files; ``origins`` says for each
-    name where it was built (``config/jobs.py:5``). ``sys_path`` is the folder that has to be importable on
-    the nodes for callables of these files. ``complete`` is False when a file could not be read to its end,
-    so that jobs may be missing.
+    name where it was built (``config/jobs.py:5``), ``moved`` what it was called before. ``sys_path`` is the
+    folder that has to be importable on the nodes for callables of these files. ``complete`` is False when a
+    file could not be read to its end, so that jobs may be missing.
     """
 
     jobs: tuple[Job, ...]
@@ -47,6 +47,7 @@ class LoadedConfig:
     files: tuple[Path, ...]
     origins: dict[str, str]
     sys_path: str
+    moved: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -78,7 +79,8 @@ def load_jobs(source: str | Path) -> LoadedConfig:
     there is no such source at all.
     """
     where = find_source(source)
-    found, problems = _load_python(where)
+    collection, problems = _load_python(where)
+    found = [_from_python(one) for one in collection.declared]
     for file in where.json_files:
         jobs, wrong = read_json_file(file)
         found += [_from_json(one, file) for one in jobs]
@@ -86,16 +88,18 @@ def load_jobs(source: str | Path) -> LoadedConfig:
     complete = not any(problem.fatal for problem in problems)
     shown = {file: shown_path(file) for file in {one.file for one in found}}
     problems += _check(found, complete=complete)
+    problems += _check_moved(collection.moved, found) if complete else ()
     return LoadedConfig(
         jobs=tuple(one.job for one in found),
         problems=tuple(sorted(set(problems), key=lambda one: (one.place.file, one.place.line, one.place.column))),
         files=(*(file for _, file in where.modules), *where.json_files),
         origins={one.job.name: f"{shown[one.file]}:{one.line}" for one in reversed(found)},
         sys_path=where.sys_path,
+        moved={one.new: one.old for one in collection.moved} if not problems else {},
     )
 
 
-def _load_python(source: ConfigSource) -> tuple[list[_Found], list[FileProblem]]:
+def _load_python(source: ConfigSource) -> tuple[Collection, list[FileProblem]]:
     collection = Collection(files={str(file) for _, file in source.modules})
     problems: list[FileProblem] = []
     with collecting(collection), imported(source):
@@ -104,11 +108,12 @@ def _load_python(source: ConfigSource) -> tuple[list[_Found], list[FileProblem]]
                 continue
             # A file that failed when another one imported it is run again, and must not count twice.
             collection.declared = [one for one in collection.declared if one.file != str(file)]
+            collection.moved = [one for one in collection.moved if one.file != str(file)]
             try:
                 import_module(module)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the file is a stranger's program
                 problems.append(problem_of_error(error, str(file), collection.files))
-    return [_from_python(one) for one in collection.declared], problems
+    return collection, problems
 
 
 def _from_python(declared: Declared) -> _Found:
@@ -152,3 +157,13 @@ def _check(found: list[_Found], *, complete: bool) -> Iterator[FileProblem]:
     by_name = {one.job.name: one for one in found}
     for name, problem in cycles(jobs):
         yield by_name[name].tell(problem)
+
+
+def _check_moved(moved: list[Moved], found: list[_Found]) -> Iterator[FileProblem]:
+    """Every problem of what was moved."""
+    names = {one.job.name for one in found}
+    for index, one in enumerate(moved):
+        earlier = [(other.old, other.new) for other in moved[:index]]
+        problem = moved_problem(one.old, one.new, names, earlier)
+        if problem is not None:
+            yield problem_in_job(str(one.new), problem, one.file, one.line, ())

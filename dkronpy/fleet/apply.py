@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 import msgspec
 
 from dkronpy.client.jobs import JobsClient
-from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.errors import ConflictError, NotFoundError, StillRunningError
 from dkronpy.fleet.plan import FleetPlan, JobPlan, drifted, make_plan
 from dkronpy.job import Job
 from dkronpy.store.jobs import Change, StoredJob
 
 BATCH = 500
-_OUTCOMES = ("created", "changed", "unchanged", "conflict", "cycle", "removed")
+_OUTCOMES = ("created", "changed", "unchanged", "conflict", "cycle", "removed", "busy")
 MASS = 5
 """From so many deletions on, more than half of a source's jobs are too many to be meant by accident."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """What applying did. ``refused`` names the jobs that somebody changed since they were planned; nothing of theirs
-    was written. ``revisions`` are those in force now, of all that were created or changed.
+    was written, as of those that are ``busy``: to be renamed, and runs of theirs have to end first. ``revisions`` are
+    those in force now, of all that were created or changed.
     """
 
     created: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
     revisions: dict[str, int] = {}
 
 
@@ -45,6 +47,7 @@ class Fleet:
         stored: list[StoredJob],
         origins: dict[str, str] | None = None,
         *,
+        moved: Mapping[str, str] | None = None,
         reset_drift: bool = False,
         take_over: bool = False,
     ) -> FleetPlan:
@@ -58,6 +61,7 @@ class Fleet:
             stored,
             origins=origins,
             histories=histories,
+            moved=moved,
             reset_drift=reset_drift,
             take_over=take_over,
         )
@@ -86,15 +90,16 @@ class Fleet:
         rows = iter(writes)
         told(0, total)
         while batch := list(islice(rows, BATCH)):
-            saved = self.client.change_jobs([self._change(row, why) for row in batch])
-            for row, one in zip(batch, saved, strict=True):
+            ready = [row for row in batch if not row.moved or self._renamed(row, outcome)]
+            saved = self.client.change_jobs([self._change(row, why) for row in ready])
+            for row, one in zip(ready, saved, strict=True):
                 outcome[one.what].append(row.name)
                 if one.what in ("created", "changed", "unchanged"):
                     revisions[row.name] = one.revision
             done += len(batch)
             told(done, total)
         for row in gone:
-            outcome[self._remove(row, why)].append(row.name)
+            outcome[self._removed(row, why)].append(row.name)
             done += 1
             told(done, total)
         return Applied(
@@ -102,6 +107,7 @@ class Fleet:
             changed=(*outcome["changed"], *outcome["unchanged"]),
             removed=tuple(outcome["removed"]),
             refused=(*outcome["conflict"], *outcome["cycle"]),
+            busy=tuple(outcome["busy"]),
             revisions=revisions,
         )
 
@@ -110,14 +116,30 @@ class Fleet:
         return Change(
             job=row.new,
             source=self.source,
-            revision=row.revision,
+            revision=0 if row.moved else row.revision,
             who=self.who,
-            why=why,
+            why=why or (f"it was {row.moved}" if row.moved else ""),
             owns=True,
             wish=row.wish,
         )
 
-    def _remove(self, row: JobPlan, why: str) -> str:
+    def _renamed(self, row: JobPlan, outcome: dict[str, list[str]]) -> bool:
+        """Let the job of the former name leave what it has to the new one, which is saved next; whether it has."""
+        try:
+            self.client.delete_job(
+                row.moved, revision=row.revision, by=self.who, why=f"it is {row.name} from now on", heir=row.name
+            )
+        except StillRunningError:
+            outcome["busy"].append(row.name)
+            return False
+        except ConflictError:
+            outcome["conflict"].append(row.name)
+            return False
+        except NotFoundError:  # somebody else deleted it meanwhile: what is left is a new job
+            pass
+        return True
+
+    def _removed(self, row: JobPlan, why: str) -> str:
         try:
             self.client.delete_job(row.name, revision=row.revision, by=self.who, why=why)
         except ConflictError:

@@ -34,7 +34,8 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What would happen to one job.
 
     ``new`` is what would be stored (None: it is removed), ``revision`` the one that this rests on (0: there is none).
-    ``foreign`` is a job of that name which belongs to another source, ``owner``, and is another job.
+    ``foreign`` is a job of that name which belongs to another source, ``owner``, and is another job. ``moved`` is the
+    name that an added job had; then ``old`` is the stored job of that name.
     """
 
     name: str
@@ -46,6 +47,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     wish: Job | None = None
     origin: str = ""
     owner: str = ""
+    moved: str = ""
     spread: Choice | None = None
     """By how much it is put off, where that was chosen just now."""
 
@@ -92,7 +94,8 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
         for job in self.jobs:
             if job.writes or job.what == "foreign":
                 body = b"" if job.new is None else encode_definition(job.new)
-                digest.update(b"\0".join((job.name.encode(), job.what.encode(), str(job.revision).encode(), body)))
+                words = (job.name, job.what, str(job.revision), *filter(None, [job.moved]))
+                digest.update(b"\0".join((*(word.encode() for word in words), body)))
         return digest.hexdigest()[:12]
 
 
@@ -112,19 +115,22 @@ def make_plan(
     *,
     origins: Mapping[str, str] | None = None,
     histories: Mapping[str, Sequence[Revision]] | None = None,
+    moved: Mapping[str, str] | None = None,
     reset_drift: bool = False,
     take_over: bool = False,
 ) -> FleetPlan:
     """Compare the configured *jobs*, checked before, with the *stored* ones; parents stand before their followers.
 
-    *histories* are those of the jobs that ``drifted`` names. A job that somebody switched off or on stays so, unless
-    the configuration says otherwise than it did, or with *reset_drift*. A job of another source is left alone, unless
-    with *take_over*.
+    *histories* are those of the jobs that ``drifted`` names, *moved* the former names of jobs by their names. A job
+    that somebody switched off or on stays so, unless the configuration says otherwise than it did, or with
+    *reset_drift*. A job of another source is left alone, unless with *take_over*.
     """
     in_store = {one.job.name: one for one in stored}
+    former = {name: in_store[old] for name, old in (moved or {}).items() if old in in_store and name not in in_store}
+    former = {name: one for name, one in former.items() if take_over or one.source in ("", source)}
     rows = []
     for given in parents_first(jobs):
-        old = in_store.get(given.name)
+        old = in_store.get(given.name) or former.get(given.name)
         job = pinned(given, old.job if old else None)
         origin = (origins or {}).get(job.name, "")
         if old is None:
@@ -132,9 +138,12 @@ def make_plan(
         elif old.source not in ("", source) and not take_over:
             rows.append(_foreign(job, old, origin))
         else:
-            base = _base(old, (histories or {}).get(job.name, ()))
-            rows.append(_known(job, old, base, origin, source, reset_drift=reset_drift))
-    names = {job.name for job in jobs}
+            base = _base(old, (histories or {}).get(old.job.name, ()))
+            row = _known(job, old, base, origin, source, reset_drift=reset_drift)
+            if job.name in former:
+                row = msgspec.structs.replace(row, what="added", moved=old.job.name)
+            rows.append(row)
+    names = {job.name for job in jobs} | {one.job.name for one in former.values()}
     gone = [one for one in in_store.values() if one.source == source and one.job.name not in names]
     rows += [
         JobPlan(name=one.job.name, what="removed", old=one)

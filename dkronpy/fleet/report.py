@@ -53,6 +53,8 @@ def _job(row: JobPlan, width: int, *, prune: bool) -> Iterator[str]:
         word += ", is deleted" if prune else ", stays without --prune"
     elif row.what == "foreign":
         word = f"belongs to {row.owner!r} and is another job; --take-over makes it this one"
+    elif row.moved:
+        word = f"was {row.moved}, whose history it keeps"
     elif row.owner and row.what == "changed":
         word = f"taken over from {row.owner!r}"
     yield f"  {mark} {row.name:{width}}  {word}{f'  {row.origin}' if row.origin else ''}"
@@ -143,6 +145,7 @@ def _job_document(row: JobPlan) -> dict[str, Any]:
         "what": row.what,
         "origin": row.origin,
         "owner": row.owner,
+        "moved": row.moved or None,
         "revision": row.revision,
         "changes": _changes(row.changes),
         "spread": None

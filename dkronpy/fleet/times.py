@@ -91,13 +91,14 @@ def _due(schedule: Schedule | None, now_ms: int, until_ms: int) -> Iterator[int]
 def peaks(plan: FleetPlan, stored: Iterable[StoredJob], now_ms: int) -> list[Peak]:
     """The fullest minute of the next day, for each kind of target whose count changes, of all jobs of the store."""
     writes = {row.name: row for row in plan.jobs if row.writes}
+    leaving = {*writes, *(row.moved for row in writes.values())}
     touched = {target_words(job.on) for row in writes.values() for job in (row.new, row.old and row.old.job) if job}
     before, after = _Load(now_ms), _Load(now_ms)
     for one in stored:
         target = target_words(one.job.on)
         if target in touched and _scheduled(one.job):
             before.add(target, one.job, one.anchor_ms)
-            if one.job.name not in writes:
+            if one.job.name not in leaving:
                 after.add(target, one.job, one.anchor_ms)
     for row in writes.values():
         if row.new is not None and _scheduled(row.new):

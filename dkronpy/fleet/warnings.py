@@ -58,7 +58,7 @@ def warnings(plan: FleetPlan, nodes: Sequence[Node], usual_ms: Callable[[str], i
         if job is None or not job.enabled:
             continue
         schedule = parsed(job, row.old.anchor_ms if row.old else now_ms) if job.schedule and not job.after else None
-        usual = usual_ms(job.name) if row.old is not None and schedule is not None else None
+        usual = usual_ms(row.moved or job.name) if row.old is not None and schedule is not None else None
         said = (*_placed(job, nodes), *_paced(job, schedule, usual, now_ms), *_clocks(schedule, now_ms))
         found += [Doubt(job=job.name, message=message) for message in said]
     for row in plan.those("removed"):

@@ -127,9 +127,12 @@ class Client(StoreClient):
         stored = self.connection.decode(dict[str, Any], answer)[STORED]
         return Saved(what=stored["what"], revision=stored["revision"])
 
-    def delete_job(self, name: str, *, revision: int | None = None, by: str = "", why: str = "") -> None:
+    def delete_job(
+        self, name: str, *, revision: int | None = None, by: str = "", why: str = "", heir: str = ""
+    ) -> None:
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
-        self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}", query={"why": why}, headers=headers)
+        query = {"why": why, "heir": heir or None}
+        self.connection.call("DELETE", f"/api/v1/jobs/{segment(name)}", query=query, headers=headers)
 
     def job_history(self, name: str) -> list[Revision]:
         pages = self.connection.pages(RevisionList, f"/api/v1/jobs/{segment(name)}/revisions")

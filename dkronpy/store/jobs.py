@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundError, Problem
+from dkronpy.errors import ConfigError, ConflictError, InvalidError, NotFoundError, Problem, StillRunningError
 from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job.json import JobState, encode_definition
@@ -216,10 +216,13 @@ class Jobs:
             self.signer is not None and self.signer.accepts(body, name, rev) for _, body, rev in self.bodies([name])
         )
 
-    def delete(self, name: str, *, revision: int | None = None, who: str = "", why: str = "") -> bool:
+    def delete(self, name: str, *, revision: int | None = None, who: str = "", why: str = "", heir: str = "") -> bool:
         """Delete a definition; open runs of it go on. Returns whether there was one.
 
-        Raises ConflictError when *revision* is given and is not the one in force.
+        With *heir* it is renamed: the name that is saved next goes on with its phase, counters and history.
+
+        Raises ConflictError when *revision* is given and is not the one in force, and StillRunningError for one that is
+        to be renamed, limits its runs, and has some that have not ended.
         """
         for _ in range(ATTEMPTS):
             body, rev = self.store.client.hmget(self.store.keys.entry(name), "job", "rev")
@@ -229,7 +232,10 @@ class Jobs:
             what, in_force = self.store.scripts.call(
                 "delete", name, REVISION_TTL_SECONDS, read, who, why[:LONGEST_NOTE], self.revisions,
                 DELETED_TTL_SECONDS, name_hash(name), " ".join(old.after) if old else "",
+                heir, "1" if old is None or old.limited else "0",
             )  # fmt: skip
+            if what == b"open":
+                raise StillRunningError(f"job {name!r} has runs that have not ended, and may not run beside them")
             if what != b"conflict":
                 return bool(what == b"deleted")
         raise _conflict(name, in_force, revision)

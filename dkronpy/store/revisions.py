@@ -75,4 +75,6 @@ def _revision(name: str, row: Sequence[Any]) -> Revision | None:
     except ConfigError:
         log.warning("revision %s of %s cannot be read", number, name)
         return None
+    if job is not None and job.name != name:  # it had another name then
+        job = msgspec.structs.replace(job, name=name)
     return Revision(number=int(number), at_ms=int(at_ms or 0), who=who, why=why, job=job)

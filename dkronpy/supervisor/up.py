@@ -45,6 +45,7 @@ class UpRequest:
     sources: Sources
     config: str
     jobs: Sequence[Job]
+    moved: Mapping[str, str]
     environ: Mapping[str, str]
     executions: int | None = None
     within: timedelta = timedelta(seconds=150)
@@ -159,13 +160,15 @@ class Up:
     def _save_jobs(self, client: Client) -> None:
         """Put the jobs of the configuration into the store, before beat can look at an old definition."""
         fleet = Fleet(client, Path(self.request.config).resolve().name)
-        plan = fleet.plan(list(self.request.jobs), client.stored_jobs())
+        plan = fleet.plan(list(self.request.jobs), client.stored_jobs(), moved=self.request.moved)
         done = fleet.apply(plan)
         did = {"created": len(done.created), "changed": len(done.changed), "unchanged": len(plan.those("unchanged"))}
         told = ", ".join(f"{count} {what}" for what, count in did.items() if count) or "none"
         self._console.say(f"jobs of {self.request.config}: {told}")
         for row in plan.those("foreign"):
             self._console.say(f"{row.name} is another job, of {row.owner!r}, and stays as it is")
+        for name in done.busy:
+            self._console.say(f"{name} is not renamed while runs under its former name have not ended")
         for name in done.refused:
             self._console.say(f"{name} was changed by somebody in this very moment, and stays as they left it")
         left = [row.name for row in plan.those("removed")]

@@ -33,6 +33,8 @@ def check_executions(shot: Snapshot, agents: Agents) -> None:
                 f"{row.id} runs under token {row.token}, its attempt has {row.last_token}"
             )
             assert row.last_node == row.node, f"{row.id} is for node {row.node} and runs on {row.last_node}"
+        if row.end_by:
+            assert row.start_by <= row.end_by, f"{row.id} may wait until {row.start_by}, its run until {row.end_by}"
         if row.mode == "at_most_once" and row.last_state == "lost":
             assert row.state == "lost", f"{row.id} is {row.state} again after a node was lost with it (at most once)"
         if row.state in TERMINAL - {"success"}:
@@ -86,19 +88,26 @@ def check_indexes(shot: Snapshot) -> None:
     assert not shot.without_bound, f"nothing bounds {shot.without_bound}"
 
 
-def check_counters(shot: Snapshot, since: Mapping[str, int]) -> None:
-    """The counters of each job equal its records, from the revision on that created it (promise G10)."""
+def counters_of(shot: Snapshot, job: str) -> Counter[str]:
+    """How many executions of a job are counted in which state."""
+    fields = shot.hashes[f"{P}job:{job}"]
+    return Counter({state: int(fields.get(name, 0)) for name, state in _COUNTERS.items()})
+
+
+def check_counters(shot: Snapshot, since: Mapping[str, int], inherited: Mapping[str, Counter[str]]) -> None:
+    """The counters of each job equal its records, from the revision on that created it (promise G10), and what it had
+    under its former name.
+    """
     for job, revision in since.items():
         runs: list[RunRow] = [run for run in shot.runs.values() if run.job == job and run.revision >= revision]
-        expected: Counter[str] = Counter()
+        expected = Counter(inherited.get(job, {}))
         for run in runs:
             rows = shot.of_run.get(run.id, [])
             expected.update(row.state for row in rows if row.terminal)
             if not rows:
                 expected["skipped"] += run.count
-        fields = shot.hashes[f"{P}job:{job}"]
-        counted = {state: int(fields.get(name, 0)) for name, state in _COUNTERS.items()}
-        assert counted == {state: expected[state] for state in _COUNTERS.values()}, f"counters of {job}: {counted}"
+        counted = counters_of(shot, job)
+        assert counted == +expected, f"counters of {job}: {counted}, records: {expected}"
 
 
 def check_progress(before: Snapshot, after: Snapshot, agents: Agents, now_ms: int) -> None:
@@ -132,14 +141,18 @@ def schedule_of(shot: Snapshot) -> dict[str, float]:
     return found
 
 
-def check_places(shot: Snapshot, enabled: set[str], *, settled: bool) -> None:
-    """Each job that is to run stands in the schedule, once all have been moved in the shard of its name alone."""
+def check_places(shot: Snapshot, stored: Mapping[str, Job], *, settled: bool) -> None:
+    """Each job that is to run stands in the schedule, once all have been moved in the shard of its name alone; one that
+    was deleted stands nowhere.
+    """
     places: dict[str, list[str]] = {}
     for key, members in shot.scores.items():
         if key == R + ":schedule" or key.startswith(R + ":schedule:"):
             for entry in members:
                 places.setdefault(entry.removeprefix(R), []).append(key)
+    enabled = {name for name, job in stored.items() if job.enabled}
     assert enabled <= set(places), f"{enabled - set(places)} stand nowhere"
+    assert set(places) <= set(stored), f"{set(places) - set(stored)} were deleted and stand in {places}"
     if settled:
         twice = {name: keys for name, keys in places.items() if len(keys) > 1}
         assert not twice, f"these stand in several shards: {twice}"

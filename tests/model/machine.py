@@ -53,6 +53,7 @@ def definitions(draw: st.DrawFn, name: str) -> Job:
         queue_limit=2,
         delivery=draw(st.sampled_from(("at_most_once", "at_least_once"))),
         retry=Retry(draw(st.integers(0, 2)), delay=timedelta(seconds=2), jitter=False),
+        run_timeout=draw(st.sampled_from((None, None, None, timedelta(seconds=20)))),
         catch_up=catch_up,
         catch_up_window=timedelta(hours=1),  # make-up runs may wait that long, and the end of a history is not further
         **limits,
@@ -121,6 +122,15 @@ class LedgerMachine(RuleBasedStateMachine):
                 world.delete(name)
             elif old is not None:
                 world.save(msgspec.structs.replace(old, enabled=not old.enabled))
+
+    @rule(name=names)
+    def rename(self, name: str) -> None:
+        with self.step() as world:
+            heir = next(one for one in NAMES if one != name)
+            world.delete(heir)
+            if name in world.stored:
+                world.check()
+                world.rename(name, heir)
 
     @rule(name=names)
     def run_by_hand(self, name: str) -> None:

@@ -72,6 +72,9 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "reap that closes without a reason": (
         Edit("reap", "local reason = e[4] == '' and 'no_live_node' or 'not_started_in_deadline'", "local reason = ''"),
     ),
+    "an execution that may wait for longer than its run may take": (
+        Edit("record", "end_by and math.min(now + window, tonumber(end_by)) or now + window", "now + window"),
+    ),
     "renew by whatever token": (
         Edit("renew", "if e[1] == 'running' and e[2] == ARGV[i + 1] then", "if e[1] then"),
         Edit("renew", "'XX', ", ""),
@@ -103,6 +106,16 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "delete that forgets the revision": (
         Edit("delete", "redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))", ""),
     ),
+    "rename while runs are open that may have no others beside them": (
+        Edit("delete", "redis.call('SCARD', state .. ':active') > 0", "false"),
+    ),
+    "rename that forgets what was counted": (Edit("delete", "write('HSET', to, redis.call('HGETALL', state))", ""),),
+    "rename that forgets what it was": (
+        Edit("delete", "write('RPUSH', to .. ':history',", "local _ = (to and function(...) end)("),
+    ),
+    "rename that forgets the phase": (
+        Edit("delete", "redis.call('HGET', entry, 'anchor') or int(now)", "int(now + 1000)"),
+    ),
     "save that drops an owed due time": (
         Edit("save", "local owed = due and tonumber(due) * 1000 <= now", "local owed = false"),
     ),
@@ -130,6 +143,9 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     ),
     "save that does not look where the job stands": (
         Edit("save", "place_of(entry, ARGV[20])", "schedule_of(ARGV[20])"),
+    ),
+    "delete that does not look where the job stands": (
+        Edit("delete", "place_of(entry, ARGV[10])", "schedule_of(ARGV[10])"),
     ),
     "pause that is not written": (Edit("pause", "redis.call('HSET', key, id, body)", ""),),
     "lead with the epoch that was": (

@@ -19,7 +19,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   if key:sub(1, #P + 5) == P .. 'exec:' then
     local last = 'a' .. (redis.call('HGET', key, 'attempt') or '0') .. '.'
     value = redis.call('HMGET', key, 'state', 'reason', 'node', 'token', 'attempt', 'mode',
-      'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token')
+      'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token', 'start_by_ms', 'end_by_ms')
   elseif key:sub(1, #P + 4) == P .. 'run:' then
     value = redis.call('HMGET', key, 'state', 'reason', 'trigger', 'decision', 'until_ms', 'count',
       'revision', 'open', 'size', 'waits')
@@ -53,6 +53,8 @@ class ExecutionRow:
     last_state: str
     last_node: str
     last_token: int
+    start_by: int
+    end_by: int
 
     @property
     def terminal(self) -> bool:
@@ -111,12 +113,12 @@ def _text(value: bytes | None) -> str:
 
 
 def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
-    state, reason, node, token, attempt, mode, most, amended, last_state, last_node, last_token = v
+    state, reason, node, token, attempt, mode, most, amended, last_state, last_node, last_token, start_by, end_by = v
     return ExecutionRow(
         id=name, ttl=ttl, run=run_of(name), job=job_of(name), state=_text(state) or "queued", reason=_text(reason),
         node=_text(node), token=_number(token), attempt=_number(attempt), mode=_text(mode) or "at_most_once",
         max_attempts=_number(most) or 1, amended=amended == b"1", last_state=_text(last_state),
-        last_node=_text(last_node), last_token=_number(last_token),
+        last_node=_text(last_node), last_token=_number(last_token), start_by=_number(start_by), end_by=_number(end_by),
     )  # fmt: skip
 
 

@@ -234,6 +234,74 @@ def test_what_jobs_need_and_nobody_has_made_is_said(dkronpy: CommandLine) -> Non
     assert not [one for one in planned(dkronpy)["warnings"] if "pool" in one["message"]]
 
 
+RENAMED = 'Job(name="{0}", schedule="@every 1h", run=Shell("true"), concurrency="{1}", owner="{2}")\n'
+
+
+def test_a_job_that_is_moved_keeps_its_phase_its_counters_and_its_history(dkronpy: CommandLine) -> None:
+    child = 'Job(name="child", after="{0}", run=Shell("true"))\n'
+    declare(dkronpy, RENAMED.format("old", "allow", "me"), child.format("old"))
+    dkronpy("apply")
+    declare(dkronpy, RENAMED.format("old", "allow", "you"), child.format("old"))
+    dkronpy("apply")
+    before = dkronpy.client.job("old").stored
+    store = dkronpy.client.deployment.store
+    store.client.hset(store.keys.job_state("old"), "success_count", 7)
+
+    move = "from dkronpy import moved\nmoved('old', 'new')\n"
+    declare(dkronpy, move, RENAMED.format("new", "allow", "us"), child.format("new"))
+    document = planned(dkronpy)
+    assert [(job["job"], job["what"], job["moved"]) for job in document["jobs"]] == [
+        ("new", "added", "old"), ("child", "changed", None),
+    ]  # fmt: skip
+    assert document["due_times"] == []
+    assert "+ new    was old, whose history it keeps" in dkronpy("plan").stdout
+    applied = dkronpy("apply", "--plan", document["plan"])
+    assert applied.exit_code == 0
+    assert "new was old" in applied.stderr
+
+    view = dkronpy.client.job("new")
+    assert (view.stored.anchor_ms, view.stored.due_ms) == (before.anchor_ms, before.due_ms)
+    assert (view.state.success_count, view.state.dependent_jobs) == (7, ("child",))
+    history = dkronpy.client.job_history("new")
+    assert [(one.job.name, one.job.owner) for one in history if one.job is not None] == [
+        ("new", "us"), ("new", "you"), ("new", "me"),
+    ]  # fmt: skip
+    assert [one.job.name for one in dkronpy.client.stored_jobs()] == ["child", "new"]
+    assert dkronpy.client.job_history("old")[0].job is None
+    assert dkronpy("plan").exit_code == 0  # what is done is not done again
+    assert dkronpy("job", "rollback", "new").exit_code == 0
+    assert dkronpy.client.job("new").job.owner == "you"
+
+
+def test_a_rename_waits_for_runs_that_may_have_none_beside_them(dkronpy: CommandLine) -> None:
+    declare(dkronpy, RENAMED.format("old", "forbid", "me"))
+    dkronpy("apply")
+    run = dkronpy.client.run_job("old")
+    declare(dkronpy, "from dkronpy import moved\nmoved('old', 'new')\n", RENAMED.format("new", "forbid", "me"))
+    refused = dkronpy("apply")
+    assert refused.exit_code == 6
+    assert "new: runs under the former name have not ended" in refused.stderr
+    assert [one.job.name for one in dkronpy.client.stored_jobs()] == ["old"]
+    dkronpy.client.cancel_run(run.run.id)
+    assert dkronpy("apply").exit_code == 0
+    assert [one.job.name for one in dkronpy.client.stored_jobs()] == ["new"]
+
+
+def test_who_is_killed_between_the_two_halves_of_a_rename_has_lost_nothing(dkronpy: CommandLine) -> None:
+    declare(dkronpy, RENAMED.format("old", "allow", "me"))
+    dkronpy("apply")
+    store = dkronpy.client.deployment.store
+    store.client.hset(store.keys.job_state("old"), "success_count", 7)
+    anchor = dkronpy.client.job("old").stored.anchor_ms
+    dkronpy.client.delete_job("old", revision=1, heir="new")  # the save of the new name never came
+    declare(dkronpy, "from dkronpy import moved\nmoved('old', 'new')\n", RENAMED.format("new", "allow", "me"))
+    assert [(job["job"], job["what"]) for job in planned(dkronpy)["jobs"]] == [("new", "added")]
+    assert dkronpy("apply").exit_code == 0
+    view = dkronpy.client.job("new")
+    assert (view.stored.anchor_ms, view.state.success_count) == (anchor, 7)
+    assert len(dkronpy.client.job_history("new")) == 2
+
+
 def test_a_kill_in_the_middle_leaves_of_each_job_the_old_or_the_new(dkronpy: CommandLine) -> None:
     many = "for n in range(1500): Job(name=f'job{n}', schedule=cron('30 2 * * *'), owner=WHO, run=Shell('true'))\n"
     declare(dkronpy, 'WHO = "old"\n', many)
