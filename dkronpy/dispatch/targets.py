@@ -99,21 +99,12 @@ class Planner:
     ) -> RunPlan:
         """A run with an execution for each chosen node.
 
-        Without any matching node, a job that wants one waits for it until its start deadline; a broadcast,
-        which has nobody to wait for, is skipped with ``no_live_node``. A run that makes up for a missed due time goes
-        below live ones, one whose moment ``make_up_ms`` is yet to come is sent by the sweep then, and it may wait for a
-        node until ``start_by_ms``.
+        Without any matching node there is one without a node, which waits until its start deadline: a broadcast then
+        has one for each node that matches when the first does. A run that makes up for a missed due time goes below live
+        ones, one whose moment ``make_up_ms`` is yet to come is sent by the sweep then, and it may wait for a node until
+        ``start_by_ms``.
         """
         chosen = nodes.choose(job, self.chooser)
-        if not chosen and job.on.every:
-            return self.skip(
-                job.name,
-                due_ms,
-                "no_live_node",
-                trigger=trigger,
-                suffix=suffix,
-                message=nobody(job),
-            )
         run = run_id(job.name, due_ms, suffix)
         patience = start_deadline_ms(job, schedule, due_ms, following_ms)
         if job.on.make_up:

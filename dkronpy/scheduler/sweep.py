@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from dkronpy.dispatch.courier import Courier
 from dkronpy.dispatch.strategies import Chooser
-from dkronpy.dispatch.targets import RESEND_MS
+from dkronpy.dispatch.targets import RESEND_MS, ROLLING, LiveNodes
 from dkronpy.job import Job
 from dkronpy.job.json import decode_definition
 from dkronpy.node import BELOW, Node
@@ -64,6 +64,8 @@ class Sweep:
         able = {node.name for node in nodes if node.open}
         sends, after, backlog = [], [], Backlog(self.store)
         for item in due:
+            if not item.node and self._widened(item, nodes):
+                continue  # each of what it is now is sent the next time
             node = self._node(item, nodes, able)
             if not node:
                 continue  # nobody matches yet; it is looked at again until its start deadline
@@ -78,6 +80,15 @@ class Sweep:
             after.append((item.id, delivery, item.job, node))
         codes = self.ledger.resend(sends)
         self.courier.deliver([send for send, code in zip(after, codes, strict=True) if code == 1])
+
+    def _widened(self, item: Due, nodes: Sequence[Node]) -> bool:
+        """Whether this is a broadcast that waits for nodes; it gets those that match by now, if any does."""
+        job = self._job(item.job)
+        if job is None or not job.on.every:
+            return False
+        if names := LiveNodes(nodes).choose(job, self.chooser):
+            self.ledger.widen(item.id, item.delivery, names, rolling=job.on.rolling or 0, held=ROLLING)
+        return True
 
     def _node(self, item: Due, nodes: Sequence[Node], able: Collection[str]) -> str:
         """Where an execution goes: to its node, or to another where that is away or has failed; '' for nowhere yet."""

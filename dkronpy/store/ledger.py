@@ -200,6 +200,13 @@ class Ledger:
         args = [part for send in sends for part in send]
         return list(self._call("resend", *args)[1]) if args else []
 
+    def widen(self, execution_id: str, delivery: int, nodes: Sequence[str], *, rolling: int, held: str) -> bool:
+        """Let a broadcast that waits have an execution for each of *nodes*; False where it has moved on since then.
+
+        With *rolling* so many run at a time, and of the others it is said that they are *held*.
+        """
+        return bool(self._call("widen", execution_id, delivery, rolling, held, *nodes)[1])
+
     def cancel(self, execution_ids: Sequence[str], who: str) -> list[str]:
         """Cancel executions: 'ended', 'told', or the state each was in already."""
         _, words = self._call("cancel", who, self.record_ttl_ms, *execution_ids)

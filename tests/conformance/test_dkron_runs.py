@@ -143,8 +143,31 @@ def test_2_7_bounds_are_for_the_schedule_and_not_for_people(site: Site) -> None:
 def test_3_3_nobody_there_leaves_a_record(site: Site) -> None:
     # Dkron has a line in a log for it
     site.save_json(given(name="gpu", tags={"role": "gpu"}))
-    run = site.client.run_job("gpu").run
+    view = site.client.run_job("gpu")
+    assert (view.run.state, [(one.state, one.node) for one in view.executions]) == ("running", [("queued", "")])
+    assert view.executions[0].message == "no live node matches its targets: role=gpu"
+    store = site.deployment.store
+    store.client.hset(store.keys.execution(f"{view.run.id}.0"), "start_by_ms", 1)  # its start deadline passes
+    site.sweep()
+    run = site.client.run(view.run.id).run
     assert (run.state, run.reason) == ("skipped", "no_live_node")
+
+
+def test_3_3_who_comes_before_the_deadline_has_the_run_everyone(site: Site) -> None:
+    site.save_json(given(name="gpu", tags={"role": "gpu"}))
+    run = site.client.run_job("gpu").run.id
+    site.sweep()
+    assert [one.node for one in site.client.run(run).executions] == [""]
+    for name in ("g1", "g2"):
+        site.node(name, tags={"role": "gpu"})
+    site.sweep()
+    site.sweep()
+    assert [(one.node, one.state, one.delivery) for one in site.client.run(run).executions] == [
+        ("g1", "queued", 1), ("g2", "queued", 1),
+    ]  # fmt: skip
+    for index in (0, 1):
+        site.end(run, index=index)
+    assert status(site, "gpu") == ("success", 2, 0)
 
 
 def test_3_4_all_nodes_of_a_run_share_it(site: Site) -> None:

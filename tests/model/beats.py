@@ -68,6 +68,7 @@ class HoldingLedger(Ledger):
         self.holding = False
         self.fires: list[HeldFire] = []
         self.resends: list[list[tuple[str, int, str, str, bytes, int]]] = []
+        self.widenings: list[tuple[str, int, Sequence[str]]] = []
 
     def commits(self, *, epoch: int, shard: int = 0) -> Commits:
         return _Held(self.fires, epoch, shard) if self.holding else super().commits(epoch=epoch, shard=shard)
@@ -78,10 +79,19 @@ class HoldingLedger(Ledger):
         self.resends.append(list(sends))
         return [0] * len(self.resends[-1])
 
+    def widen(self, execution_id: str, delivery: int, nodes: Sequence[str], *, rolling: int, held: str) -> bool:
+        if not self.holding:
+            return super().widen(execution_id, delivery, nodes, rolling=rolling, held=held)
+        self.widenings.append((execution_id, delivery, nodes))
+        return False
+
     def commit(self) -> None:
         """Let everything that was held back arrive, in order."""
         fires, self.fires = self.fires, []
         resends, self.resends = self.resends, []
+        widenings, self.widenings = self.widenings, []
+        for execution_id, delivery, nodes in widenings:
+            super().widen(execution_id, delivery, nodes, rolling=0, held="")
         for firings, epoch, shard in fires:
             super().fire(firings, epoch=epoch, shard=shard)
         for sends in resends:
@@ -149,7 +159,7 @@ class Beat:
     @property
     def held(self) -> bool:
         """Whether anything is held back."""
-        return bool(self.ledger.fires or self.ledger.resends)
+        return bool(self.ledger.fires or self.ledger.resends or self.ledger.widenings)
 
     def release(self) -> None:
         """Give every lead up."""

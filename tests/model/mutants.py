@@ -83,6 +83,15 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         Edit("resend", "if e[1] == 'queued' and e[2] == delivery then", "if e[1] then"),
     ),
     "resend of what runs already": (Edit("resend", "if e[1] == 'queued' and", "if"),),
+    "a broadcast that is widened twice": (
+        Edit("widen", "e[1] ~= 'queued' or e[2] ~= delivery or e[3] ~= ''", "false"),
+    ),
+    "a broadcast that is widened and does not count": (
+        Edit("widen", "redis.call('HSET', P .. 'run:' .. run, 'size', count, 'open', count)", ""),
+    ),
+    "a broadcast that is widened beyond what is active": (
+        Edit("widen", "redis.call('SADD', P .. 'job:' .. job_of(id) .. ':active', one)", ""),
+    ),
     "cancel that calls a lost attempt failed": (
         Edit("record", "return last[1] == 'lost' and 'lost' or 'failed',", "return 'failed',"),
     ),

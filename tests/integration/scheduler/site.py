@@ -14,6 +14,7 @@ from dkronpy.node import Node
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.farewell import Farewell
+from dkronpy.scheduler.sweep import Sweep
 from dkronpy.settings import Settings
 from dkronpy.store.ledger import Claim
 
@@ -103,6 +104,12 @@ class Site:
         store = self.deployment.store
         store.client.zadd(store.keys.open, {f"{run_id}.0": 0}, xx=True)
         self.deployment.ledger.reap(self.epoch, most=100, pause_ms=5000, window_ms=LEASE_MS)
+
+    def sweep(self) -> None:
+        """The leader looks at all that is open, at once, and sends what nobody has."""
+        store = self.deployment.store
+        store.client.zadd(store.keys.open, dict.fromkeys(store.client.zrange(store.keys.open, 0, -1), 0), xx=True)
+        Sweep(store, self.deployment.ledger, NoCourier(), self.farewell, random.Random(1)).run(self.epoch, self.nodes)
 
     def see_off(self) -> None:
         """The leader looks at what has ended, until nothing more comes of it."""
