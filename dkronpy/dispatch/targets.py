@@ -99,10 +99,10 @@ class Planner:
     ) -> RunPlan:
         """A run with an execution for each chosen node.
 
-        Without any matching node there is one without a node, which waits until its start deadline: a broadcast then
-        has one for each node that matches when the first does. A run that makes up for a missed due time goes below live
-        ones, one whose moment ``make_up_ms`` is yet to come is sent by the sweep then, and it may wait for a node until
-        ``start_by_ms``.
+        Without any matching node there is one without a node, which waits until its start deadline: a broadcast
+        then has one for each node that matches when the first does. A run that makes up for a missed due time goes
+        below live ones, one whose moment ``make_up_ms`` is yet to come is sent by the sweep then, and it may wait for
+        a node until ``start_by_ms``.
         """
         chosen = nodes.choose(job, self.chooser)
         run = run_id(job.name, due_ms, suffix)

@@ -73,22 +73,22 @@ class Agents:
         if isinstance(answer, str):
             return
         assert answer.definition is not None, f"{execution_id} was granted without a definition"
+        over = answer.attempt == 1 and 0 < answer.end_by_ms < now_ms
+        assert not over, f"{execution_id} starts when the time of its run is over"
         job = decode_definition(answer.definition)
         assert job == definition, f"{execution_id} runs {job}, but was fired as {definition}"
         work = Work(
             execution=answer.execution, token=answer.token, attempt=answer.attempt, max_attempts=answer.max_attempts,
             node=node, job=job, renewed=now_ms, lease_until=now_ms + LEASE_MS,
         )  # fmt: skip
-        self._check_start(work, now_ms, seen)
+        self._check_start(work, seen)
         self.works.append(work)
 
-    def _check_start(self, work: Work, now_ms: int, seen: int) -> None:
+    def _check_start(self, work: Work, seen: int) -> None:
         name, execution = f"attempt {work.attempt} of {work.execution.id}", work.execution.id
         assert work.token > self._last_token, f"token {work.token} of {name} does not rise above {self._last_token}"
         self._last_token = work.token
         assert execution not in self.cancelled, f"{name} starts after it was cancelled"
-        in_time = work.attempt > 1 or not work.execution.end_by_ms or now_ms <= work.execution.end_by_ms
-        assert in_time, f"{name} starts when the time of its run is over"
         assert work.attempt <= work.max_attempts == work.job.max_attempts, f"{name} is one too many"
         earlier = [other for other in self.works if other.execution.id == execution]
         assert work.attempt == len(earlier) + 1, f"{name} follows {len(earlier)} starts"

@@ -238,6 +238,27 @@ class LedgerMachine(RuleBasedStateMachine):
             world.pauses.stale = True
             sleeper.commit()
 
+    @rule(name=names, beat=beats, down=st.sampled_from((set(), {"n1"}, {"n2", "n3"})), start=st.booleans())
+    def nobody_is_there_at_first(self, name: str, beat: int, down: set[str], start: bool) -> None:
+        """When some have come, one beat is paused before it writes whom it found, and another leads."""
+        with self.step() as world:
+            sleeper, other = world.beats[beat], world.beats[1 - beat]
+            if name in world.stored:
+                world.down = set(NODES)
+                self.by_hand += 1
+                world.run_by_hand(name, f"{self.by_hand:04x}")
+                world.down = down
+                world.lead(sleeper.sweep(world.nodes, hold=True))
+                self._leads_expire()
+                world.advance(1000)
+                world.down = {"n1", "n2"} - down
+                world.lead(other.sweep(world.nodes))
+                world.lead(other.sweep(world.nodes))
+                if start:
+                    self._newest_arrive()
+                world.check()
+                sleeper.commit()
+
     @rule()
     def leadership_expires(self) -> None:
         with self.step():
