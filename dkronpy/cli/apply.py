@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.bulk import holds_a_fleet
-from dkronpy.cli.configuration import counted, lacking, load, refuse_problems, source_name, summary
+from dkronpy.cli.configuration import counted, lacking, load_beside, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.job import confirm
 from dkronpy.cli.output import Column, Printer, data_options
@@ -57,14 +57,14 @@ def apply(session: Session, /, path: str | None, printer: Printer, **options: An
     one that are no longer configured stay, and are named, until --prune deletes them.
     """
     place = session.require_config(path)
-    loaded, took_ms = load(place)
+    loaded, took_ms, stored = load_beside(session, place)
     if refuse_problems(loaded, place, "nothing was saved"):
         return 3
     from dkronpy.fleet.apply import Fleet
 
     fleet = Fleet(session.client, options["source"] or source_name(place))
     plan = fleet.plan(
-        list(loaded.jobs), session.client.stored_jobs(), loaded.origins,
+        list(loaded.jobs), stored, loaded.origins,
         moved=loaded.moved, reset_drift=options["reset_drift"], take_over=options["take_over"],
     )  # fmt: skip
     prune, dry_run = options["prune"], options["dry_run"]

@@ -16,15 +16,33 @@ if TYPE_CHECKING:
     from dkronpy.fleet.plan import FleetPlan
     from dkronpy.fleet.warnings import Doubt
     from dkronpy.job import Job
+    from dkronpy.store.stored import StoredJob
 
 
-def load(place: str) -> tuple[LoadedConfig, float]:
-    """A configuration and how many milliseconds loading took."""
+def load(place: str, stored: Sequence[StoredJob] = ()) -> tuple[LoadedConfig, float]:
+    """A configuration and how many milliseconds loading took; what is *stored* just so is not checked again."""
     from dkronpy.config import load_jobs
 
     began = time.perf_counter()
-    loaded = load_jobs(place)
+    loaded = load_jobs(place, stored=[one.job for one in stored])
     return loaded, (time.perf_counter() - began) * 1000
+
+
+def load_beside(session: Session, place: str) -> tuple[LoadedConfig, float, Sequence[StoredJob]]:
+    """A configuration, how long loading took, and what is stored.
+
+    Raises what keeps the store from answering, unless the configuration has problems: those are known without it.
+    """
+    from dkronpy.errors import DkronpyError
+
+    try:
+        stored: Sequence[StoredJob] = session.client.stored_jobs()
+    except DkronpyError:
+        loaded, took_ms = load(place)
+        if not loaded.problems:
+            raise
+        return loaded, took_ms, ()
+    return *load(place, stored), stored
 
 
 def refuse_problems(loaded: LoadedConfig, place: str, consequence: str) -> bool:

@@ -23,6 +23,7 @@ FORMATS: tuple[Format, ...] = ("table", "wide", "json", "jsonl", "name")
 Kind = Literal["text", "time", "span", "state", "list", "tags", "truth"]
 Row = Mapping[str, Any]
 
+_FEW = (str, bool, type(None))
 _COLOURS = {
     "success": "green", "failed": "red", "lost": "red", "partially_failed": "red", "skipped": "yellow",
     "running": "cyan", "queued": "cyan", "retry_wait": "yellow", "up": "green", "drained": "yellow", "down": "red",
@@ -66,6 +67,11 @@ class Column:
         if isinstance(value, (dict, list)):
             return json.dumps(value, ensure_ascii=False)
         return printable(str(value))
+
+    def all_shown(self, values: Sequence[Any], times: Times) -> list[str]:
+        """Many values for people; of texts and the like most columns have few that differ."""
+        known = {value: self.shown(value, times) for value in {one for one in values if type(one) in _FEW}}
+        return [known[one] if type(one) in _FEW else self.shown(one, times) for one in values]
 
     def machine(self, value: Any) -> Any:
         """A value for JSON."""
@@ -133,7 +139,7 @@ class Printer:
         return [column for column in columns if wide or not column.wide]
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Row]) -> str:
-        shown = [[column.shown(row.get(column.name), self.times) for row in rows] for column in columns]
+        shown = [column.all_shown([row.get(column.name) for row in rows], self.times) for column in columns]
         headings = [column.heading for column in columns]
         widths = [max(map(width_of, {heading, *texts})) for heading, texts in zip(headings, shown, strict=True)]
         lines = [_line(headings, widths)]

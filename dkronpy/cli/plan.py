@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dkronpy.cli.bulk import holds_a_fleet
-from dkronpy.cli.configuration import lacking, load, refuse_problems, source_name, summary
+from dkronpy.cli.configuration import lacking, load_beside, refuse_problems, source_name, summary
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import write, write_json
 from dkronpy.cli.session import Session, command, pass_session
 from dkronpy.cli.times import relative
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dkronpy.client import Client
     from dkronpy.fleet.plan import FleetPlan
     from dkronpy.fleet.warnings import Doubt
@@ -54,14 +56,13 @@ def plan(
     Nothing is written. Exit status 0 when there is nothing to do, 2 when there is.
     """
     place = session.require_config(path)
-    loaded, took_ms = load(place)
+    loaded, took_ms, stored = load_beside(session, place)
     if refuse_problems(loaded, place, "there is no plan"):
         return 3
     from dkronpy.fleet.apply import Fleet
 
     client = session.client
     fleet = Fleet(client, source or source_name(place))
-    stored = client.stored_jobs()
     made = fleet.plan(
         list(loaded.jobs), stored, loaded.origins, moved=loaded.moved, reset_drift=reset_drift, take_over=take_over
     )
@@ -71,7 +72,14 @@ def plan(
 
 
 def _tell(
-    client: Client, made: FleetPlan, stored: list[StoredJob], lacks: list[Doubt], *, days: int, prune: bool, form: str
+    client: Client,
+    made: FleetPlan,
+    stored: Sequence[StoredJob],
+    lacks: list[Doubt],
+    *,
+    days: int,
+    prune: bool,
+    form: str,
 ) -> None:
     from dkronpy.fleet.report import document, job_lines, peak_lines
     from dkronpy.fleet.report import summary as counts

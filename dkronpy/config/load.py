@@ -5,7 +5,7 @@ Redis, no network.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from dkronpy.config.json import JsonJob, json_problem, read_json_file
 from dkronpy.config.modules import ConfigSource, find_source, imported
 from dkronpy.errors import ConfigError, Problem
 from dkronpy.job import Job
+from dkronpy.job.json import same_definition
 
 __all__ = ["ConfigInvalidError", "LoadedConfig", "check_executor", "full_check", "load_jobs"]
 
@@ -72,11 +73,11 @@ class _Found:
     problems: tuple[Problem, ...] = ()
 
 
-def load_jobs(source: str | Path) -> LoadedConfig:
+def load_jobs(source: str | Path, *, stored: Iterable[Job] = ()) -> LoadedConfig:
     """The jobs of *source*: a folder, a ``.py`` or ``.json`` file, or a dotted module name.
 
-    Problems are returned, not raised: one bad file hides nothing of the others. Raises ConfigError when
-    there is no such source at all.
+    Problems are returned, not raised: one bad file hides nothing of the others. A job that is *stored* just so was
+    looked at then, and is not looked at again. Raises ConfigError when there is no such source at all.
     """
     where = find_source(source)
     collection, problems = _load_python(where)
@@ -87,7 +88,7 @@ def load_jobs(source: str | Path) -> LoadedConfig:
         problems += wrong
     complete = not any(problem.fatal for problem in problems)
     shown = {file: shown_path(file) for file in {one.file for one in found}}
-    problems += _check(found, complete=complete)
+    problems += _check(found, {job.name: job for job in stored}, complete=complete)
     problems += _check_moved(collection.moved, found) if complete else ()
     return LoadedConfig(
         jobs=tuple(one.job for one in found),
@@ -142,11 +143,14 @@ def _from_json(found: JsonJob, file: Path) -> _Found:
     return _Found(found.job, str(file), found.text.count("\n", 0, found.start) + 1, tell)
 
 
-def _check(found: list[_Found], *, complete: bool) -> Iterator[FileProblem]:
+def _check(found: list[_Found], stored: Mapping[str, Job], *, complete: bool) -> Iterator[FileProblem]:
     """Every problem of the jobs, by themselves and with one another."""
     jobs = [one.job for one in found]
     for one in found:
-        yield from map(one.tell, (*one.problems, *full_check(one.job)))
+        yield from map(one.tell, one.problems)
+        known = stored.get(one.job.name) if stored else None
+        if known is None or not same_definition(one.job, known):
+            yield from map(one.tell, full_check(one.job))
     for index, first in duplicates(jobs):
         hint = f"first defined at {shown_path(found[first].file)}:{found[first].line}"
         name = jobs[index].name

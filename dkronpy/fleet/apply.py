@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -44,7 +44,7 @@ class Fleet:
     def plan(
         self,
         jobs: list[Job],
-        stored: list[StoredJob],
+        stored: Sequence[StoredJob],
         origins: dict[str, str] | None = None,
         *,
         moved: Mapping[str, str] | None = None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dkronpy import Job, Shell, any_node
+from dkronpy import Job, Run, Shell, any_node
 from dkronpy.collect import Collection, collecting
 from dkronpy.config import ConfigInvalidError, LoadedConfig, load_jobs
 from dkronpy.errors import ConfigError
@@ -406,3 +406,14 @@ def test_what_cannot_have_been_moved_is_a_problem_at_its_line(tmp_path: Path) ->
         (7, "'one' or 'b' is moved twice"),
         (8, "'two' or 'b' is moved twice"),
     ]
+
+
+def test_what_is_stored_just_so_was_checked_then(tmp_path: Path) -> None:
+    line = 'Job(name="a", schedule="@daily", run=Run("nobodys", {{"x": "1"}}), owner="{0}")'
+    head = "from dkronpy import Run\n"
+    stored = Job(name="a", schedule="@daily", run=Run("nobodys", {"x": "1"}), owner="me")
+    load(tmp_path, a_py=head + line.format("me"))
+    assert load_jobs(tmp_path / "config", stored=[stored]).problems == ()
+    assert len(load_jobs(tmp_path / "config").problems) == 1
+    load(tmp_path, a_py=head + line.format("you"))
+    assert len(load_jobs(tmp_path / "config", stored=[stored]).problems) == 1
