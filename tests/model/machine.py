@@ -33,8 +33,8 @@ nodes = st.sampled_from(NODES)
 policies = st.sampled_from(("allow", "allow", "forbid", "forbid", "queue_one", "queue_all", "cancel", "terminate"))
 gates = st.sampled_from(
     (
-        {}, {}, {}, {}, {"pools": {"db": 1}}, {"pools": {"db": 2}, "priority": 5}, {"rate": "3/2m"},
-        {"pools": {"db": 1}, "rate": "3/2m"},
+        {}, {}, {}, {}, {"pools": {"db": 1}}, {"pools": {"db": 2}, "priority": 5}, {"rate": "2/2m"},
+        {"pools": {"db": 1}, "rate": "2/2m"},
     )
 )  # fmt: skip
 

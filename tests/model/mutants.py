@@ -110,7 +110,11 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     ),
     "save that lets the history grow": (Edit("save", "redis.call('LTRIM', history, 0, kept - 1)", ""),),
     "delete that forgets the history": (
-        Edit("delete", "redis.call('LPUSH', history,", "local _ = (history and function(...) end)("),
+        Edit(
+            "delete",
+            "redis.call('LPUSH', history, cmsgpack.pack({ old[1], old[3]",
+            "local _ = (history and function(...) end)(cmsgpack.pack({ old[1], old[3]",
+        ),
     ),
     "delete that forgets the revision": (
         Edit("delete", "redis.call('HSET', P .. 'job:', 'revision', math.max(highest, tonumber(old[1])))", ""),

@@ -192,7 +192,7 @@ def load(truth: Path) -> list[Job]:
     crowd = [
         Job(
             name=f"crowd-{number}", schedule="*/2 * * * * *", run=shell("true"), on=all_nodes(role="nobody"),
-            catch_up=("none", "latest", "all")[number % 3],
+            catch_up=("none", "latest", "all")[number % 3], start_deadline=timedelta(seconds=1),
         )
         for number in range(CROWD)
     ]  # fmt: skip
