@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dkronpy import Job, Run, Shell, any_node
+from dkronpy import Job, Shell, any_node
 from dkronpy.collect import Collection, collecting
 from dkronpy.config import ConfigInvalidError, LoadedConfig, load_jobs
 from dkronpy.errors import ConfigError
 from dkronpy.job.retry import Retry
 
-HEAD = "from dkronpy import Http, Job, Shell, all_nodes, any_node, cron, defaults, every, job, moved, template\n"
+HEAD = "from dkronpy import Http, Job, Shell, all_nodes, any_node, cron, defaults, every, job, template\n"
 
 
 def load(folder: Path, **files: str) -> LoadedConfig:
@@ -378,42 +378,3 @@ def test_loading_needs_no_redis_and_no_network(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("2 []\n", "", 0)
     load(tmp_path, jobs_py="import socket\nsocket.create_connection(('127.0.0.1', 9))\n")
     assert "the network was touched: socket" in run_without_network(tmp_path / "config").stderr
-
-
-def test_a_job_may_say_what_it_was_called(tmp_path: Path) -> None:
-    config = load(tmp_path, a_py='moved("old", "a")\nJob(name="a", schedule="@daily", run=Shell("x"))')
-    assert (config.problems, config.moved) == ((), {"a": "old"})
-
-
-def test_what_cannot_have_been_moved_is_a_problem_at_its_line(tmp_path: Path) -> None:
-    config = load(
-        tmp_path,
-        a_py="""
-        Job(name="a", schedule="@daily", run=Shell("x"))
-        Job(name="b", schedule="@daily", run=Shell("x"))
-        moved("old", "aa")
-        moved("a", "b")
-        moved("", "b")
-        moved("one", "b")
-        moved("two", "b")
-        """,
-    )
-    assert config.moved == {}
-    assert [(one.place.line, one.message) for one in config.problems] == [
-        (4, "no job named 'aa'"),
-        (5, "'a' is still a job of this configuration"),
-        (6, "'' is no name of a job"),
-        (7, "'one' or 'b' is moved twice"),
-        (8, "'two' or 'b' is moved twice"),
-    ]
-
-
-def test_what_is_stored_just_so_was_checked_then(tmp_path: Path) -> None:
-    line = 'Job(name="a", schedule="@daily", run=Run("nobodys", {{"x": "1"}}), owner="{0}")'
-    head = "from dkronpy import Run\n"
-    stored = Job(name="a", schedule="@daily", run=Run("nobodys", {"x": "1"}), owner="me")
-    load(tmp_path, a_py=head + line.format("me"))
-    assert load_jobs(tmp_path / "config", stored=[stored]).problems == ()
-    assert len(load_jobs(tmp_path / "config").problems) == 1
-    load(tmp_path, a_py=head + line.format("you"))
-    assert len(load_jobs(tmp_path / "config", stored=[stored]).problems) == 1
