@@ -52,6 +52,11 @@ def groups_of(views: Mapping[str, JobView]) -> list[list[str]]:
     return components({name for edge in edges for name in edge}, edges)
 
 
+def first_of(names: Sequence[str], views: Mapping[str, JobView]) -> str:
+    """The job of a chain that the others follow, or the first of them by name."""
+    return min(names, key=lambda name: (bool(views[name].job.after), name))
+
+
 def chain_of(name: str, views: Mapping[str, JobView], board: Board) -> Chain | None:
     """The chain that a job belongs to; None for a job that stands alone, or was deleted in this very moment."""
     if name not in views:
@@ -76,8 +81,7 @@ def picture_of(names: Sequence[str], views: Mapping[str, JobView], board: Board,
     stops = {name: _stop(views[name], board) for name in shown}
     whens = {(parent, name): views[name].job.condition(parent) for name in shown for parent in views[name].job.after}
     svg = draw(stops, {edge: when for edge, when in whens.items() if edge[0] in stops}, here)
-    first = min(names, key=lambda name: (bool(views[name].job.after), name))
-    return Chain(names=tuple(names), first=first, svg=svg, left_out=len(names) - len(shown))
+    return Chain(names=tuple(names), first=first_of(names, views), svg=svg, left_out=len(names) - len(shown))
 
 
 def picture_of_runs(links: Sequence[Link], views: Mapping[str, JobView], here: str) -> Chain:

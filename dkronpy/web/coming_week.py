@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
 
 from dkronpy.clock import from_ms
-from dkronpy.web.density import LEVELS
+from dkronpy.pause import Pause
+from dkronpy.web.density import LEVELS, Cell, Week, changed
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import page
 from dkronpy.web.render import render
 from dkronpy.web.site import site_of, viewer_of
+
+_NAMED = 8
+"""Pauses that are named."""
 
 
 @page("/schedule", listing=True)
@@ -23,19 +28,31 @@ def schedule(request: AnyRequest) -> Response[Any]:
     now = from_ms(viewer.now_ms).astimezone(viewer.zone)
     week, fresh = site.weeks.find(views, now, viewer.who, stamp)
     asked = request.query_params.get("hour", "")
-    hour = int(asked) if asked.isdecimal() and len(asked) < 16 else 0
-    known = week is not None and any(cell.at_ms == hour for _, cells in week.days for cell in cells)
+    at_ms = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 16 else 0
+    cells = [cell for _, cells in week.days for cell in cells] if week else []
+    hour = next((cell for cell in cells if cell.at_ms == at_ms and cell.minutes), None)
+    pauses = [one for one in site.client.maintenance.pauses() if not one.job or viewer.sees(one.job)]
+    coming = [one for one in pauses if not cells or one.from_ms < cells[-1].end_ms]
     return render(
-        request,
-        "schedule.html",
-        section="schedule",
-        week=week,
-        fresh=fresh,
-        hour=hour if known else 0,
-        levels=LEVELS,
-        minutes=site.weeks.minutes(views, hour) if known else [],
-        jobs=len(views),
-    )
+        request, "schedule.html", section="schedule", week=week, fresh=fresh, hour=hour, levels=LEVELS,
+        minutes=site.weeks.minutes(views, hour) if hour else [], jobs=len(views), changed=changed,
+        pauses=coming[:_NAMED], more_pauses=len(coming[_NAMED:]), held=held(week, coming) if week else {},
+    )  # fmt: skip
+
+
+def held(week: Week, pauses: Sequence[Pause]) -> dict[int, str]:
+    """The hours, by when they begin, that a pause reaches into: ``all`` where it holds every job, else ``some``."""
+    found: dict[int, str] = {}
+    for pause in pauses:
+        kind = "some" if pause.tag else "all"
+        for cell in (cell for _, cells in week.days for cell in cells):
+            if not pause.job and _meets(pause, cell) and found.get(cell.at_ms) != "all":
+                found[cell.at_ms] = kind
+    return found
+
+
+def _meets(pause: Pause, cell: Cell) -> bool:
+    return pause.from_ms < cell.end_ms and (pause.until_ms is None or cell.at_ms < pause.until_ms)
 
 
 ROUTES = [schedule]

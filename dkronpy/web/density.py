@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 
@@ -14,7 +15,7 @@ from dkronpy.clock import to_ms
 from dkronpy.schedule import Schedule
 
 DAYS = 7
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
 CONSTANT = 288
 """A job that starts in so many minutes of a day, every five at least, is the same in every hour: it is not drawn."""
 LEVELS = 6
@@ -32,12 +33,21 @@ NOTHING = Counted(array("I"))
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour: when it begins (ms), the most starts in one of its minutes, all its starts, a level from 0 to LEVELS."""
+    """An hour of the clock: when it begins (ms), the most starts in one of its minutes, all its starts, its level.
+
+    Where clocks change an hour may have no minutes at all, or those of two.
+    """
 
     at_ms: int
     peak: int
     total: int
     level: int
+    minutes: int = 60
+
+    @property
+    def end_ms(self) -> int:
+        """When it is over."""
+        return self.at_ms + self.minutes * MINUTE_MS
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +87,7 @@ def count(schedule: Schedule, start_ms: int, end_ms: int) -> Counted:
 
 def week_of(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: int) -> Week:
     """The density from the midnight *start* (aware) on, of named jobs out of *all_jobs*."""
-    first, end = to_ms(start) // MINUTE_MS, _midnight(start, DAYS) // MINUTE_MS
+    first, end = _hour(start, 0), _hour(start, 24 * DAYS)
     starts: Counter[int] = Counter()
     constant, jobs = [], 0
     for name, one in counted:
@@ -90,27 +100,29 @@ def week_of(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: i
 
 
 def _arranged(starts: Mapping[int, int], start: datetime, constant: tuple[str, ...], jobs: tuple[int, int]) -> Week:
-    peaks: Counter[int] = Counter()
-    totals: Counter[int] = Counter()
+    hours = [_hour(start, number) for number in range(24 * DAYS + 1)]
+    peaks, totals = [0] * len(hours), [0] * len(hours)
     for minute, many in starts.items():
-        hour = minute // 60
-        peaks[hour] = max(peaks[hour], many)
-        totals[hour] += many
-    busiest = max(peaks.values(), default=0)
-    days = []
-    for number in range(DAYS):
-        midnight = (start.replace(tzinfo=None) + timedelta(days=number)).replace(tzinfo=start.tzinfo)
-        cells = []
-        for wall in range(24):
-            at_ms = to_ms(midnight.replace(hour=wall))
-            hour = at_ms // HOUR_MS
-            cells.append(Cell(at_ms=at_ms, peak=peaks[hour], total=totals[hour], level=_level(peaks[hour], busiest)))
-        days.append((to_ms(midnight), tuple(cells)))
-    return Week(days=tuple(days), constant=constant, busiest=busiest, jobs=jobs[0], all_jobs=jobs[1])
+        place = bisect_right(hours, minute) - 1
+        peaks[place] = max(peaks[place], many)
+        totals[place] += many
+    busiest = max(peaks)
+    cells = [
+        Cell(at_ms=at * MINUTE_MS, peak=peak, total=total, level=_level(peak, busiest), minutes=end - at)
+        for (at, end), peak, total in zip(pairwise(hours), peaks, totals, strict=False)
+    ]
+    days = tuple((cells[number].at_ms, tuple(cells[number : number + 24])) for number in range(0, 24 * DAYS, 24))
+    return Week(days=days, constant=constant, busiest=busiest, jobs=jobs[0], all_jobs=jobs[1])
 
 
-def _midnight(start: datetime, days: int) -> int:
-    return to_ms((start.replace(tzinfo=None) + timedelta(days=days)).replace(tzinfo=start.tzinfo))
+def _hour(start: datetime, number: int) -> int:
+    """In which minute an hour of the clock begins; one that the clock leaves out begins and ends with the next one."""
+    return to_ms((start.replace(tzinfo=None) + timedelta(hours=number)).replace(tzinfo=start.tzinfo)) // MINUTE_MS
+
+
+def changed(cells: Iterable[Cell]) -> int:
+    """By how many minutes a day is longer than others, since clocks are changed; less than 0 where it is shorter."""
+    return sum(cell.minutes - 60 for cell in cells)
 
 
 def _level(peak: int, busiest: int) -> int:
@@ -123,13 +135,13 @@ def starts_in(counted: Counted, minute: int) -> bool:
     return place < len(counted.minutes) and counted.minutes[place] == minute
 
 
-def minutes_of(counted: Iterable[tuple[str, Counted]], hour_ms: int) -> list[Minute]:
+def minutes_of(counted: Iterable[tuple[str, Counted]], hour: Cell) -> list[Minute]:
     """Which jobs start in which minutes of an hour."""
-    first = hour_ms // MINUTE_MS
+    first, end = hour.at_ms // MINUTE_MS, hour.end_ms // MINUTE_MS
     found: dict[int, list[str]] = {}
     for name, one in counted:
         place = bisect_left(one.minutes, first)
-        while place < len(one.minutes) and one.minutes[place] < first + 60:
+        while place < len(one.minutes) and one.minutes[place] < end:
             found.setdefault(one.minutes[place], []).append(name)
             place += 1
     return [

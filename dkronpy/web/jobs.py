@@ -13,11 +13,13 @@ from dkronpy.client import JobView
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Run
 from dkronpy.node import Target
+from dkronpy.pause import Pause, covering
 from dkronpy.web.board import Figures, figures
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
 from dkronpy.web.health import last_ended
-from dkronpy.web.job_head import is_managed
+from dkronpy.web.job_head import LENGTHS, is_managed
+from dkronpy.web.pauses import pause
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.sentences import briefly, where
@@ -27,7 +29,12 @@ from dkronpy.web.words import fits, read_query
 
 PAGE = 50
 SORTS = ("name", "state", "next", "last")
-BULK = {"run": "operate", "enable": "operate", "disable": "operate", "delete": "edit"}
+BULK = {
+    "run": "operate", "pause": "operate", "resume": "operate", "enable": "operate", "disable": "operate",
+    "delete": "edit",
+}  # fmt: skip
+_ASKED_FIRST = {"pause", "delete"}
+_DONE = {"delete": "deleted", "run": "started", "pause": "paused", "resume": "resumed"}
 _NEVER = 1 << 62
 _ORDER = {"bad": 0, "warn": 1, "busy": 2, "good": 3, "mute": 4}
 
@@ -43,6 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     last: Run | None
     figures: Figures
     due_ms: int | None
+    pause: Pause | None
 
 
 @page("/jobs", listing=True)
@@ -60,12 +68,13 @@ def jobs(request: AnyRequest) -> Response[Any]:
         found.sort(key=lambda view: _key(site, view, sort.lstrip("-")), reverse=sort.startswith("-"))
     pages = max(1, -(-len(found) // PAGE))
     number = min(number, pages)
+    pauses = site.client.maintenance.pauses()
     return render(
         request,
         "jobs.html",
         section="jobs",
         q=text, sort=sort, number=number, pages=pages, total=len(seen), found=len(found),
-        rows=[_row(site, view, viewer.zone.key) for view in found[(number - 1) * PAGE : number * PAGE]],
+        rows=[_row(site, view, viewer, pauses) for view in found[(number - 1) * PAGE : number * PAGE]],
         sorting=lambda name: _query(q=text, sort=f"-{name}" if sort == name else name),
         paging=lambda to: _query(q=text, sort=sort, page=to),
     )  # fmt: skip
@@ -94,14 +103,15 @@ def _key(site: Site, view: JobView, sort: str) -> Any:
     return name
 
 
-def _row(site: Site, view: JobView, zone: str) -> Row:
+def _row(site: Site, view: JobView, viewer: Viewer, pauses: Sequence[Pause]) -> Row:
     runs = site.board.history(view.job.name)
     newest = runs[0] if runs else None
     return Row(
-        view=view, look=look(*job_state(view, newest)), words=briefly(view.job, view.stored.schedule(), zone),
+        view=view, look=look(*job_state(view, newest)),
+        words=briefly(view.job, view.stored.schedule(), viewer.zone.key),
         where="" if view.job.on == Target(count=1) else where(view.job), runs=runs,
         last=newest if newest is None or newest.terminal else last_ended(runs) or newest, figures=figures(runs),
-        due_ms=view.stored.due_ms if view.job.enabled else None,
+        due_ms=view.stored.due_ms if view.job.enabled else None, pause=covering(pauses, view.job, viewer.now_ms),
     )  # fmt: skip
 
 
@@ -119,22 +129,27 @@ def bulk(request: AnyRequest) -> Response[Any]:
         viewer.require_sight(name)
         if not viewer.may(BULK[what], name):
             raise PageError(403, f"you may not {what} {name}")
-    if what == "delete" and text_of(request, "sure") != "yes":
-        return render(request, "sure.html", section="jobs", names=names, what=what)
-    done, failures = _act(site_of(request), viewer, what, names)
+    if what in _ASKED_FIRST and text_of(request, "sure") != "yes":
+        return render(request, f"sure_{what}.html", section="jobs", names=names, lengths=LENGTHS)
+    done, failures = _act(request, what, names)
     viewer.door.note(request, f"{what} {', '.join(done)}"[:400])
     if failures:
         text = f"{len(done)} of {len(names)} done. Not done: " + "; ".join(failures[:20])
         raise PageError(409, text)
-    return see_other(place("/jobs?done=" + ("deleted" if what == "delete" else "started" if what == "run" else "done")))
+    return see_other(place("/jobs?done=" + _DONE.get(what, "done")))
 
 
-def _act(site: Site, viewer: Viewer, what: str, names: list[str]) -> tuple[list[str], list[str]]:
+def _act(request: AnyRequest, what: str, names: list[str]) -> tuple[list[str], list[str]]:
+    site, viewer = site_of(request), viewer_of(request)
     done, failures = [], []
     for name in names:
         try:
             if what == "run":
                 site.client.run_job(name, by=viewer.who)
+            elif what == "pause":
+                pause(request, job=name)
+            elif what == "resume":
+                site.client.maintenance.resume(job=name, by=viewer.who)
             elif what == "delete":
                 delete(site, name, viewer.who)
             elif site.client.job(name).job.enabled != (what == "enable"):

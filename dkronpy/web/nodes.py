@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
@@ -22,6 +23,8 @@ from dkronpy.web.site import Site, site_of, viewer_of
 _LOOKED_AT, _SHOWN = 1_000, 30
 _OPEN = 500
 """Runs that are open whose executions are looked at for what waits in a node's queue."""
+_TAGS = 8
+"""Tags that nodes can be grouped by."""
 
 
 @page("/nodes", listing=True)
@@ -30,10 +33,31 @@ def nodes(request: AnyRequest) -> Response[Any]:
     site, viewer = site_of(request), viewer_of(request)
     known = site.client.nodes()
     views = list(viewer.seen(site.board.jobs()).values())
+    tags, tag = tags_of(known), request.query_params.get("by", "")
+    tag = tag if tag in tags else ""
     return render(
         request, "nodes.html", section="nodes", nodes=known, homeless=_homeless(views, known)[:20], where=where,
+        tags=tags, tag=tag, groups=grouped(known, tag),
         capacity=sum(node.capacity for node in known if node.alive), waiting=waiting(site),
     )  # fmt: skip
+
+
+def tags_of(known: Sequence[Node]) -> list[str]:
+    """The tags that nodes can be grouped by: those that say the same of several nodes, the commonest first."""
+    values: dict[str, Counter[str]] = {}
+    for node in known:
+        for name, value in node.tags.items():
+            values.setdefault(name, Counter())[value] += 1
+    shared = [name for name in values if len(values[name]) < len(known) and values[name].total() > 1]
+    return sorted(shared, key=lambda name: (-values[name].total(), name))[:_TAGS]
+
+
+def grouped(known: Sequence[Node], tag: str) -> list[tuple[str, list[Node]]]:
+    """The nodes by the value of a tag, those without it last; all of them under '' where no tag is given."""
+    found: dict[str, list[Node]] = {}
+    for node in known:
+        found.setdefault(node.tags.get(tag, ""), []).append(node)
+    return sorted(found.items(), key=lambda group: (not group[0], group[0]))
 
 
 def waiting(site: Site) -> Counter[str]:

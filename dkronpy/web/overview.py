@@ -12,6 +12,7 @@ from dkronpy.client import JobView
 from dkronpy.execution import Run
 from dkronpy.node import Node
 from dkronpy.web import timeline
+from dkronpy.web.chain_rows import by_chain
 from dkronpy.web.digest import Digest
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import page
@@ -65,10 +66,12 @@ def _timeline(
 ) -> dict[str, Any]:
     span = request.query_params.get("span", "")
     span = span if span in timeline.SPANS else timeline.usual_span(runs, viewer.now_ms)
-    rows = "nodes" if request.query_params.get("rows") == "nodes" else "jobs"
+    rows = request.query_params.get("rows", "")
+    rows = rows if rows in ("chains", "nodes") else "jobs"
     window = timeline.around(viewer.now_ms, span)
-    if rows == "jobs":
-        drawn = timeline.by_job(site.board, views, viewer.now_ms, window)
+    if rows != "nodes":
+        by = by_chain if rows == "chains" else timeline.by_job
+        drawn = by(site.board, views, viewer.now_ms, window)
     else:
         executions = site.client.some_executions([name for run in runs[:_OF_NODES] for name in run.execution_ids])
         drawn = timeline.by_node(executions, [node.name for node in nodes], viewer.now_ms, window)

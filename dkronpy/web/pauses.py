@@ -28,7 +28,7 @@ def pauses(request: AnyRequest) -> Response[Any]:
 @form("/jobs/{job:str}/pause", action="operate")
 def pause_job(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Pause a job."""
-    _pause(request, job=job)
+    pause(request, job=job)
     return see_other(job_place(job, "?done=paused"))
 
 
@@ -45,7 +45,7 @@ def pause_many(request: AnyRequest) -> Response[Any]:
     tag, everything = text_of(request, "tag", 200), text_of(request, "everything") == "yes"
     if bool(tag) == everything:
         raise PageError(400, "name a tag, or choose everything", hint="nothing was paused")
-    _pause(request, tag=tag)
+    pause(request, tag=tag)
     return see_other(place("/pauses?done=paused"))
 
 
@@ -60,7 +60,8 @@ def resume_many(request: AnyRequest) -> Response[Any]:
     return see_other(place("/pauses?done=resumed"))
 
 
-def _pause(request: AnyRequest, *, job: str = "", tag: str = "") -> None:
+def pause(request: AnyRequest, *, job: str = "", tag: str = "") -> None:
+    """Pause a job, the jobs with a tag, or, with neither, everything, for the reason and the time that a form gives."""
     viewer, hours = viewer_of(request), text_of(request, "hours", 5)
     until = timedelta(hours=int(hours)) if hours.isdecimal() and int(hours) else None
     try:

@@ -10,7 +10,7 @@ from litestar import Response
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import REASONS, Run
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.endings import grouped, kind_of
+from dkronpy.web.endings import Ending, grouped, kind_of
 from dkronpy.web.handlers import page
 from dkronpy.web.places import place
 from dkronpy.web.render import render
@@ -33,8 +33,14 @@ def runs(request: AnyRequest) -> Response[Any]:
     asked = {name: request.query_params.get(name, "")[:200] for name in (*_FILTERS, "before")}
     asked["state"] = asked["state"] if asked["state"] in STATES else ""
     asked["trigger"] = asked["trigger"] if asked["trigger"] in TRIGGERS else ""
+    unheard = False
     fitting = [run for run in _runs(site, viewer, asked) if _fits(run, asked)]
     wrong = [run for run in fitting if is_trouble(run.state, run.reason)][:_COMPARED]
+    if asked["text"]:
+        heard = site.endings.find(wrong)
+        fitting = [run for run in fitting if _says(run, heard.get(run.id), asked["text"].lower())]
+        unheard = any(run.id not in heard or not heard[run.id].heard for run in wrong)
+        wrong = [run for run in fitting if is_trouble(run.state, run.reason)][:_COMPARED]
     endings = site.endings.find([*fitting[:PAGE], *wrong])
     if asked["like"]:
         kind = _kind(site, viewer, asked["like"])
@@ -48,7 +54,7 @@ def runs(request: AnyRequest) -> Response[Any]:
         runs=found, endings=endings, asked=asked, states=STATES, triggers=TRIGGERS,
         errors=[] if asked["like"] or asked["before"] else grouped(wrong, endings, REASONS),
         like=lambda run: _query({**asked, "like": run.id}),
-        whole=all(run.id in endings or not run.execution_ids for run in found),
+        whole=not unheard and all(run.id in endings or not run.execution_ids for run in found), compared=_COMPARED,
         filtered=any(asked[name] for name in _FILTERS),
         older=_query({**asked, "before": oldest}) if oldest else "",
         newest=_query({**asked, "before": ""}) if asked["before"] else "",
@@ -79,12 +85,13 @@ def _runs(site: Site, viewer: Viewer, asked: dict[str, str]) -> list[Run]:
 def _fits(run: Run, asked: dict[str, str]) -> bool:
     if asked["job"] and asked["job"] not in run.job:
         return False
-    if (asked["state"] and run.state != asked["state"]) or (asked["trigger"] and run.trigger != asked["trigger"]):
-        return False
-    if not asked["text"]:
-        return True
-    hay = f"{run.id} {run.reason} {run.message} {run.fired_by} {run.trigger} {look(run.state, run.reason).word}".lower()
-    return asked["text"].lower() in hay
+    return asked["state"] in {"", run.state} and asked["trigger"] in {"", run.trigger}
+
+
+def _says(run: Run, ending: Ending | None, text: str) -> bool:
+    """Whether a text (in small letters) stands in what is known of a run, its last words included."""
+    hay = (run.id, run.reason, run.message, run.fired_by, run.trigger, look(run.state, run.reason).word)
+    return text in " ".join((*hay, ending.words if ending else "")).lower()
 
 
 def _query(values: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ _STATES = {
     "lost": Look(glyph="?", word="lost", tone="warn"),
     "planned": Look(glyph="◌", word="planned", tone="mute"),
     "disabled": Look(glyph="‖", word="disabled", tone="mute"),
+    "paused": Look(glyph="‖", word="paused", tone="warn"),
     "never": Look(glyph="·", word="never ran", tone="mute"),
     "late": Look(glyph="!", word="late", tone="warn"),
     "homeless": Look(glyph="!", word="no node", tone="warn"),

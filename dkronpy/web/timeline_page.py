@@ -12,6 +12,7 @@ from litestar import Response
 from dkronpy.client import JobView
 from dkronpy.execution import Run
 from dkronpy.web.board import MOST_RUNS
+from dkronpy.web.chain_rows import by_chain
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import page
 from dkronpy.web.places import place
@@ -55,7 +56,7 @@ def show(request: AnyRequest) -> Response[Any]:
     seen = [run for run in runs if run.due_ms <= window.end and (run.finished_ms or viewer.now_ms) >= window.start]
     strip = strip_of(runs, window, viewer.now_ms)
     return render(
-        request, "timeline_page.html", section="timeline", asked=asked, window=window, strip=strip,
+        request, "timeline_page.html", section="timeline", rows=asked["rows"], asked=asked, window=window, strip=strip,
         timeline=_drawn(site, viewer, views, (window, runs), asked["rows"]), spans=list(SPANS), jobs=len(views),
         runs=seen[:LISTED], more=max(0, len(seen) - LISTED), endings=site.endings.find(seen[:LISTED]),
         steps=_steps(asked, window), to=lambda **values: _query({**asked, **values}),
@@ -90,7 +91,8 @@ def _drawn(
 ) -> Timeline:
     window, runs = what
     if rows != "nodes":
-        return by_job(site.board, views, viewer.now_ms, window, runs, ROWS)
+        by = by_chain if rows == "chains" else by_job
+        return by(site.board, views, viewer.now_ms, window, runs, ROWS)
     names = [name for run in runs for name in run.execution_ids][:_EXECUTIONS]
     nodes = [node.name for node in site.client.nodes()]
     return by_node(site.client.some_executions(names), nodes, viewer.now_ms, window)

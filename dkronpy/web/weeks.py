@@ -18,6 +18,7 @@ from dkronpy.web.density import (
     DAY_MS,
     MINUTE_MS,
     NOTHING,
+    Cell,
     Counted,
     Minute,
     Week,
@@ -82,10 +83,10 @@ class Weeks:
                 self._worker.submit(self._work, place, views, (start, to_ms(now) // DAY_MS, wanted))
         return (None if known is None else known.week), fresh
 
-    def minutes(self, views: Mapping[str, JobView], hour_ms: int) -> list[Minute]:
+    def minutes(self, views: Mapping[str, JobView], hour: Cell) -> list[Minute]:
         """Which jobs start in which minutes of an hour, as far as they are counted."""
         counted = self._counted
-        return minutes_of(((name, counted.get(name, NOTHING)) for name in views), hour_ms)
+        return minutes_of(((name, counted.get(name, NOTHING)) for name in views), hour)
 
     def names(self, views: Iterable[str], minute_ms: int) -> list[str]:
         """Every job that starts in a minute, as far as they are counted."""

@@ -25,6 +25,7 @@ QUIET = (
     "--no-first-run",
 )
 NewPage = Callable[..., Page]
+SERIOUS = {"serious", "critical", "moderate"}
 expect.set_options(timeout=20_000)  # a machine that does much else is slow, and not wrong
 
 
@@ -39,6 +40,8 @@ JOBS = [
     Job(name="never", schedule="0 0 5 1 1 *", run=shell("true"), owner="ops"),
     Job(name="load", schedule="@manually", run=shell("echo no such table >&2; exit 1")),
     Job(name="report", after="load", run=shell("true")),
+    Job(name="nightly", schedule="0 30 2 * * *", run=shell("true")),
+    Job(name="nightly-too", schedule="0 30 2 * * *", run=shell("true")),
     Job(name="off", schedule="0 0 5 1 1 *", run=shell("true"), enabled=False),
     Job(name="second", after="first", run=shell("true")),
     Job(name="first", schedule="@manually", run=shell("true")),
@@ -162,6 +165,22 @@ def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
 def axe() -> str:
     """The source of axe-core."""
     return (Path(__file__).parent / "axe.min.js").read_text()
+
+
+def in_both_themes(page: Page, axe: str) -> list[tuple[str, str, str, str]]:
+    """What axe finds on the page that is open, in light and in dark: theme, rule, element, what is wrong."""
+    page.evaluate(axe)
+    found = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        report = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            (theme, one["id"], node["html"][:150], node["failureSummary"][:300])
+            for one in report["violations"]
+            if one["impact"] in SERIOUS
+            for node in one["nodes"][:3]
+        ]
+    return found
 
 
 def live(page: Page) -> Page:

@@ -6,27 +6,29 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, in_both_themes
 
 CRONTAB = "MAILTO=ops@example.com\n30 2 * * 1-5 /usr/local/bin/backup.sh --all\nhello there\n"
 
 
 def open_at(chromium: Browser, site: Site, path: str) -> Page:
     context = chromium.new_context(base_url=site.url, timezone_id="Europe/Berlin")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     page = context.new_page()
     page.goto(path)
     return page
 
 
-def test_examples_and_a_crontab_make_the_first_jobs(chromium: Browser, empty_site: Site) -> None:
+def test_examples_and_a_crontab_make_the_first_jobs(chromium: Browser, empty_site: Site, axe: str) -> None:
     page = open_at(chromium, empty_site, "/ui/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome")
     expect(page.locator(".steps")).to_contain_text("A beat leads")
+    assert not in_both_themes(page, axe)
     page.get_by_label("Paste what crontab -l prints").fill(CRONTAB)
     expect(page.get_by_label("The machine's time zone")).to_have_value("Europe/Berlin")
     page.get_by_role("button", name="See what it becomes").click()
     expect(page.locator("#main")).to_contain_text("after the schedule a command is missing")
+    assert not in_both_themes(page, axe)
     assert not empty_site.client.jobs()
     page.get_by_role("button", name="Save 1 job").click()
     expect(page.locator("#job-backup")).to_be_visible()

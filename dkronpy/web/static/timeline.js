@@ -89,7 +89,8 @@
       data.rows.forEach((name, row) => {
         const y = TOP + row * ROW;
         c.fillStyle = colour.edge;
-        c.fillRect(0, y - 0.5, wide, 1);
+        c.fillRect(name ? 0 : left, y - 0.5, wide, 1);
+        if (!name) return;
         c.fillStyle = colour.ink;
         c.fillText(this.fit(c, name, left - 14), 4, y + ROW / 2 + 1);
         this.boxes.push({ x: 0, y, w: left - 10, h: ROW, link: data.links[row], text: name });
@@ -124,7 +125,7 @@
       return found && found[1] ? (found[1] === "-" ? -1 : 1) * (Number(found[2]) * 60 + Number(found[3] || 0)) * 60000 : 0;
     }
     bars(c, colour, x, wide) {
-      const { rows, spans, plans, bands } = this.data, now = dkronpyMoments.now(), y = (row) => TOP + row * ROW + (ROW - BAR) / 2;
+      const { rows, spans, plans, bands, named } = this.data, now = dkronpyMoments.now(), y = (row) => TOP + row * ROW + (ROW - BAR) / 2;
       c.fillStyle = colour["mute-soft"];
       for (const [row, begin, end] of bands) {
         const bx = Math.max(x(begin), x(now));
@@ -145,9 +146,18 @@
         c.fillStyle = colour[TONES[tone]];
         if (TONES[tone] === "mute" || TONES[tone] === "warn") { c.strokeStyle = c.fillStyle; c.lineWidth = 1.5; c.strokeRect(bx + 0.75, y(row) + 0.75, Math.max(4, w) - 1.5, BAR - 1.5); }
         else { c.beginPath(); c.roundRect(bx, y(row), w, BAR, Math.min(3, w / 2)); c.fill(); }
+        if (named) this.name(c, TONES[tone] === "mute" || TONES[tone] === "warn" ? colour.ink : colour.panel, [colour.font, id.split("@")[0]], bx, w, y(row));
         const took = end ? `took ${dkronpyMoments.duration(end - begin)}` : `for ${dkronpyMoments.duration(now - begin)}`;
         this.boxes.push({ x: bx - 2, y: y(row), w: w + 4, h: BAR, link: this.dataset.runs + encodeURIComponent(id), text: `${id.split("@")[0]}: ${word} ${this.clock.format(begin)}, ${took}` });
       }
+    }
+    name(c, ink, [font, text], bx, w, y) {
+      const from = Math.max(bx, this.scale.left) + 5, most = bx + w - from - 4;
+      if (most < 24) return;
+      c.fillStyle = ink;
+      c.font = `11px ${font}`;
+      c.fillText(this.fit(c, text, most), from, y + BAR / 2 + 0.5);
+      c.font = `12px ${font}`;
     }
     fit(c, text, most) {
       if (c.measureText(text).width <= most) return text;

@@ -13,8 +13,10 @@ from dkronpy.client import JobView
 from dkronpy.clock import to_ms
 from dkronpy.job import Job
 from dkronpy.job.json import JobState
+from dkronpy.pause import Pause
 from dkronpy.store.jobs import StoredJob
-from dkronpy.web.density import CONSTANT, Counted, Week, count, minutes_of, week_of
+from dkronpy.web.coming_week import held
+from dkronpy.web.density import CONSTANT, Counted, Week, changed, count, minutes_of, week_of
 from dkronpy.web.weeks import Weeks
 from tests.support import wait_until
 from tests.unit.web.conftest import shell
@@ -43,7 +45,7 @@ def test_a_cell_is_the_busiest_minute_of_its_hour() -> None:
     assert monday[3].peak == 0
     assert week.constant == ("tick",)
     assert (week.busiest, week.jobs, week.all_jobs) == (2, 4, 4)
-    assert [(one.count, one.names) for one in minutes_of(found, monday[2].at_ms)] == [(2, ("a", "b")), (1, ("c",))]
+    assert [(one.count, one.names) for one in minutes_of(found, monday[2])] == [(2, ("a", "b")), (1, ("c",))]
 
 
 def test_several_due_times_in_a_minute_are_one_start() -> None:
@@ -63,6 +65,42 @@ def test_the_hours_after_a_clock_change_are_those_of_the_clock() -> None:
     start = datetime(2027, 3, 26, tzinfo=BERLIN)  # the change is on the 28th
     week = week_of(counted([view("a", "0 12 * * *")], start), start, 1)
     assert [[cell.peak for cell in cells].index(1) for _, cells in week.days] == [12] * 7
+
+
+@pytest.mark.parametrize(
+    ("day", "minutes", "by", "totals"),
+    [(datetime(2027, 3, 28, tzinfo=BERLIN), 0, -60, [0, 2]), (datetime(2026, 10, 25, tzinfo=BERLIN), 120, 60, [4, 2])],
+)
+def test_an_hour_that_clocks_leave_out_is_empty_and_one_that_they_show_twice_has_both(
+    day: datetime, minutes: int, by: int, totals: list[int]
+) -> None:
+    found = counted([view("a", "*/30 * * * *")], day)
+    sunday, monday = (cells for _, cells in week_of(found, day, 1).days[:2])
+    assert [cell.minutes for cell in sunday] == [60, 60, minutes] + [60] * 21
+    assert [cell.total for cell in sunday[2:4]] == totals
+    assert len(minutes_of(found, sunday[2])) == totals[0]
+    assert (changed(sunday), changed(monday)) == (by, 0)
+
+
+def test_hours_are_those_of_the_clock_where_it_differs_by_half_an_hour() -> None:
+    start = datetime(2026, 11, 23, tzinfo=ZoneInfo("Asia/Kolkata"))
+    job = Job(name="a", schedule="45 9 * * *", run=shell("true"), timezone="Asia/Kolkata")
+    one = JobView(stored=StoredJob(job=job, revision=1, anchor_ms=0, due_ms=1), state=JobState())
+    week = week_of(counted([one], start), start, 1)
+    assert [cell.total for cell in week.days[0][1]] == [0] * 9 + [1] + [0] * 14
+
+
+def test_hours_of_a_pause_are_marked() -> None:
+    week = week_of([], MONDAY, 0)
+    begin = to_ms(MONDAY)
+    hour = 3_600_000
+    everything = Pause(id="1", from_ms=begin + hour + 1, until_ms=begin + 3 * hour)
+    tag = Pause(id="2", tag="role=db", from_ms=begin + 2 * hour, until_ms=begin + 4 * hour + 1)
+    job = Pause(id="3", job="a", from_ms=begin)
+    found = held(week, [tag, everything, job])
+    assert [found.get(begin + number * hour) for number in range(6)] == [None, "all", "all", "some", "some", None]
+    endless = held(week, [Pause(id="4", from_ms=begin + hour)])
+    assert len(endless) == 7 * 24 - 1
 
 
 class Watched(dict[str, JobView]):
@@ -90,7 +128,7 @@ def test_a_page_never_waits_for_the_week_and_is_told_when_it_is_there() -> None:
     assert week is not None
     assert fresh
     assert [cells[2].peak for _, cells in week.days] == [1] * 7
-    assert [one.names for one in weeks.minutes(views, week.days[1][1][3].at_ms)] == [("b",)]
+    assert [one.names for one in weeks.minutes(views, week.days[1][1][3])] == [("b",)]
 
 
 def test_only_what_changed_is_counted_again_and_the_old_week_is_shown_meanwhile() -> None:

@@ -7,6 +7,7 @@ import re
 from dkronpy.client import Client
 from dkronpy.execution import Attempt, Execution, Output, Run, run_id
 from dkronpy.web.endings import Ending, Endings, grouped, last_line
+from tests.support import wait_until
 from tests.unit.web.conftest import Browser, Door, save, visible
 
 REFUSED = b"connecting\n\x1b[31mConnectionError: connection refused to crm:443 after 3 s\x1b[0m\n\n"
@@ -82,3 +83,20 @@ def test_the_runs_page_groups_failures_and_shows_those_alike(browser: Browser, c
     assert "no such table" in first
     door.jobs = {"other"}
     assert "crm" not in visible(browser.get(f"/runs?like={newest.id}").partition("<main")[2])
+
+
+def test_a_text_is_found_in_last_words(browser: Browser, client: Client) -> None:
+    save(client, "a"), save(client, "b")
+    refused, other = ended(client, "a", 1, REFUSED), ended(client, "b", 2, b"no such table")
+
+    def found() -> str:
+        html = browser.get("/runs?text=Refused+TO+crm")
+        return "" if "tick" in html.partition('data-live="')[2][:12] else html
+
+    html = wait_until(found, description="the last words are read")
+    assert refused.id in html
+    assert other.id not in html
+    assert "No run fits" in wait_until(
+        lambda: (html := browser.get("/runs?text=nonsense")) and "still being read" not in html and html,
+        description="the last words are read",
+    )

@@ -79,6 +79,28 @@ def test_several_jobs_at_once(browser: Browser, client: Client, door: Door) -> N
     assert any("one, two" in note for note in door.notes)
 
 
+def test_several_jobs_are_paused_after_a_question_and_resumed(browser: Browser, client: Client, door: Door) -> None:
+    for name in ("one", "two", "three"):
+        save(client, name)
+    asked = visible(browser.send("/jobs/bulk", status=200, what="pause", job=["one", "two"]).text)
+    assert "Pause 2 jobs?" in asked
+    assert "Pause one, two" in asked
+    assert not client.maintenance.pauses()
+    browser.send("/jobs/bulk", what="pause", job=["one", "two"], sure="yes", reason="moving house", hours="4")
+    assert {(one.job, one.reason) for one in client.maintenance.pauses()} == {
+        ("one", "moving house"),
+        ("two", "moving house"),
+    }
+    page = browser.get("/jobs")
+    assert page.count('</span> paused</span><br><span class="quiet small fixed">until') == 2
+    assert "moving house" in page
+    browser.send("/jobs/bulk", what="resume", job=["one", "two"])
+    assert not client.maintenance.pauses()
+    assert "no pause" in browser.send("/jobs/bulk", status=409, what="resume", job=["three"]).text
+    door.actions = set()
+    browser.send("/jobs/bulk", status=403, what="pause", job=["one"], sure="yes")
+
+
 def test_a_definition_is_checked_before_it_is_saved(browser: Browser, client: Client, door: Door) -> None:
     bad = json.dumps(
         {"name": "x", "schedule": "61 * * * *", "executor": "shell", "executor_config": {"command": "true"}}
