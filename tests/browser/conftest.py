@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
@@ -26,7 +26,7 @@ QUIET = (
 )
 NewPage = Callable[..., Page]
 SERIOUS = {"serious", "critical", "moderate"}
-expect.set_options(timeout=20_000)  # a machine that does much else is slow, and not wrong
+expect.set_options(timeout=30_000)  # a machine that does much else is slow, and not wrong
 
 
 def shell(command: str) -> Run:
@@ -59,15 +59,18 @@ JOBS = [
         },
     ),
     Job(name="everywhere", schedule="@manually", run=shell("echo hello"), on=all_nodes()),
-    Job(
-        name="counts",
-        schedule="@manually",
-        run=shell(
-            "for n in $(seq 1 12); do"
-            " printf '\\033[32mline\\033[0m %s <script>alert(1)</script>\\n' $n; sleep 0.25; done"
-        ),
-    ),
 ]
+
+
+class Counting(NamedTuple):
+    """A run that prints line after line; it goes on when ``go`` is touched."""
+
+    run: str
+    go: Path
+
+    def go_on(self) -> None:
+        """Let it print the rest."""
+        self.go.touch()
 
 
 class Site:
@@ -78,6 +81,20 @@ class Site:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.server = fleet.serve(self.port)
+
+    def reset(self) -> None:
+        """Take back what a test that failed may have left: pauses, a drained node, jobs of its own."""
+        for pause in self.client.maintenance.pauses():
+            self.client.maintenance.resume(id=pause.id)
+        for node in self.client.nodes():
+            if node.drained:
+                self.client.undrain_node(node.name)
+        ours = {job.name: job for job in JOBS}
+        for view in self.client.jobs():
+            if view.job.name not in ours:
+                self.client.delete_job(view.job.name)
+            elif view.job.enabled != ours[view.job.name].enabled:
+                self.client.toggle_job(view.job.name)
 
     def restart(self, between: Callable[[], Any]) -> None:
         """Stop the server, do something, and start it again where it was."""
@@ -128,6 +145,25 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def as_it_was(request: pytest.FixtureRequest) -> None:
+    """Each test begins with the deployment that it expects, whatever one before it left when it failed."""
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site").reset()
+
+
+@pytest.fixture
+def counts(site: Site, tmp_path: Path) -> Iterator[Counting]:
+    """A job that prints three lines, and nine more once it is let go on."""
+    go = tmp_path / "go"
+    line = r"printf '\033[32mline\033[0m %s <script>alert(1)</script>\n' $n"
+    wait = f"while [ ! -e {go} ]; do sleep 0.1; done"
+    command = f"for n in 1 2 3; do {line}; done; {wait}; for n in $(seq 4 12); do {line}; sleep 0.05; done"
+    site.client.save_job(Job(name="counts", schedule="@manually", run=shell(command)))
+    yield Counting(running(site, "counts"), go)
+    go.touch()
+
+
 @pytest.fixture
 def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
     """Opens pages in a browser of its own; the test fails if one complains (*refused*: not of a 403, 404, 422)."""
@@ -149,7 +185,7 @@ def open_page(chromium: Browser, site: Site) -> Iterator[NewPage]:
         options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin", **options}
         context = chromium.new_context(base_url=site.url, **options)
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         listen(page, refused)
         page.goto(path)

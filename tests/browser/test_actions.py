@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
-from contextlib import suppress
 
 import pytest
 from playwright.sync_api import expect
 
-from dkronpy.errors import NotFoundError
 from dkronpy.job import Job
-from tests.browser.conftest import NewPage, Site, ended, live, running, shell
+from tests.browser.conftest import Counting, NewPage, Site, ended, live, running, shell
 
 
 def test_a_run_is_cancelled_in_two_clicks(site: Site, open_page: NewPage) -> None:
@@ -50,7 +49,6 @@ def test_several_jobs_are_switched_off_by_keyboard_alone(site: Site, open_page: 
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Done.")
     assert not site.client.job("never").job.enabled
-    site.client.toggle_job("never")
 
 
 def test_the_keyboard_goes_everywhere(open_page: NewPage) -> None:
@@ -68,6 +66,7 @@ def test_the_keyboard_goes_everywhere(open_page: NewPage) -> None:
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(re.compile(f"/ui/{path}$"))
+        live(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("?")
@@ -102,7 +101,6 @@ def test_what_is_typed_is_checked_and_previewed_at_once(site: Site, open_page: N
     assert "typed" not in {view.job.name for view in site.client.jobs()}
     page.get_by_role("button", name="Save").click()
     expect(page).to_have_url(re.compile("/ui/jobs/typed"))
-    site.client.delete_job("typed")
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -127,7 +125,6 @@ def test_a_job_is_made_field_by_field(site: Site, open_page: NewPage, script: bo
         "forbid",
         "shell",
     )
-    site.client.delete_job("made")
 
 
 def test_a_node_is_drained_and_put_back_to_work(site: Site, open_page: NewPage) -> None:
@@ -155,10 +152,10 @@ def test_the_failed_part_of_a_chain_runs_again(site: Site, open_page: NewPage) -
     expect(page).to_have_url(re.compile(r"/ui/(runs/report@|jobs/report)"))
 
 
-def test_output_is_searched_with_the_keyboard(site: Site, open_page: NewPage) -> None:
-    run = running(site, "counts")
-    ended(site, run)
-    page = live(open_page(f"/ui/runs/{run}"))
+def test_output_is_searched_with_the_keyboard(site: Site, open_page: NewPage, counts: Counting) -> None:
+    counts.go_on()
+    ended(site, counts.run)
+    page = live(open_page(f"/ui/runs/{counts.run}"))
     page.keyboard.press("/")
     page.keyboard.type("LINE 1")
     said = page.locator("#found-lines")
@@ -214,8 +211,6 @@ def test_a_job_is_paused_and_resumed(site: Site, open_page: NewPage) -> None:
 
 
 def test_a_job_is_edited_and_goes_back_to_what_it_was(site: Site, open_page: NewPage) -> None:
-    with suppress(NotFoundError):  # left by a first try
-        site.client.delete_job("edited")
     site.client.save_job(Job(name="edited", schedule="0 0 5 1 1 *", run=shell("true"), doc="as it was"))
     first = site.client.job("edited").stored.revision
     page = live(open_page("/ui/jobs/edited"))
@@ -234,7 +229,6 @@ def test_a_job_is_edited_and_goes_back_to_what_it_was(site: Site, open_page: New
     expect(page.get_by_role("status")).to_have_text("Saved.")
     assert site.client.job("edited").job.but() == job.but(schedule="0 0 5 1 1 *", doc="as it was")
     assert [one.number - first for one in site.client.job_history("edited")][:3] == [2, 1, 0]
-    site.client.delete_job("edited")
 
 
 def test_everything_works_without_script(site: Site, open_page: NewPage) -> None:
@@ -250,7 +244,28 @@ def test_everything_works_without_script(site: Site, open_page: NewPage) -> None
     page.get_by_role("button", name="Disable").click()
     expect(page.get_by_role("status")).to_have_text("Done.")
     assert not site.client.job("never").job.enabled
-    site.client.toggle_job("never")
+
+
+def test_several_jobs_are_paused_after_a_question_and_resumed(site: Site, open_page: NewPage) -> None:
+    for name in ("spare-1", "spare-2"):
+        site.client.save_job(Job(name=name, schedule="0 0 5 1 1 *", run=shell("true")))
+    page = live(open_page("/ui/jobs?q=spare"))
+    page.get_by_label("Choose all jobs on this page").check()
+    page.get_by_role("button", name="Pause…").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Pause 2 jobs?")
+    page.get_by_label("Why").fill("moving house")
+    page.get_by_role("button", name="Pause spare-1, spare-2").click()
+    expect(page.get_by_role("status")).to_contain_text("Paused")
+    assert {(one.job, one.reason) for one in site.client.maintenance.pauses()} == {
+        ("spare-1", "moving house"),
+        ("spare-2", "moving house"),
+    }
+    page.goto("/ui/jobs?q=spare")
+    expect(page.locator("#job-spare-1")).to_contain_text("paused")
+    page.get_by_label("Choose all jobs on this page").check()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status")).to_contain_text("Resumed")
+    assert not site.client.maintenance.pauses()
 
 
 def test_several_jobs_are_started_and_deleted_after_a_question(site: Site, open_page: NewPage) -> None:
@@ -321,18 +336,17 @@ def test_output_is_downloaded_whole(site: Site, open_page: NewPage) -> None:
 
 
 def test_failures_with_the_same_last_words_stand_together(site: Site, open_page: NewPage) -> None:
+    word = "".join(random.choices("ghijklmnopqrstuvwxyz", k=8))
     for name in ("same-1", "same-2"):
-        command = "echo no route to host 10.0.0.$RANDOM >&2; exit 4"
+        command = f"echo {word}: no route to host 10.0.0.$RANDOM >&2; exit 4"
         site.client.save_job(Job(name=name, schedule="@manually", run=shell(command)))
         site.fleet.run_now(name)
     page = live(open_page("/ui/runs"))
-    group = page.locator(".errors li", has_text="no route to host")
+    group = page.locator(".errors li", has_text=f"{word}: no route to host")
     expect(group.locator(".count")).to_contain_text("2")
     group.locator(".words").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator("tbody")).to_contain_text("node-1")
-    for name in ("same-1", "same-2"):
-        site.client.delete_job(name)
 
 
 def test_a_search_is_kept_under_a_name(open_page: NewPage) -> None:
@@ -360,5 +374,3 @@ def test_jobs_of_a_busy_minute_are_spread(site: Site, open_page: NewPage) -> Non
     page.get_by_role("button", name="Spread the chosen jobs").click()
     expect(page.get_by_role("status").first).to_contain_text("a minute of its own")
     assert [site.client.job(name).job.schedule for name in ("crowd-1", "crowd-2")] == ["0 H 13 * * *", "0 7 13 * * *"]
-    for name in ("crowd-1", "crowd-2"):
-        site.client.delete_job(name)

@@ -66,8 +66,6 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
     expect(page.locator("#log pre")).to_contain_text("<script>alert(2)</script>")
     expect(page.locator(".last-line")).to_contain_text("<img src=x")
     assert not done
-    site.client.delete_job("evil-child")
-    site.client.delete_job("evil")
 
 
 def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
@@ -132,7 +130,6 @@ def test_nodes_metadata_and_parameters_are_text(site: Site, open_page: NewPage) 
     expect(page.get_by_role("alert")).to_contain_text("<script>alert(2)")
     clean(page, "an unknown parameter")
     assert not done
-    site.client.delete_job("evil-given")
     agent.kill()
     wait_until(lambda: "evil-node" not in site.fleet.alive(), timeout=30, description="the node is gone")
     page.goto("/ui/nodes")

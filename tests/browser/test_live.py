@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import expect
 
 from dkronpy.job import Job
-from tests.browser.conftest import NewPage, Site, ended, live, running, shell
+from tests.browser.conftest import Counting, NewPage, Site, ended, live, running, shell
 
 _LISTEN = """() => {
   window.same = true;
@@ -24,7 +25,7 @@ def test_a_run_started_elsewhere_appears_without_a_reload(site: Site, open_page:
     for page in pages:
         expect(page.locator(f'[id="run-{run}"]')).to_be_visible()
         # Told of this very run, and not by chance of something else; how soon is what `scripts/bench web` measures.
-        assert f"run:{run}" in page.evaluate("window.told")
+        page.wait_for_function("(run) => window.told.includes(run)", arg=f"run:{run}")
     ended(site, run)
     for page in pages:
         expect(page.locator(f'[id="run-{run}"] .badge')).to_contain_text("success")
@@ -40,12 +41,12 @@ def test_a_tick_and_an_open_menu_survive_what_comes_in(site: Site, open_page: Ne
     expect(page.locator("#chosen")).to_have_text("1 chosen")
 
 
-def test_output_is_followed_to_its_end(site: Site, open_page: NewPage) -> None:
-    run = running(site, "counts")
-    page = live(open_page(f"/ui/runs/{run}"))
+def test_output_is_followed_to_its_end(open_page: NewPage, counts: Counting) -> None:
+    page = live(open_page(f"/ui/runs/{counts.run}"))
     page.evaluate("window.same = true")
     expect(page.locator("#state")).to_contain_text("running")
     expect(page.locator("#log pre")).to_contain_text("line 3 ")
+    counts.go_on()
     expect(page.locator("#state")).to_contain_text("success")
     text = page.locator("#log pre").inner_text()
     assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
@@ -54,20 +55,18 @@ def test_output_is_followed_to_its_end(site: Site, open_page: NewPage) -> None:
     assert page.evaluate("window.same"), "the page was loaded anew"
 
 
-def test_a_cut_connection_leaves_no_hole(site: Site, open_page: NewPage) -> None:
-    run = running(site, "counts")
-    page = live(open_page(f"/ui/runs/{run}"))
-    expect(page.locator("#log pre")).to_contain_text("line 2 ")
-    site.restart(lambda: None)
-    site.fleet.ended(run)
+def test_a_cut_connection_leaves_no_hole(site: Site, open_page: NewPage, counts: Counting) -> None:
+    page = live(open_page(f"/ui/runs/{counts.run}"))
+    expect(page.locator("#log pre")).to_contain_text("line 3 ")
+    site.restart(counts.go_on)
     expect(page.locator("#state")).to_contain_text("success")
     expect(page.locator("#log pre")).to_contain_text("line 12 ")
     text = page.locator("#log pre").inner_text()
     assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
 
 
-def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_page: NewPage) -> None:
-    go = site.fleet.folder / "go"
+def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_page: NewPage, tmp_path: Path) -> None:
+    go = tmp_path / "go"
     command = shell(f"echo ready; while [ ! -e {go} ]; do sleep 0.1; done; seq 100000; echo the end")
     site.client.save_job(Job(name="much", schedule="@manually", run=command, output_limit=2_000_000))
     run = running(site, "much")
@@ -84,7 +83,6 @@ def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_pag
     expect(page.locator("#found-lines")).to_have_text("1 of 1")
     page.mouse.wheel(0, -500)
     assert page.evaluate("new Promise((done) => requestAnimationFrame(() => done(true)))")
-    site.client.delete_job("much")
 
 
 def test_a_page_says_when_it_is_not_live_and_catches_up(site: Site, open_page: NewPage) -> None:

@@ -23,20 +23,20 @@
     x: () => { const all = rows(), row = all[here(all)], tick = row && row.querySelector("[data-tick]"); if (tick) tick.click(); },
     "[": () => click('#part a[rel="prev"]'), "]": () => click('#part a[rel="next"]'),
     f: () => click("#follow"), t: () => click("#theme"),
-    g: () => { went = performance.now(); },
+    g: (event) => { went = event.timeStamp; },
   };
   document.addEventListener("keydown", (event) => {
     const target = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey || remembered()) return;
     if (target instanceof Element && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
     if (help.open && event.key !== "?") return;
-    if (performance.now() - went < 1500 && (event.key !== "g" || went > 0)) {
+    if (event.timeStamp - went < 1500 && (event.key !== "g" || went > 0)) {
       went = -Infinity;
       const link = document.querySelector(`.top [data-key="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); link.click(); return; }
     }
     const act = keys[event.key];
-    if (act) { event.preventDefault(); act(); }
+    if (act) { event.preventDefault(); act(event); }
   });
   document.getElementById("show-help").addEventListener("click", keys["?"]);
   const on = document.getElementById("keys-on");

@@ -12,7 +12,7 @@
     mark.dataset.state = state;
     mark.firstElementChild.textContent = state === "on" ? "●" : "○";
     word.textContent = { on: "live", lost: "reconnecting", off: "not live", paused: "paused" }[state];
-    if (state === "lost" && heard) word.textContent += `, as of ${new Date().toLocaleTimeString("en-GB", { timeZone: document.getElementById("zone-name").textContent })}`;
+    if (state === "lost" && heard) word.textContent += `, as of ${new Date(Date.now() - performance.now() + heard).toLocaleTimeString("en-GB", { timeZone: document.getElementById("zone-name").textContent })}`;
   };
   const concerned = (topics) => {
     const part = document.querySelector("[data-live]");
