@@ -11,25 +11,16 @@ from dkronpy.web.places import place
 
 FOLDER = Path(__file__).parent / "static"
 STYLES = ("app.css", "uplot.min.css")
-STATISTICS = ("uplot.min.js", "statistics.js")
-"""What pages of statistics load beside the rest."""
-SCRIPTS = (
-    "htmx.min.js",
-    "live.js",
-    "moments.js",
-    "timeline.js",
-    "log.js",
-    "find.js",
-    "keys.js",
-    "pages.js",
-    "views.js",
-)
+SCRIPTS = ("htmx.min.js", "live.js", "moments.js", "log.js", "find.js", "keys.js", "pages.js", "views.js")
+MORE = {
+    "timeline.js": ("timeline.js", "brush.js"),
+    "statistics.js": ("uplot.min.js", "statistics.js"),
+}
+"""What some pages load beside the rest."""
 TYPES = {
-    "app.css": "text/css; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "statistics.js": "text/javascript; charset=utf-8",
-    "brush.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 
 
@@ -50,8 +41,7 @@ class Assets:
         bodies = {
             "app.css": _joined(folder, STYLES),
             "app.js": _bundle([folder / name for name in SCRIPTS], folder / "worker.js"),
-            "statistics.js": _joined(folder, STATISTICS),
-            "brush.js": _tidied((folder / "brush.js").read_text()).encode(),
+            **{name: _tidied_all([folder / one for one in names]).encode() for name, names in MORE.items()},
             "icon.svg": (folder / "icon.svg").read_bytes(),
         }
         self._assets = {name: _asset(name, body) for name, body in bodies.items()}
@@ -68,7 +58,9 @@ class Assets:
 
 def _asset(name: str, body: bytes) -> Asset:
     digest = hashlib.sha256(body).hexdigest()[:12]
-    return Asset(path=f"{digest}/{name}", type=TYPES[name], body=body, gzipped=gzip.compress(body, 9, mtime=0))
+    return Asset(
+        path=f"{digest}/{name}", type=TYPES[name.rpartition(".")[2]], body=body, gzipped=gzip.compress(body, 9, mtime=0)
+    )
 
 
 def _joined(folder: Path, names: tuple[str, ...]) -> bytes:
@@ -77,8 +69,11 @@ def _joined(folder: Path, names: tuple[str, ...]) -> bytes:
 
 def _bundle(scripts: list[Path], worker: Path) -> bytes:
     """One script for page and worker, so that the browser has to ask once."""
-    page = "\n".join(_tidied(path.read_text()) for path in scripts)
-    return f'{worker.read_text()}\nif (typeof document !== "undefined") {{\n{page}\n}}\n'.encode()
+    return f'{worker.read_text()}\nif (typeof document !== "undefined") {{\n{_tidied_all(scripts)}\n}}\n'.encode()
+
+
+def _tidied_all(scripts: list[Path]) -> str:
+    return "\n".join(_tidied(path.read_text()) for path in scripts)
 
 
 def _tidied(script: str) -> str:
