@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Response
@@ -14,7 +14,7 @@ from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.job_head import LENGTHS
 from dkronpy.web.places import job_place, place
 from dkronpy.web.render import render
-from dkronpy.web.site import site_of, viewer_of
+from dkronpy.web.site import Viewer, site_of, viewer_of
 
 
 @page("/pauses", listing=True)
@@ -64,13 +64,22 @@ def pause(request: AnyRequest, *, job: str = "", tag: str = "") -> None:
     """Pause a job, the jobs with a tag, or, with neither, everything, for the reason and the time that a form gives."""
     viewer, hours = viewer_of(request), text_of(request, "hours", 5)
     until = timedelta(hours=int(hours)) if hours.isdecimal() and int(hours) else None
+    start = _moment(text_of(request, "start", 30), viewer)
     try:
         made = site_of(request).client.maintenance.pause(
-            job=job, tag=tag, reason=text_of(request, "reason", 1_000), until=until, by=viewer.who
+            job=job, tag=tag, reason=text_of(request, "reason", 1_000), start=start, until=until, by=viewer.who
         )
     except InvalidError as error:
         raise PageError(400, "; ".join(one.message for one in error.problems), hint=error.problems[0].hint) from None
     viewer.door.note(request, made.sentence())
+
+
+def _moment(text: str, viewer: Viewer) -> datetime | None:
+    """What a field for date and time says, on the viewer's clock."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=viewer.zone) if text else None
+    except ValueError:
+        raise PageError(400, f"{text!r} is no date and time", hint="write 2026-11-28T22:00") from None
 
 
 ROUTES = [pauses, pause_job, resume_job, pause_many, resume_many]

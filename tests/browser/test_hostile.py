@@ -139,6 +139,30 @@ def test_nodes_metadata_and_parameters_are_text(site: Site, open_page: NewPage) 
     assert [node.name for node in site.client.nodes()] == ["node-1"]  # the other tests know one
 
 
+def test_the_reason_of_a_pause_and_the_note_of_a_revision_are_text(site: Site, open_page: NewPage) -> None:
+    job = Job(name="evil-note", schedule="0 0 5 1 1 *", run=shell("true"), metadata={"team": EVIL})
+    site.client.save_job(job)
+    site.client.save_job(job.but(doc="anew"), by=EVIL, why=EVIL)
+    site.client.maintenance.pause(reason=EVIL, by=EVIL)
+    site.client.maintenance.pause(tag=f"team={EVIL}", reason=EVIL)
+    page = open_page("/ui/jobs/evil-note", refused=True)
+    done = watched(page)
+    for path in (
+        "/ui/", "/ui/jobs?q=evil-note", "/ui/jobs/evil-note", "/ui/jobs/evil-note/definition", "/ui/pauses",
+        "/ui/schedule", f"/ui/nodes?by={quote(EVIL)}",
+    ):  # fmt: skip
+        page.goto(path)
+        clean(page, path)
+        shown = "nodes" in path or "jobs?" in path or "<script>alert(2)" in page.locator("main").inner_text()
+        assert shown, path
+    page.goto("/ui/settings")
+    page.get_by_label("Times in").fill(EVIL)
+    page.get_by_role("button", name="Keep").click()
+    expect(page.locator("main")).to_contain_text("<script>alert(2)")
+    clean(page, "an unknown zone")
+    assert not done
+
+
 def test_the_crontab_box_and_the_name_of_a_token_are_text(site: Site, open_page: NewPage) -> None:
     page = open_page("/ui/tokens", refused=True)
     done = watched(page)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dkronpy.client import Client
+from dkronpy.clock import iso_ms
 from dkronpy.errors import NotFoundError
 from dkronpy.job import Job, Run
 from dkronpy.web.first import crontab_lines
@@ -259,6 +260,12 @@ def test_everything_is_paused_by_an_admin_and_every_page_of_a_job_says_so(browse
     assert "Everything</strong> is paused" in browser.get("/")
     assert "is paused" in browser.get("/jobs/backup")
     browser.send("/pauses", status=400, tag="nonsense")
+    browser.send("/preferences", zone="Europe/Berlin")
+    browser.send("/pauses", tag="team=bi", start="2126-11-28T22:00", hours="4")
+    (ahead,) = (one for one in client.maintenance.pauses() if one.tag == "team=bi")
+    assert iso_ms(ahead.from_ms) == "2126-11-28T21:00:00.000Z"
+    assert ahead.until_ms == ahead.from_ms + 4 * 3_600_000
+    assert "is no date and time" in browser.send("/pauses", status=400, tag="team=bi", start="tomorrow").text
     for pause in client.maintenance.pauses():
         browser.send("/pauses/resume", id=pause.id)
     assert "is paused" not in browser.get("/")
