@@ -56,6 +56,8 @@ def deed(row: LogRow) -> str:
     last = unquote(row.path.rstrip("/").rpartition("/")[2])
     if row.method == "POST" and last in _VERBS:
         return _VERBS[last]
+    if row.method == "POST" and row.job and row.path == f"/v1/jobs/{last}":  # as Dkron's clients start a run
+        return _VERBS["run"]
     return _METHODS.get(row.method, row.method.lower())
 
 

@@ -29,13 +29,14 @@ _MOST_GROUPS, _LEAST = 5, 2
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run ran (``more`` on further nodes), and of the execution that went wrong, if one did, how.
 
-    ``heard`` says that its last words were asked for.
+    ``queued`` says that nothing of it has begun, ``heard`` that its last words were asked for.
     """
 
     nodes: tuple[str, ...] = ()
     more: int = 0
     attempts: int = 0
     exit_code: int | None = None
+    queued: bool = False
     words: str = ""
     heard: bool = False
 
@@ -129,6 +130,7 @@ def _ending(run: Run, executions: Sequence[Execution]) -> Ending:
         more=max(0, len(nodes) - _NODES),
         attempts=max(one.attempt for one in executions),
         exit_code=codes[-1] if codes else None,
+        queued=all(one.state == "queued" for one in executions),
     )
 
 

@@ -108,7 +108,7 @@ def troubles(status: Status, views: Mapping[str, JobView], board: Board) -> list
         if trouble is not None:
             found.append(trouble)
     order = {"down": 0, "late": 1}
-    return sorted(found, key=lambda one: (order.get(one.state, 2), -one.at_ms))[:_MOST]
+    return sorted(found, key=lambda one: (order.get(one.state, 2), bool(one.link), -one.at_ms))[:_MOST]
 
 
 def _of_job(view: JobView, board: Board, now_ms: int) -> Trouble | None:

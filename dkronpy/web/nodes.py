@@ -48,7 +48,7 @@ def tags_of(known: Sequence[Node]) -> list[str]:
     for node in known:
         for name, value in node.tags.items():
             values.setdefault(name, Counter())[value] += 1
-    shared = [name for name in values if len(values[name]) < len(known) and values[name].total() > 1]
+    shared = [name for name in values if max(values[name].values()) > 1]
     return sorted(shared, key=lambda name: (-values[name].total(), name))[:_TAGS]
 
 
@@ -76,7 +76,8 @@ def _homeless(views: list[JobView], nodes: list[Node]) -> list[JobView]:
 def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
     """One node, and what ran there."""
     site, viewer = site_of(request), viewer_of(request)
-    found = next((one for one in site.client.nodes() if one.name == node), None)
+    known = site.client.nodes()
+    found = next((one for one in known if one.name == node), None)
     if found is None:
         raise NotFoundError(f"there is no node {node!r}")
     runs = [run for run in site.board.runs()[:_LOOKED_AT] if viewer.sees(run.job)]
@@ -85,11 +86,13 @@ def show(request: AnyRequest, node: FromPath[str]) -> Response[Any]:
         for one in site.client.some_executions([name for run in runs for name in run.execution_ids])
         if one.node == node
     ]
-    jobs = [view for view in viewer.seen(site.board.jobs()).values() if view.job.on.matching([found])]
+    jobs = [view for view in viewer.seen(site.board.jobs()).values() if view.job.on.matching([found], down=True)]
+    others = [one for one in known if one.name != node]
     return render(
         request, "node.html", section="nodes", node=found, executions=here[:_SHOWN], jobs=jobs[:60],
         more=len(jobs) - 60, flower=site.flower_worker(found), queued=waiting(site)[node],
         timeline=timeline.by_node(here, [node], viewer.now_ms, timeline.around(viewer.now_ms, "1h")),
+        only_here={view.job.name for view in jobs[:60] if not view.job.on.matching(others)},
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def overview(request: AnyRequest) -> Response[Any]:
         more_running=max(0, len(running) - _RUNNING),
         following=_following(views, digest),
         recent=runs[:_RECENT],
-        endings=site.endings.find([*[one.run for one in wrong if one.run], *runs[:_RECENT]]),
+        endings=site.endings.find([*[one.run for one in wrong if one.run], *runs[:_RECENT], *running[:_RUNNING]]),
         nodes=status.nodes,
         quiet=not runs,
         pauses=[one for one in site.client.maintenance.pauses() if not one.job],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
+from markupsafe import Markup, escape
 
 from dkronpy.execution import REASONS
 from dkronpy.version import VERSION
@@ -19,6 +21,7 @@ from dkronpy.web.places import BASE, job_place, node_place, place, run_place
 from dkronpy.web.site import CSRF_COOKIE, THEME_COOKIE, THEMES, csrf_of, new_csrf, site_of, viewer_of
 
 TEMPLATES = Path(__file__).parent / "templates"
+_CODE = re.compile(r"`([^`]+)`")
 HTML = "text/html; charset=utf-8"
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -78,7 +81,8 @@ def render(
 
 def plain_page(request: AnyRequest, status: int, title: str, text: str, *, hint: str = "") -> Response[bytes]:
     """A page that says one thing."""
-    return render_plain(request, "plain.html", status, title=title, text=text, hint=hint)
+    here = str(request.url.path) if status == 503 and request.method == "GET" else ""
+    return render_plain(request, "plain.html", status, title=title, text=text, hint=hint, status=status, here=here)
 
 
 def render_plain(request: AnyRequest, name: str, status: int = 200, /, **values: Any) -> Response[bytes]:
@@ -103,6 +107,11 @@ def respond(request: AnyRequest, body: bytes, status: int, csrf: str) -> Respons
     return Response(body, status_code=status, headers=headers, media_type=HTML, cookies=cookies)
 
 
+def _ticked(text: str) -> Markup:
+    """What stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
@@ -119,7 +128,7 @@ def _environment() -> Environment:
         node_place=node_place,
         place=place,
     )
-    environment.filters.update(span=moments.say_ms)
+    environment.filters.update(span=moments.say_ms, ticked=_ticked)
     return environment
 
 

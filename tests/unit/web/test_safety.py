@@ -107,7 +107,7 @@ def test_every_answer_forbids_strange_script(browser: Browser, client: Client) -
 def test_a_page_needs_few_and_small_files(browser: Browser) -> None:
     html = browser.get("/")
     files = set(re.findall(r'(?:src|href)="(/ui/static/[^"]+)"', html))
-    assert len(files) == 3
+    assert len(files) == 4
     size = 0
     for path in files:
         answer = browser.client.get(path, headers={"accept-encoding": "gzip"})
