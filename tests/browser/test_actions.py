@@ -244,6 +244,10 @@ def test_everything_works_without_script(site: Site, open_page: NewPage) -> None
     page.get_by_role("button", name="Disable").click()
     expect(page.get_by_role("status")).to_have_text("Done.")
     assert not site.client.job("never").job.enabled
+    page.get_by_label("Choose never").check()
+    page.get_by_role("button", name="Enable").click()
+    expect(page.locator("#job-never")).not_to_contain_text("disabled")
+    assert site.client.job("never").job.enabled
 
 
 def test_several_jobs_are_paused_after_a_question_and_resumed(site: Site, open_page: NewPage) -> None:

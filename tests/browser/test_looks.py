@@ -129,8 +129,7 @@ def test_a_page_loads_little(open_page: NewPage, path: str) -> None:
 
 def test_the_timeline_is_drawn_and_can_be_moved(site: Site, open_page: NewPage) -> None:
     page = live(open_page("/ui/"))
-    before = ink(page)
-    assert before > 50, "the canvas is blank"
+    before = wait_until(lambda: (found := ink(page)) > 50 and found, timeout=30, description="the canvas is not blank")
     assert page.locator("time-line").evaluate("(it) => it.getBoundingClientRect().width") > 900
     page.locator("time-line canvas").focus()
     for _ in range(6):
@@ -145,14 +144,24 @@ def test_the_timeline_is_drawn_and_can_be_moved(site: Site, open_page: NewPage) 
     page.wait_for_url("**/ui/jobs/*")
 
 
+def test_a_chain_is_drawn_as_a_row(site: Site, open_page: NewPage) -> None:
+    site.fleet.run_now("first")
+    page = live(open_page("/ui/timeline?rows=chains&span=15m"))
+    wait_until(lambda: ink(page) > 5, timeout=30, description="the canvas shows what ran")
+    box = page.locator("time-line").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 38)
+    assert page.locator("time-line #tip").inner_text() == "first +2"
+
+
 def test_a_time_is_chosen_on_the_strip_of_the_timeline(site: Site, open_page: NewPage) -> None:
     page = live(open_page("/ui/timeline?span=15m"))
     strip = page.locator("time-brush canvas")
     expect(strip).to_be_visible()
-    wait_until(lambda: coloured(strip) > 2, description="the strip shows runs that went well")
-    assert ink(page) > 20, "the canvas is blank"
+    wait_until(lambda: coloured(strip) > 2, timeout=30, description="the strip shows runs that went well")
+    wait_until(lambda: ink(page) > 20, timeout=30, description="the canvas is not blank")
     page.keyboard.press("t")
-    wait_until(lambda: coloured(strip) > 2, description="and in the dark too")
+    wait_until(lambda: coloured(strip) > 2, timeout=30, description="and in the dark too")
     box = strip.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20)
@@ -172,11 +181,10 @@ def test_durations_are_drawn_and_a_run_is_opened_from_them(site: Site, open_page
     page = live(open_page("/ui/jobs/by-hand/statistics"))
     canvas = page.locator("duration-chart canvas")
     expect(canvas).to_be_visible()
-    before = coloured(canvas)
-    assert before > 40, "the canvas is blank"
+    wait_until(lambda: coloured(canvas) > 40, timeout=30, description="the canvas is not blank")
     page.keyboard.press("t")
     page.wait_for_function("document.querySelectorAll('duration-chart canvas').length === 1")
-    assert coloured(canvas) > 40
+    wait_until(lambda: coloured(canvas) > 40, timeout=30, description="nor in the dark")
     assert page.locator(".past .t-good").count() >= 1
     place = page.evaluate(
         "() => { const chart = document.querySelector('duration-chart'), plot = chart.plot;"
