@@ -23,6 +23,7 @@ from dkronpy.web import (
     job_statistics,
     jobs,
     nodes,
+    nowhere,
     overview,
     pauses,
     run,
@@ -44,6 +45,7 @@ from dkronpy.web.site import SITE, Site
 _MODULES: tuple[Any, ...] = (
     overview, jobs, job, job_run, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes,
     coming_week, spread, settings, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
+    nowhere,
 )  # fmt: skip
 
 

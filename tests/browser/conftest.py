@@ -109,7 +109,7 @@ class ServedFleet(Fleet):
     def serve(self, port: int) -> Any:
         """Start the server and wait until it listens."""
         server = self._start("server", "--port", str(port))
-        server.wait_for("the API is at")
+        server.wait_for("the API is at", timeout=60)
         return server
 
 

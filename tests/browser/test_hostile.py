@@ -15,6 +15,8 @@ from tests.support import wait_until
 
 EVIL = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}</textarea></title><svg/onload=alert(3)>"
 
+DANGEROUS = "main img:not(.brand > img), main script, main svg[onload]"
+
 
 def watched(page: Page) -> list[str]:
     """What an attack would have done so far."""
@@ -59,7 +61,7 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
     ):  # fmt: skip
         page.goto(path)
         page.wait_for_load_state()
-        assert page.locator("main img, main script, main svg[onload]").count() == 0, path
+        assert page.locator(DANGEROUS).count() == 0, path
     page.goto("/ui/jobs/evil")
     expect(page.get_by_role("heading", level=1)).to_contain_text("<script>alert(2)</script>")
     page.goto(f"/ui/runs/{run.id}")
@@ -76,7 +78,7 @@ def test_what_is_typed_or_pasted_is_text(open_page: NewPage) -> None:
     expect(page.locator("#means .badge")).not_to_have_count(0)
     page.get_by_label("JSON, as Dkron writes jobs").fill(EVIL)
     expect(page.locator("#means")).to_contain_text("JSON")
-    assert page.locator("main img, main script").count() == 0
+    assert page.locator(DANGEROUS).count() == 0
     assert not done
 
 
@@ -147,14 +149,13 @@ def test_the_reason_of_a_pause_and_the_note_of_a_revision_are_text(site: Site, o
     site.client.maintenance.pause(tag=f"team={EVIL}", reason=EVIL)
     page = open_page("/ui/jobs/evil-note", refused=True)
     done = watched(page)
-    for path in (
-        "/ui/", "/ui/jobs?q=evil-note", "/ui/jobs/evil-note", "/ui/jobs/evil-note/definition", "/ui/pauses",
-        "/ui/schedule", f"/ui/nodes?by={quote(EVIL)}",
-    ):  # fmt: skip
+    for path in ("/ui/", "/ui/jobs/evil-note", "/ui/jobs/evil-note/definition", "/ui/pauses", "/ui/schedule"):
+        page.goto(path)
+        expect(page.locator("main")).to_contain_text("<script>alert(2)")
+        clean(page, path)
+    for path in ("/ui/jobs?q=evil-note", f"/ui/nodes?by={quote(EVIL)}"):
         page.goto(path)
         clean(page, path)
-        shown = "nodes" in path or "jobs?" in path or "<script>alert(2)" in page.locator("main").inner_text()
-        assert shown, path
     page.goto("/ui/settings")
     page.get_by_label("Times in").fill(EVIL)
     page.get_by_role("button", name="Keep").click()
@@ -187,7 +188,7 @@ def test_the_crontab_box_and_the_name_of_a_token_are_text(site: Site, open_page:
 
 def clean(page: Page, where: str) -> None:
     """What would have been an element has to be text."""
-    assert page.locator("main img, main script, main svg[onload]").count() == 0, where
+    assert page.locator(DANGEROUS).count() == 0, where
 
 
 def test_a_form_of_another_site_does_nothing(site: Site, open_page: NewPage) -> None:

@@ -39,9 +39,10 @@ PAGES = {
     "/tokens": ("/tokens",),
     "/audit": ("/audit",),
     "/sign-in": ("/sign-in",),
+    "/{rest:path}": ("/no/such/page",),
 }
 """Each route of a page with addresses that it answers."""
-OTHERS = ("/no/such/page", "/jobs/no-such-job")
+OTHERS = ("/jobs/no-such-job",)
 NO_PAGES = {
     "/events", "/runs/{run:str}/follow/{index:int}/{attempt:int}", "/runs/{run:str}/output/{index:int}/{attempt:int}",
     "/static/{digest:str}/{name:str}",

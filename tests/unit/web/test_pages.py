@@ -44,7 +44,7 @@ def test_the_overview_names_what_is_due_and_that_no_beat_leads(browser: Browser,
     save(client, "backup", schedule="@every 1h")
     text = visible(browser.get("/"))
     assert "Beat none leads" in text
-    assert re.search(r"Due next backup \d\d:\d\d:\d\d UTC in (59 min|1 h)", text), text
+    assert re.search(r"Due next backup (\w{3} \d+ \w{3} )?\d\d:\d\d:\d\d UTC in (59 min|1 h)", text), text
 
 
 def test_a_job_is_explained_in_words_with_its_due_times(browser: Browser, client: Client) -> None:
@@ -121,6 +121,7 @@ def test_an_unknown_page_is_a_page(browser: Browser) -> None:
     assert "there is no job named" in visible(browser.get("/jobs/nope", 404))
     assert "there is no run" in visible(browser.get("/runs/nope@2026", 404))
     assert "there is no node" in visible(browser.get("/nodes/nope", 404))
+    assert "nothing is at /ui/no/such/page" in visible(browser.get("/no/such/page", 404))
 
 
 @pytest.mark.parametrize("path", PAGES)
