@@ -47,16 +47,25 @@ class Follower:
         """Whether there is nothing more to come from this thread."""
         return self._over.is_set()
 
-    def finish(self, seconds: float) -> bool:
-        """Wait until all output was handed on, at most *seconds*; whether it was."""
-        if self._over.wait(seconds):
-            return True
+    def finish(self, seconds: float, go_on: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until all output was handed on; whether it was.
+
+        That takes *seconds* at most, and as many again whenever some has come in that time and *go_on* allows it.
+        """
+        seen = self.seen
+        while not self._over.wait(seconds):
+            if seen == self.seen or not go_on():
+                self._give_up()
+                return False
+            seen = self.seen
+        return True
+
+    def _give_up(self) -> None:
         self._closed = True
         if self._stream is not None:
             with suppress(Exception):  # its socket may be gone in many ways
                 self._stream.close()
         self._over.wait(1)
-        return False
 
     def _follow(self) -> None:
         try:

@@ -153,11 +153,11 @@ class ContainerRun:
         follower = self._follower
         if follower is None:
             return
-        complete = follower.finish(_DRAIN)
+        complete = follower.finish(_DRAIN, self._has_time)
         if complete and not follower.refused:
             try:
                 complete = self._catch_up(follower)
-            except ExecutorError:
+            except (ExecutorError, EndedEarly):  # how the container ended is known, and stays the outcome
                 complete = False
         if follower.refused:
             self._context.write(f"docker: the output cannot be shown: {follower.refused}\n".encode())
@@ -170,7 +170,10 @@ class ContainerRun:
         if not self._outage and follower.tail.endswith(last):
             return True
         self._follow(live=False)
-        return self._follower is not None and self._follower.finish(_DRAIN)
+        return self._follower is not None and self._follower.finish(_DRAIN, self._has_time)
+
+    def _has_time(self) -> bool:
+        return not self._watch.reason
 
     def _lost(self, error: ExecutorError) -> ExecutorError:
         self._engines.sweep_again(self._context.node)

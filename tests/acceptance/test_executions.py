@@ -179,6 +179,29 @@ def test_forbid_skips_a_run_while_another_is_active(fleet: Fleet) -> None:
     assert fleet.ended(first)[0].state == "success"
 
 
+def test_a_cancelled_run_keeps_its_place_until_its_processes_are_seen_gone(fleet: Fleet) -> None:
+    fleet.environment["DKRONPY_KILL_GRACE"] = "1m"
+    start(fleet)
+    gate = fleet.folder / "gate"
+    command = f"trap 'echo going; while ! test -e {gate}; do sleep 0.05; done; exit 1' TERM; sleep 300 & wait"
+    fleet.save(Job(name="alone", schedule="@manually", run=shell(command), concurrency="forbid"))
+    first = fleet.client.run_job("alone").run.id
+    execution = fleet.started(first)
+    wait_until(lambda: len(left_running(execution.id)) >= 2, description="it has set its trap, and sleeps")
+    fleet.client.cancel_run(first)
+    wait_until(lambda: "going" in fleet.output(execution), description="it was told")
+    second = fleet.client.run_job("alone").run
+    assert (second.state, second.reason) == ("skipped", "overlap")
+    gate.touch()
+    _, (execution,) = fleet.ended(first)
+    assert "confirmed gone at" in execution.message
+    assert left_running(execution.id) == []
+    third = fleet.client.run_job("alone").run.id
+    fleet.started(third)
+    fleet.client.cancel_run(third)
+    fleet.ended(third)
+
+
 def test_children_follow_their_parents_and_an_ephemeral_job_goes(fleet: Fleet) -> None:
     start(fleet)
     fleet.save(Job(name="extract", schedule="@manually", run=shell("true")))

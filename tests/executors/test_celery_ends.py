@@ -204,7 +204,7 @@ def test_tls_with_a_private_authority(
     url = f"rediss://127.0.0.1:{port}/0"
     options = CeleryTask(url, "shop.close", tls_ca=str(authority.ca), tls_cert=node)
     assert send(options)[0].success
-    waiting = options.but(wait=True, result_backend=url, timeout="1s")
+    waiting = options.but(wait=True, result_backend=url, timeout="3s")
     assert send(waiting)[0].message.endswith("no worker has said that it began"), "the backend is reached as well"
     for wrong in (options.but(tls_ca=str(Authority(tmp_path, "Other CA").ca)), options.but(tls_cert="")):
         outcome, _ = send(wrong)
