@@ -28,24 +28,29 @@ from dkronpy.agent import process_linux
 from dkronpy.agent.process_messages import (
     Ended,
     Hurry,
+    Launch,
     Ready,
     Spare,
-    make_packet_pair,
+    make_light_pair,
     read_wish,
     receive_packet,
     send_message,
+    send_packet,
+    write_command,
     write_message,
 )
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
 from dkronpy.agent.shim import STUCK_STATUS, Shim, cannot_fork
 from dkronpy.agent.waiting_child import Rehearsal
-from dkronpy.plugins.command import Exit
+from dkronpy.plugins.command import Command, Exit
 
 SPARES = 2
 """How many shims wait, each with its child; one that is taken is replaced as soon as nothing is asked for."""
 SPARES_OF_CALLABLES = 4
 """As above where they rehearse, so that the one that is taken next has done with it."""
 _IDLE_MS = 1.0
+_ROUNDS_OF_PRACTICE = 10
+"""Python specialises bytecode when it has run for the eighth time."""
 _SWEEP_LIMIT = 3.0
 _LAST_WAIT = 10.0
 _SHIMS_SOCKET = 3
@@ -54,7 +59,7 @@ _SHIMS_SOCKET = 3
 class Helper:
     """Forks shims for the agent, and looks after those that die. So many wait; the child of each does *rehearse*."""
 
-    def __init__(self, agent: socket.socket, spares: int, rehearse: Rehearsal) -> None:
+    def __init__(self, agent: socket.SocketType, spares: int, rehearse: Rehearsal) -> None:
         self._agent = agent
         self._rehearse = rehearse
         self._wanted = spares
@@ -77,6 +82,7 @@ class Helper:
             signal.signal(number, _note)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_linux.become_subreaper()
+        self._practise()
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -93,6 +99,29 @@ class Helper:
             self._reap()
             if not events:
                 self._fork_spare()
+
+    def _practise(self) -> None:
+        """Be a shim, to the end of a command, before any is forked.
+
+        What the first run of code changes in memory (types that get ready, caches, bytecode that is specialised) is so
+        changed once, where all share it, and not in each shim, where each page of it is a copy and takes time.
+        """
+        before = _descriptors()
+        with suppress(OSError):  # at a limit just now: they do without
+            command = os.memfd_create("dkronpy")
+            os.write(command, write_command(Command(argv=("true",), env={"PATH": os.defpath})))
+            for _ in range(_ROUNDS_OF_PRACTICE):
+                agents, shims = make_light_pair()
+                _, writing = os.pipe()
+                send_packet(agents, write_message(Launch(cwd="/", grace=0.0)), [writing, command])
+                Shim(os.getppid(), lambda _keep: None).run(shims)
+                for sock in (agents, shims):
+                    sock.close()
+        signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
+        process_linux.signal_on_parent_death(0)
+        for fd in _descriptors() - before:
+            with suppress(OSError):  # the one that listed them
+                os.close(fd)
 
     def _hear(self) -> bool:
         """Do what the agent wishes; False once it is gone."""
@@ -125,20 +154,20 @@ class Helper:
 
         Raises OSError at a limit of processes, memory or descriptors.
         """
-        ours, theirs = make_packet_pair()
+        ours, theirs = make_light_pair()
         last = max(ours.fileno(), theirs.fileno(), self._agent.fileno(), *self._wakeup, *self._shims.values())
-        with ours:
-            try:
-                pid = os.fork()
-            except OSError:
-                theirs.close()
-                raise
-            if pid == 0:
-                self._run_shim(theirs.detach(), last)
-            self._shims[pid] = theirs.detach()
-            self._spares.add(pid)
-            with suppress(BrokenPipeError, ConnectionResetError):  # seen when the agent is listened to
-                socket.send_fds(self._agent, [write_message(Spare(pid=pid))], [ours.fileno()])
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            self._run_shim(theirs.detach(), last)
+        self._shims[pid] = theirs.detach()
+        self._spares.add(pid)
+        send_packet(self._agent, write_message(Spare(pid=pid)), [ours.fileno()])
+        ours.close()
 
     def _run_shim(self, fd: int, last: int) -> None:
         """In the forked process: be the shim on its socket, *fd*, and end. No descriptor is above *last*."""
@@ -148,15 +177,17 @@ class Helper:
             signal.set_wakeup_fd(-1)
             os.dup2(fd, _SHIMS_SOCKET, inheritable=False)
             os.closerange(_SHIMS_SOCKET + 1, last + 1)
-            status = Shim(self._pid, self._rehearse).run(socket.socket(fileno=_SHIMS_SOCKET))
+            status = Shim(self._pid, self._rehearse).run(socket.SocketType(fileno=_SHIMS_SOCKET))
         except BaseException:  # noqa: BLE001 - nothing may return into the helper's loop
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
 
     def _reap(self) -> None:
-        with suppress(BlockingIOError):
+        try:
             os.read(self._wakeup[0], 4096)
+        except BlockingIOError:
+            return
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 self._forget(*ended)
@@ -166,11 +197,12 @@ class Helper:
         if fd is None:  # left behind by a shim that was killed
             return
         self._spares.discard(pid)
-        with socket.socket(fileno=fd) as control:
-            if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
-                gone = self._sweep()
-                message = "the shim that guarded the command was killed; what it had started was ended"
-                send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
+        control = socket.SocketType(fileno=fd)
+        if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
+            gone = self._sweep()
+            message = "the shim that guarded the command was killed; what it had started was ended"
+            send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
+        control.close()
 
     def _sweep(self) -> bool:
         """Kill every descendant that belongs to no living shim; whether all of them were seen gone."""
@@ -208,6 +240,10 @@ class Helper:
             self._sweep()
 
 
+def _descriptors() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208 - plain names
+
+
 def _note(_number: int, _frame: object) -> None:
     """A handler must exist for Python to write the signal's number to the wakeup descriptor."""
 
@@ -220,9 +256,9 @@ def main() -> None:
     if "--callables" in sys.argv:
         from dkronpy.agent.process_callable import rehearse  # what a call needs is loaded once for all of them
 
-        Helper(socket.socket(fileno=fd), SPARES_OF_CALLABLES, rehearse).serve()
+        Helper(socket.SocketType(fileno=fd), SPARES_OF_CALLABLES, rehearse).serve()
     else:
-        Helper(socket.socket(fileno=fd), SPARES, lambda _keep: None).serve()
+        Helper(socket.SocketType(fileno=fd), SPARES, lambda _keep: None).serve()
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
@@ -26,8 +26,15 @@ def load_libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
+@lru_cache(maxsize=1)
+def _load_prctl() -> Any:
+    call = load_libc().prctl
+    call.argtypes = ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong
+    return call
+
+
 def _prctl(option: int, value: int) -> None:
-    if load_libc().prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+    if _load_prctl()(option, value, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl({option}): {os.strerror(code)}")
 
@@ -37,7 +44,7 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def signal_on_parent_death(number: signal.Signals) -> None:
+def signal_on_parent_death(number: int) -> None:
     """Have the kernel send *number* to this process when the thread that forked it dies.
 
     A change of user or group clears it, so call this afterwards, and then compare ``os.getppid()`` with

@@ -8,11 +8,11 @@ that the other side is gone.
 
 from __future__ import annotations
 
+import _socket
 import array
 import errno
 import os
 import socket
-from contextlib import suppress
 
 import msgspec
 
@@ -21,6 +21,10 @@ from dkronpy.plugins.command import Command, Exit
 PACKET_BYTES = 200_000  # under Linux's default limit of a socket's buffer (212,992)
 RESULT_BYTES = 64_000
 _MAX_FDS = 3
+# Plain numbers: an operation on Python's constants for flags goes through much code of ``enum``, and each page of
+# memory that a forked process writes to, if only to count a reference, is a copy of its own.
+_UNIX, _PACKETS = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
+_CLOEXEC, _CUT_OFF, _QUIETLY = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC), int(socket.MSG_NOSIGNAL)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
@@ -112,6 +116,7 @@ read_order = msgspec.json.Decoder[Order](Order).decode
 read_report = msgspec.json.Decoder(Report).decode
 read_command = msgspec.msgpack.Decoder(Command).decode
 write_message = msgspec.json.Encoder().encode
+write_command = msgspec.msgpack.Encoder().encode
 
 
 def make_packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -119,26 +124,41 @@ def make_packet_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def send_message(sock: socket.socket, message: msgspec.Struct) -> bool:
+def make_light_pair() -> tuple[socket.SocketType, socket.SocketType]:
+    """As ``make_packet_pair``, for forked processes: plain sockets, whose making touches a third of the memory."""
+    return _socket.socketpair(_UNIX, _PACKETS)
+
+
+def send_message(sock: socket.SocketType, message: msgspec.Struct) -> bool:
     """Send one message; False when the other side is gone."""
-    with suppress(BrokenPipeError, ConnectionResetError):
-        sock.send(write_message(message), socket.MSG_NOSIGNAL)
-        return True
-    return False
+    try:
+        sock.send(write_message(message), _QUIETLY)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
 
 
-def receive_packet(sock: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
+def send_packet(sock: socket.SocketType, packet: bytes, fds: list[int]) -> bool:
+    """Send one packet with descriptors; False when the other side is gone."""
+    try:
+        sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))], _QUIETLY)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def receive_packet(sock: socket.SocketType, flags: int = 0) -> tuple[bytes, list[int]]:
     """One packet and its descriptors, none of which a program that is run later inherits; no bytes at the end.
 
     Raises OSError where this process may have no more descriptors.
     """
     fds = array.array("i")
     room = socket.CMSG_LEN(_MAX_FDS * fds.itemsize)
-    packet, ancillary, told, _ = sock.recvmsg(PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC | flags)
+    packet, ancillary, told, _ = sock.recvmsg(PACKET_BYTES, room, _CLOEXEC | flags)
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    if told & socket.MSG_CTRUNC:
+    if told & _CUT_OFF:
         for fd in fds:
             os.close(fd)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -59,24 +59,24 @@ STUCK_STATUS = 3
 class Shim:
     """Waits for one command and runs it to its end; made and run in a freshly forked process of the helper."""
 
-    _control: socket.socket
+    # Here and not in the instance, which is made in a forked process: what is not written there costs no memory there.
+    _control: socket.SocketType
     _waiting: WaitingChild | None = None
+    _launch = Launch(cwd="/", grace=0.0)
+    _child = 0
+    _status: int | None = None
+    _tree_empty = False
+    _began = _ended = 0.0
+    _reason = _message = ""
+    _report = b""
+    _peak = 0
+    _timeout_at = _memory_at = _drain_until = _kill_at = _give_up_at = _vouched_until = inf
 
     def __init__(self, helper: int, rehearse: Rehearsal) -> None:
         self._helper = helper
         self._rehearse = rehearse
-        self._launch = Launch(cwd="/", grace=0.0)
-        self._child = 0
-        self._status: int | None = None
-        self._tree_empty = False
-        self._began = self._ended = 0.0
-        self._reason = self._message = ""
-        self._report = b""
-        self._peak = 0
-        self._timeout_at = self._memory_at = self._drain_until = self._kill_at = self._give_up_at = inf
-        self._vouched_until = inf
 
-    def run(self, control: socket.socket) -> int:
+    def run(self, control: socket.SocketType) -> int:
         """Wait with a child for the launch that comes on *control*, run it, tell the agent how it ended.
 
         What this returns is the shim's own exit status.

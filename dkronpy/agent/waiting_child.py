@@ -12,14 +12,20 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
 
 from dkronpy.agent import process_linux
 from dkronpy.agent.process_child import run_child
-from dkronpy.agent.process_messages import Report, make_packet_pair, read_command, receive_packet
+from dkronpy.agent.process_messages import (
+    Report,
+    make_light_pair,
+    read_command,
+    receive_packet,
+    send_packet,
+    write_command,
+)
 from dkronpy.plugins.command import Command
 
 Rehearsal = Callable[[frozenset[int]], None]
@@ -33,9 +39,9 @@ class WaitingChild:
     copy, so that a dead shim is seen to be dead.
     """
 
-    def __init__(self, launches: socket.socket, rehearse: Rehearsal) -> None:
+    def __init__(self, launches: socket.SocketType, rehearse: Rehearsal) -> None:
         shim = os.getpid()
-        self._socket, theirs = make_packet_pair()
+        self._socket, theirs = make_light_pair()
         self.report, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -48,19 +54,19 @@ class WaitingChild:
 
     def run(self, cwd: str, command: int, stdin: int, output: int) -> bool:
         """Let it become the command in the file *command*; False where it is gone already."""
-        with self._socket, suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._socket, [os.fsencode(cwd)], [command, stdin, output])
-            return True
-        os.close(self.report)
-        return False
+        sent = send_packet(self._socket, os.fsencode(cwd), [command, stdin, output])
+        self._socket.close()
+        if not sent:
+            os.close(self.report)
+        return sent
 
 
-def _become_what_comes(sock: socket.socket, report: int, shim: int, rehearse: Rehearsal) -> NoReturn:
+def _become_what_comes(sock: socket.SocketType, report: int, shim: int, rehearse: Rehearsal) -> NoReturn:
     """In the child: wait for a command, and become it; end where the shim goes before that."""
     try:
         os.setsid()
         process_linux.signal_on_parent_death(signal.SIGKILL)
-        read_command(msgspec.msgpack.encode(Command(argv=("true",), env={"PATH": ""})))
+        read_command(write_command(Command(argv=("true",), env={"PATH": ""})))
         rehearse(frozenset((sock.fileno(), report)))
         packet, fds = receive_packet(sock) if os.getppid() == shim else (b"", [])
         if packet:
