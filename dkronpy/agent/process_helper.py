@@ -120,8 +120,7 @@ class Helper:
         signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
         process_linux.signal_on_parent_death(0)
         for fd in _descriptors() - before:
-            with suppress(OSError):  # the one that listed them
-                os.close(fd)
+            os.close(fd)
 
     def _hear(self) -> bool:
         """Do what the agent wishes; False once it is gone."""
@@ -241,7 +240,9 @@ class Helper:
 
 
 def _descriptors() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208 - plain names
+    """All that are open, without the one that lists them, which is closed by the time they are looked at."""
+    listed = os.listdir("/proc/self/fd")  # noqa: PTH208 - plain names
+    return {int(name) for name in listed if os.path.lexists(f"/proc/self/fd/{name}")}
 
 
 def _note(_number: int, _frame: object) -> None:

@@ -127,12 +127,15 @@ def test_a_timeout_ends_the_work(fleet: Fleet) -> None:
 def test_an_agent_that_is_told_to_stop_waits_then_ends_what_runs_and_records_it(fleet: Fleet) -> None:
     fleet.beat()
     agent = fleet.agent("n1")
-    fleet.save(Job(name="short", schedule="@manually", run=shell("sleep 1; echo done"), on=on_node("n1")))
+    gate = fleet.folder / "gate"
+    command = f"until test -e {gate}; do sleep 0.05; done; echo done"
+    fleet.save(Job(name="short", schedule="@manually", run=shell(command), on=on_node("n1")))
     fleet.save(Job(name="long", schedule="@manually", run=shell("sleep 300"), on=on_node("n1")))
     short, long = fleet.client.run_job("short").run.id, fleet.client.run_job("long").run.id
     fleet.started(long), fleet.started(short)
 
     agent.signal(signal.SIGTERM)
+    gate.touch()
 
     assert agent.wait(30) == 0
     assert fleet.ended(short)[0].state == "success"

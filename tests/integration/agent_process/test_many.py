@@ -110,6 +110,14 @@ def test_what_every_shim_of_programs_carries_is_small() -> None:
     assert not loaded & {"threading", "random", "logging", "asyncio", "dkronpy.plugins.options"}
 
 
+def test_the_helper_keeps_nothing_of_its_practice(launcher: Launcher) -> None:
+    helper = launcher.helper_pid
+    assert helper is not None
+    spares_wait(helper)
+    assert len(list_descendants(helper)) == 2 * SPARES, "shims and their children, and no others"
+    assert open_descriptors(helper) == 3 + 1 + 2 + SPARES, "standard ones, the agent, its wakeup, and its shims"
+
+
 def test_spares_that_were_killed_are_replaced(launcher: Launcher, command: MakeCommand) -> None:
     helper = launcher.helper_pid
     assert helper is not None
