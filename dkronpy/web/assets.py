@@ -18,8 +18,8 @@ MORE = {
 }
 """What some pages load beside the rest."""
 TYPES = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
+    "css": "text/css",
+    "js": "text/javascript",
     "svg": "image/svg+xml",
 }
 

@@ -149,7 +149,7 @@ def download(request: AnyRequest, run: FromPath[str], index: FromPath[int], atte
     name = f"{view.run.job}-{index}-{attempt}.log"
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
     body = text.encode("utf-8", "replace")
-    return Response(body, headers=headers, media_type="text/plain; charset=utf-8")
+    return Response(body, headers=headers, media_type="text/plain")
 
 
 @form("/runs/{run:str}/cancel", action="operate")

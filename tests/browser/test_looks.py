@@ -9,6 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import Locator, Page, Response, expect
 
+from dkronpy.web.nowhere import BELOW
 from dkronpy.web.routes import web_routes
 from tests.browser.conftest import NewPage, Site, in_both_themes, live
 from tests.support import wait_until
@@ -39,6 +40,7 @@ PAGES = {
     "/tokens": ("/tokens",),
     "/audit": ("/audit",),
     "/sign-in": ("/sign-in",),
+    **{f"{one}/{{rest:path}}": () for one in BELOW},
     "/{rest:path}": ("/no/such/page",),
 }
 """Each route of a page with addresses that it answers."""
@@ -95,7 +97,8 @@ def test_axe_finds_nothing_on_pages_that_forms_lead_to(site: Site, open_page: Ne
 
 
 def test_nothing_is_cut_off_on_a_phone(site: Site, open_page: NewPage) -> None:
-    page = open_page("/ui/", viewport={"width": 390, "height": 844}, device_scale_factor=2, is_mobile=True)
+    phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+    page = open_page("/ui/", refused=True, **phone)
     for path in paths(site):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

@@ -121,7 +121,8 @@ def test_an_unknown_page_is_a_page(browser: Browser) -> None:
     assert "there is no job named" in visible(browser.get("/jobs/nope", 404))
     assert "there is no run" in visible(browser.get("/runs/nope@2026", 404))
     assert "there is no node" in visible(browser.get("/nodes/nope", 404))
-    assert "nothing is at /ui/no/such/page" in visible(browser.get("/no/such/page", 404))
+    for path in ("/no/such/page", "/jobs/a/b/c", "/runs/a/b/c", "/nodes/a/b/c", "/schedule/x"):
+        assert f"nothing is at /ui{path}" in visible(browser.get(path, 404))
 
 
 @pytest.mark.parametrize("path", PAGES)
