@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROLE = "server"
 MOST_PORTS = 50
+MOST_DESCRIPTORS = 65_536
 _STOP_SECONDS = 5
 _ASK_SECONDS = 1.0
 
@@ -62,6 +63,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
     import logging
 
     from dkronpy.api.app import make_api
+    from dkronpy.api.patience import PatientProtocol
     from dkronpy.api.services import Services
     from dkronpy.cli.pages import pages_of
     from dkronpy.client import Client
@@ -69,6 +71,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
     log = logging.getLogger("dkronpy.server")
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    _allow_many_connections()
     listening = listen(settings.http_address, settings.http_port, tries=MOST_PORTS if next_port else 1)
     with contextlib.closing(listening), contextlib.closing(Client(settings, who="api")) as client:
         services = Services(client, exposed=not is_loopback(settings.http_address))
@@ -76,7 +79,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
         app = make_api(services, hosts=hosts, origins=origins, pages=pages_of(services))
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
-            timeout_graceful_shutdown=_STOP_SECONDS, lifespan="on",
+            timeout_graceful_shutdown=_STOP_SECONDS, lifespan="on", http=PatientProtocol,
         )  # fmt: skip
         serving = _quiet_server(uvicorn)(config)
         services.stop = lambda: setattr(serving, "should_exit", True)
@@ -87,6 +90,17 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
         serving.run(sockets=[listening])
     log.info("stopped")
     return 0
+
+
+def _allow_many_connections() -> None:
+    """Use as many descriptors as the machine grants; what a shell hands on is often no more than 1024."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def is_loopback(address: str) -> bool:
