@@ -23,6 +23,7 @@ SHORTEST_START_DEADLINE_MS = 10_000
 LONGEST_START_DEADLINE_MS = 3_600_000
 TURN = "waits for its turn among the make-up runs"
 ROLLING = "waits for its turn in the rolling run"
+DRAINED = "waits for node {}, which is drained"
 RESEND_MS = 5_000
 """A queued execution that nobody claimed is looked at again after this."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -44,12 +45,13 @@ class LiveNodes:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
+        self.drained = frozenset(node.name for node in nodes if node.drained)
         self._found: dict[tuple[object, ...], tuple[list[Node], int | None]] = {}
 
     def choose(self, job: Job, chooser: Chooser) -> list[str]:
         """The names of the nodes of one run: all that match, or as many as are wanted by the target's strategy.
 
-        A node that is named outright, and one whose run is made up for, has its share also while it is down.
+        A node that is named outright, and one whose run is made up for, has its share also while it is down or drained.
         """
         target = job.on
         alike = (target.count, target.nodes, target.exclude, target.where, target.make_up, *target.tags.items())
@@ -116,7 +118,7 @@ class Planner:
         start_by = min(start_by, end_by or start_by)
         executions = tuple(
             [
-                self._execution(job, run, index, node, start_by, now_ms, make_up_ms, end_by)
+                self._execution(job, run, index, node, start_by, now_ms, make_up_ms, end_by, node in nodes.drained)
                 for index, node in enumerate(chosen or [""])
             ]
         )
@@ -137,7 +139,7 @@ class Planner:
 
     def _execution(
         self, job: Job, run: str, index: int, node: str, start_by: int, now_ms: int, make_up_ms: int | None,
-        end_by: int,
+        end_by: int, drained: bool,
     ) -> ExecutionPlan:  # fmt: skip
         name = execution_id(run, index)
         rolling = job.on.rolling if job.on.rolling is not None and job.on.every else None
@@ -145,7 +147,11 @@ class Planner:
         later = make_up_ms is not None and make_up_ms > now_ms
         if later and not job.on.every:  # who is alive then shows then
             node = ""
-        queue, message = self.courier.enclose(name, 1, job.name, node) if node and not held and not later else ("", b"")
+        sent = bool(node) and not (held or later or drained)
+        queue, message = self.courier.enclose(name, 1, job.name, node) if sent else ("", b"")
+        waiting = (
+            ROLLING if held else TURN if later else DRAINED.format(node) if drained else "" if node else nobody(job)
+        )
         return ExecutionPlan(
             id=name,
             node=node,
@@ -154,9 +160,9 @@ class Planner:
             look_ms=max(now_ms + RESEND_MS if message else now_ms, make_up_ms or 0),
             queue=queue + BELOW if queue and make_up_ms is not None else queue,
             below=make_up_ms is not None,
-            delivered=bool(node) and not held and not later,
+            delivered=sent,
             message=message,
-            waiting=ROLLING if held else TURN if later else "" if node else nobody(job),
+            waiting=waiting,
             rolling_ms=0 if rolling is None else start_by - now_ms,
             held=held,
             max_attempts=job.retry.max + 1,

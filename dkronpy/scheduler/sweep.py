@@ -62,13 +62,14 @@ class Sweep:
 
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
         able = {node.name for node in nodes if node.open}
+        drained = {node.name for node in nodes if node.drained}
         sends, after, backlog = [], [], Backlog(self.store)
         for item in due:
             if not item.node and self._widened(item, nodes):
                 continue  # each of what it is now is sent the next time
             node = self._node(item, nodes, able)
-            if not node:
-                continue  # nobody matches yet; it is looked at again until its start deadline
+            if not node or node in drained:
+                continue  # nobody may have it yet; it is looked at again until its start deadline
             delivery = item.delivery + 1
             queue, message = self.courier.enclose(item.id, delivery, item.job, node)
             queue = queue + BELOW if queue and item.below else queue

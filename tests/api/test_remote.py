@@ -217,12 +217,19 @@ def test_a_drained_node_finishes_what_it_has_and_takes_nothing_new(tmp_path_fact
         remote.drain_node("a")
         seen = [(node.name, node.alive, node.drained) for node in remote.nodes()]
         assert seen == [("a", True, True), ("b", True, False)]
+        remote.save_job(shell("bound", on=dkronpy.on_node("a")))
+        bound = remote.run_job("bound")
         remote.save_job(shell("all", on=dkronpy.all_nodes()))
         assert [one.node for one in remote.run_job("all").executions] == ["b"]
         waiting = remote.run_job("here").run.id
         assert site.ended(going)[0].state == "success"
         assert remote.run(waiting).executions[0].node == ""
+        site.ended(remote.run_job("all").run.id)  # the sweep has looked at the others meanwhile
+        (held,) = remote.run(bound.run.id).executions
+        assert (held.state, held.node, held.message) == ("queued", "a", "waits for node a, which is drained")
+        assert "It waits for node a, which is drained." in remote.why("bound", from_ms(bound.run.due_ms), timezone.utc)
         remote.undrain_node("a")
+        assert site.ended(bound.run.id)[1][0].node == "a"
         assert site.ended(waiting)[1][0].node == "a"
         with pytest.raises(NotFoundError):
             remote.drain_node("c")
