@@ -11,7 +11,7 @@ from dkronpy.clock import from_ms
 from dkronpy.pause import Pause
 from dkronpy.web.density import LEVELS, Cell, Week, changed
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import page
+from dkronpy.web.handlers import number_of, page
 from dkronpy.web.render import render
 from dkronpy.web.site import site_of, viewer_of
 
@@ -28,7 +28,7 @@ def schedule(request: AnyRequest) -> Response[Any]:
     now = from_ms(viewer.now_ms).astimezone(viewer.zone)
     week, fresh = site.weeks.find(views, now, viewer.who, stamp)
     asked = request.query_params.get("hour", "")
-    at_ms = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 16 else 0
+    at_ms = number_of(asked)
     cells = [cell for _, cells in week.days for cell in cells] if week else []
     hour = next((cell for cell in cells if cell.at_ms == at_ms and cell.minutes), None)
     pauses = [one for one in site.client.maintenance.pauses() if not one.job or viewer.sees(one.job)]

@@ -97,6 +97,11 @@ def text_of(request: AnyRequest, name: str, most: int = 10_000) -> str:
     return value.strip()[:most] if isinstance(value, str) else ""
 
 
+def number_of(text: str, otherwise: int = 0) -> int:
+    """A number out of an address; *otherwise* for what is none, or is longer than any that we write there."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else otherwise
+
+
 def see_other(path: str) -> Redirect:
     """Go and look there."""
     return Redirect(path, status_code=303)

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from dkronpy.errors import ConflictError, InvalidError, NotFoundError
 from dkronpy.store.revisions import Revision
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import PageError, form, page, see_other, text_of
+from dkronpy.web.handlers import PageError, form, number_of, page, see_other, text_of
 from dkronpy.web.job_head import definition_of, head, is_managed
 from dkronpy.web.places import job_place
 from dkronpy.web.render import render
@@ -38,7 +38,7 @@ def show(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 
 
 def _chosen(revisions: Sequence[Revision], asked: str, usual: int) -> Revision | None:
-    number = int(asked) if asked.isdecimal() and len(asked) < 10 else -1
+    number = number_of(asked, -1)
     found = next((one for one in revisions if one.number == number), None)
     return found or (revisions[usual] if usual < len(revisions) else None)
 

@@ -16,7 +16,7 @@ from dkronpy.node import Target
 from dkronpy.pause import Pause, covering
 from dkronpy.web.board import Figures, figures
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
+from dkronpy.web.handlers import PageError, fields_of, form, number_of, page, see_other, text_of
 from dkronpy.web.health import last_ended
 from dkronpy.web.job_head import LENGTHS, is_managed
 from dkronpy.web.pauses import pause
@@ -60,7 +60,7 @@ def jobs(request: AnyRequest) -> Response[Any]:
     asked = request.query_params
     text, sort = asked.get("q", "")[:200], asked.get("sort", "name")
     sort = sort if sort.lstrip("-") in SORTS else "name"
-    number = max(1, int(asked["page"])) if asked.get("page", "").isdecimal() else 1
+    number = max(1, number_of(asked.get("page", "")))
     seen = list(viewer.seen(site.board.jobs()).values())
     query, newest = read_query(text), site.board.newest()
     found = [view for view in seen if fits(query, view, _last(newest, view))] if text.strip() else seen

@@ -17,7 +17,7 @@ from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.endings import last_line
 from dkronpy.web.gantt import gantt
-from dkronpy.web.handlers import PageError, form, page, see_other
+from dkronpy.web.handlers import PageError, form, number_of, page, see_other
 from dkronpy.web.job_run import given_to, written
 from dkronpy.web.places import run_place
 from dkronpy.web.render import HEADERS, render
@@ -69,14 +69,15 @@ def _chosen(view: RunView, asked: str) -> Execution | None:
     """The execution whose output is shown: the one that was asked for, else the one that most needs a look."""
     if not view.executions:
         return None
-    if asked.isdecimal() and int(asked) < len(view.executions):
-        return view.executions[int(asked)]
+    if 0 <= (index := number_of(asked, -1)) < len(view.executions):
+        return view.executions[index]
     return min(view.executions, key=lambda one: _TROUBLE.get(one.state, 9))
 
 
 def _attempt(execution: Execution | None, asked: str) -> int:
     last = execution.attempt if execution else 0
-    return int(asked) if asked.isdecimal() and 1 <= int(asked) <= last else last
+    number = number_of(asked)
+    return number if 1 <= number <= last else last
 
 
 def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]:

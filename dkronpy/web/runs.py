@@ -11,7 +11,7 @@ from dkronpy.errors import NotFoundError
 from dkronpy.execution import REASONS, Run
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.endings import Ending, grouped, kind_of
-from dkronpy.web.handlers import page
+from dkronpy.web.handlers import number_of, page
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
@@ -72,7 +72,7 @@ def _kind(site: Site, viewer: Viewer, like: str) -> str:
 
 def _runs(site: Site, viewer: Viewer, asked: dict[str, str]) -> list[Run]:
     """The runs that a page is chosen from: the recent ones from memory, a job's or older ones from the store."""
-    before = int(asked["before"]) if asked["before"].isdecimal() else None
+    before = number_of(asked["before"]) or None
     if asked["job"] and viewer.sees(asked["job"]) and asked["job"] in site.board.jobs():
         found = site.client.runs(job=asked["job"], limit=_SEARCHED)
     elif before is not None or asked["state"] or not site.board.runs():

@@ -13,7 +13,7 @@ from dkronpy.client import JobView
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import PageError, fields_of, form, page, see_other, text_of
+from dkronpy.web.handlers import PageError, fields_of, form, number_of, page, see_other, text_of
 from dkronpy.web.job_head import is_managed
 from dkronpy.web.places import place
 from dkronpy.web.render import render
@@ -80,7 +80,7 @@ def propose(request: AnyRequest) -> Response[Any]:
     """The jobs that start in a minute, and when they would start if they were spread over its hour."""
     site, viewer = site_of(request), viewer_of(request)
     asked = request.query_params.get("minute", "")
-    minute = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 16 else 0
+    minute = number_of(asked)
     views = viewer.seen(site.board.jobs())
     names = site.weeks.names(views, minute)
     if not names:

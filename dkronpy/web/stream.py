@@ -19,7 +19,7 @@ from dkronpy.client import Client
 from dkronpy.execution import Execution
 from dkronpy.web.ansi import Ansi
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import PageError
+from dkronpy.web.handlers import PageError, number_of
 from dkronpy.web.render import HEADERS
 from dkronpy.web.site import site_of
 
@@ -47,7 +47,7 @@ async def follow(
     if not 0 <= index < len(view.executions) or attempt < 1:
         raise PageError(404, f"run {run!r} has no attempt {attempt} of execution {index}")
     asked = str(request.headers.get("last-event-id") or request.query_params.get("from", ""))
-    seen = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 16 else 0
+    seen = number_of(asked)
     return Stream(_follow(site.client, view.executions[index], attempt, seen), media_type=_KIND, headers=_EVENTS)
 
 

@@ -14,7 +14,7 @@ from dkronpy.execution import Run
 from dkronpy.web.board import MOST_RUNS
 from dkronpy.web.chain_rows import by_chain
 from dkronpy.web.door import AnyRequest
-from dkronpy.web.handlers import page
+from dkronpy.web.handlers import number_of, page
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
@@ -73,7 +73,7 @@ def _views(site: Site, viewer: Viewer, text: str) -> Mapping[str, JobView]:
 
 def _chosen(asked: Mapping[str, str]) -> Window | None:
     """The window between two moments, if the address names two that make sense."""
-    edges = [int(asked[name]) for name in ("from", "to") if asked[name].isascii() and asked[name].isdecimal()]
+    edges = [number for name in ("from", "to") if (number := number_of(asked[name], -1)) >= 0]
     if len(edges) < 2 or max(edges) > 1 << 43 or not _LEAST_MS <= edges[1] - edges[0] <= _MOST_MS:
         return None
     return Window(start=edges[0], end=edges[1], chosen=True)
