@@ -70,6 +70,11 @@ class ApiKeys:
         """Hash: outcome → executions."""
         return self.prefix + "stats:totals"
 
+    @property
+    def due_times(self) -> str:
+        """Hash: outcome → due times; ``late``: those that beat came to late."""
+        return self.prefix + "stats:due"
+
     def histogram(self, name: str) -> str:
         """Hash: ``job|bound`` → how many; at most so many jobs have a series of their own."""
         return f"{self.prefix}stats:{name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from litestar import Response
@@ -10,16 +10,25 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from dkronpy.api.answers import Answer, AnyRequest
+from dkronpy.api.due_tally import LATE_FIELD, LATE_MS, OUTCOMES
 from dkronpy.api.handlers import route
 from dkronpy.api.keys import keys_of
 from dkronpy.api.node_metrics import node_metrics
 from dkronpy.api.services import Services
 from dkronpy.api.tally import BEGAN, BOUNDS, LAG, MOST_JOBS, OTHER, QUEUED, TOOK
 from dkronpy.api.traffic import Traffic
+from dkronpy.client.pools import Pool
 from dkronpy.errors import DkronpyError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_OUTCOMES = ("success", "failed", "skipped", "lost")
+_OUTCOMES = ("success", "failed", "skipped", "lost", "amended")
+
+MOST_POOLS = 200
+_OF_A_POOL: Sequence[tuple[str, str, Callable[[Pool], int]]] = (
+    ("dkronpy_pool_slots", "Slots of a pool that jobs share.", lambda pool: pool.slots),
+    ("dkronpy_pool_used", "Slots of it that are taken.", lambda pool: pool.used),
+    ("dkronpy_pool_waiting", "Runs that wait for it.", lambda pool: len(pool.waiting)),
+)
 
 
 class Exporter:
@@ -44,7 +53,7 @@ class Exporter:
         """Everything that is known now; without the store only that it is away."""
         yield self._answers()
         try:
-            found = [*self._deployment(), *self._jobs(), *self._histograms()]
+            found = [*self._deployment(), *self._jobs(), *self._due_times(), *self._pools(), *self._histograms()]
         except DkronpyError:
             yield GaugeMetricFamily("dkronpy_store_up", "Whether the store answers.", value=0)
             return
@@ -103,6 +112,27 @@ class Exporter:
         for outcome in _OUTCOMES:
             settled.add_metric([outcome], max(0, int(totals.get(outcome.encode(), 0))))
         yield from (good, bad, settled)
+
+    def _due_times(self) -> Iterator[Metric]:
+        store = self._services.store
+        with store.errors():
+            counts = {
+                name.decode(): int(value) for name, value in store.client.hgetall(keys_of(store).due_times).items()
+            }
+        settled = CounterMetricFamily("dkronpy_due_times", "Due times by what became of them.", labels=["outcome"])
+        for outcome in OUTCOMES:
+            settled.add_metric([outcome], counts.get(outcome, 0))
+        yield settled
+        late = f"Due times that beat came to more than {LATE_MS // 1000} s late."
+        yield CounterMetricFamily("dkronpy_due_times_late", late, value=counts.get(LATE_FIELD, 0))
+
+    def _pools(self) -> Iterator[Metric]:
+        pools = self._services.client.pools.all()[:MOST_POOLS]
+        for name, text, value in _OF_A_POOL:
+            family = GaugeMetricFamily(name, text, labels=["pool"])
+            for pool in pools:
+                family.add_metric([pool.name], value(pool))
+            yield family
 
     def _histograms(self) -> Iterator[Metric]:
         scheduled = "for scheduled runs."

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from dkronpy.api.due_tally import due_counts
 from dkronpy.api.keys import keys_of
 from dkronpy.client import Client
 from dkronpy.clock import from_ms
@@ -75,8 +76,12 @@ class Tally:
                 return False
             ended = [fields[b"execution"].decode() for _, fields in rows if _settles(fields)]
             executions = self._client.deployment.ledger.executions(ended)
+            amended = {one.run_id for one in executions if one.amended}
+            due = due_counts([fields for _, fields in rows], amended, self._counts_of)
             pipe.multi()
             self._count(pipe, executions)
+            for outcome, times in due.items():
+                pipe.hincrby(self._keys.due_times, outcome, times)
             pipe.set(self._keys.cursor, rows[-1][0])
             try:
                 pipe.execute()
@@ -84,12 +89,14 @@ class Tally:
                 return True
         return len(rows) == _BATCH
 
+    def _counts_of(self, runs: list[str]) -> list[int]:
+        return [run.count for run in self._client.deployment.ledger.runs(runs)]
+
     def _count(self, pipe: Any, executions: list[Execution]) -> None:
         days: Counter[str] = Counter()
         for execution in executions:
-            pipe.hincrby(self._keys.totals, execution.state, 1)
-            if execution.amended:  # it was counted as lost
-                pipe.hincrby(self._keys.totals, "lost", -1)
+            pipe.hincrby(self._keys.totals, "amended" if execution.amended else execution.state, 1)
+            if execution.amended:  # it was counted as lost, and what is counted never becomes less
                 day = _day(execution.attempts[-1].finished_ms) if execution.attempts else ""
                 if execution.state == "success" and day:
                     days.update({f"{day}:success": 1, f"{day}:failed": -1})

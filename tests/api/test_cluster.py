@@ -120,6 +120,7 @@ def test_metrics_have_dkron_s_names_and_what_operators_watch(api: Api, site: Sit
     assert found["dkron_job_executions_succeeded_total", "measured"] > 1
     assert found["dkron_job_executions_failed_total", "measured"] == 0
     assert found["dkronpy_executions_total", "success"] > 1
+    assert found["dkronpy_due_times_total", "success"] > 1
     lags = [f"dkronpy_{name}_lag_seconds" for name in ("queue", "start", "begin")]
     for name in (*lags, "dkronpy_attempt_duration_seconds"):
         assert found[f"{name}_bucket", "measured", "+Inf"] == found[f"{name}_count", "measured"] > 1

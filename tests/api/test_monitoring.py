@@ -33,6 +33,15 @@ def test_the_rules_are_raised_when_they_should_be(tmp_path: Path) -> None:
     promtool("test", "rules", "alerts_test.yml", cwd=tmp_path)
 
 
+def test_every_question_of_the_dashboard_can_be_asked(tmp_path: Path) -> None:
+    board = json.loads((FOLDER / "grafana.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    asked = [text.replace("$__rate_interval", "5m").replace("$job", ".*") for text in asked]
+    rules = [{"record": f"asked:number{place}", "expr": text} for place, text in enumerate(asked)]
+    (tmp_path / "asked.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert f"SUCCESS: {len(asked)} rules found" in promtool("check", "rules", "asked.yml", cwd=tmp_path)
+
+
 @pytest.fixture(scope="module")
 def exported(running: tuple[Site, Api]) -> str:
     """What a server exports once a job has run."""
