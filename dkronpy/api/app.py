@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from litestar import Litestar, Router
 from litestar.config.app import AppConfig
@@ -22,6 +23,7 @@ from dkronpy.api import (
     calendars,
     chains,
     deployment,
+    dkron_page,
     events,
     executions,
     fleet,
@@ -35,6 +37,7 @@ from dkronpy.api import (
     metrics,
     nodes,
     notices,
+    outside,
     own_jobs,
     pause,
     ping,
@@ -58,7 +61,8 @@ from dkronpy.version import VERSION
 _MODULES: tuple[Any, ...] = (
     jobs, job_saves, executions, members, pause, restore, health, metrics, acl, runs, follow, own_jobs, deployment,
     nodes, events, login, ping, chains, maintenance, fleet, questions, pools, revisions,
-    token_routes, calendars, notices, backfills, backups, starts,
+    token_routes, calendars, notices, backfills, backups, starts, outside,
+    dkron_page,
 )  # fmt: skip
 LARGEST_BODY = 4 * 1024 * 1024
 _ABOUT = """Jobs, runs and nodes of a dkronpy deployment. The routes under `/v1` are Dkron's, for Dkron's clients; those
@@ -87,7 +91,14 @@ def make_litestar(services: Services, traffic: Traffic, *, pages: Sequence[Any] 
         [*routes(), *pages],
         guards=[authorize],
         exception_handlers={Exception: answer_error},
-        state=State({"services": services, "exporter": Exporter(services, traffic), "followers": 0}),
+        state=State(
+            {
+                "services": services,
+                "exporter": Exporter(services, traffic),
+                "followers": 0,
+                "describing": anyio.Lock(),
+            }
+        ),
         lifespan=[counting],
         openapi_config=_openapi(),
         request_max_body_size=LARGEST_BODY,

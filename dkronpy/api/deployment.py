@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import anyio.to_thread
 import msgspec
+from litestar import Litestar, Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
-from dkronpy.api.answers import AnyRequest
+from dkronpy.api.answers import JSON, Answer, AnyRequest
 from dkronpy.api.audit_log import Entry
 from dkronpy.api.cursor import After, Limit, page_by_name
 from dkronpy.api.description import describe
-from dkronpy.api.handlers import route
+from dkronpy.api.handlers import opt_of, route
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import services_of
 from dkronpy.wire.deployment import Quarantined, StatusOut, status_out
@@ -45,14 +48,22 @@ def list_audit(
     return AuditPage(items=items, after=items[-1].id if len(items) == limit else None)
 
 
-@route("GET", "/api/v1/openapi.json", action="read", include_in_schema=False)
-def show_openapi(request: AnyRequest) -> dict[str, Any]:
+async def show_openapi(request: AnyRequest) -> Answer:
     """This API, described in OpenAPI 3.1."""
     state: Any = request.app.state
-    if "description" not in state:
-        state["description"] = describe(request.app)
-    found: dict[str, Any] = state["description"]
-    return found
+    async with state.describing:  # others wait here, not in the threads that serve everybody
+        if "description" not in state:
+            state["description"] = await anyio.to_thread.run_sync(_described, request.app)
+    return Response(state["description"], media_type=JSON)
+
+
+def _described(app: Litestar) -> bytes:
+    return msgspec.json.encode(describe(app))
+
+
+description = HTTPRouteHandler(
+    "/api/v1/openapi.json", http_method=["GET"], opt=opt_of("read"), include_in_schema=False
+)(show_openapi)
 
 
 @route("GET", "/api/v1/quarantine", action="read", whole=True, tags=["deployment"])
@@ -63,4 +74,4 @@ def list_quarantine(request: AnyRequest, limit: Limit = 100, after: After = "") 
     return Quarantined(items={key: known[key] for key in page}, after=following)
 
 
-ROUTES = [show_status, list_audit, list_quarantine, show_openapi]
+ROUTES = [show_status, list_audit, list_quarantine, description]

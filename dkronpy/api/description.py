@@ -9,6 +9,7 @@ import msgspec
 from litestar import Litestar
 
 from dkronpy.api import shapes
+from dkronpy.api.examples import EVENT, example_of, problem_example
 from dkronpy.api.job_list import SORTS
 from dkronpy.wire.backfill import BackfillOut
 from dkronpy.wire.runs import RunOut
@@ -65,6 +66,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
 """What a route that writes its answer itself says when all is well."""
 
 TEXTS: Mapping[str, str] = {
+    "/dkron.js": "text/javascript",
     "/metrics": _TEXT,
     "/api/v1/executions/{execution}/output": _TEXT,
     "/api/v1/executions/{execution}/follow": "text/event-stream",
@@ -165,27 +167,46 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         kind, media = BODIES[key]
         operation["requestBody"] = {"required": True, "content": {media: {"schema": _schema(kind)}}}
     good = next((status for status in responses if status.startswith("2")), "200")
-    for status in [one for one in responses if one != good]:
+    for status in [one for one in responses if one != good or path == "/"]:
         del responses[status]
-    if key in ANSWERS:
-        responses[good]["content"] = {_JSON: {"schema": _schema(ANSWERS[key])}}
-        responses[good]["content"] |= {media: {"schema": _EVENT} for media in ALSO.get(key, ())}
-    elif path in TEXTS:
-        responses[good]["content"] = {TEXTS[path]: {"schema": {"type": "string"}}}
-    for place, named in (("query", QUERIES), ("header", HEADERS)):
-        for name, text in named.get(key, ()):
-            operation.setdefault("parameters", []).append(_parameter(place, name, text))
+    if path != "/":
+        _answer(key, responses[good])
+    _parameters(key, operation)
     ours = path.startswith("/api/")
-    if ours and method == "get" and path not in TEXTS and path != "/api/v1/events":
-        operation.setdefault("parameters", []).append(_parameter("query", *_FIELDS))
-    for one in operation.get("parameters", ()):
+    for status, text in _errors(path, method).items():
+        responses[status] = {"description": text, "content": _error(ours, int(status))}
+    for status, kind in MORE.get(key, {}).items():
+        told: dict[str, Any] = {} if kind is None else {"schema": _schema(kind)}
+        if told and status.startswith("2"):
+            told["example"] = example_of(path, told["schema"])
+        content = {"content": {_JSON: told}} if told else {}
+        responses[status] = {"description": "The other answer of this route", **content}
+
+
+def _answer(key: tuple[str, str], answer: dict[str, Any]) -> None:
+    """What is answered when all is well, with an example of it."""
+    _, path = key
+    if key in ANSWERS:
+        answer["content"] = {_JSON: {"schema": _schema(ANSWERS[key])}}
+    elif path in TEXTS:
+        answer["content"] = {TEXTS[path]: {"schema": {"type": "string"}}}
+    for told in answer.get("content", {}).values():
+        told["example"] = example_of(path, told["schema"])
+    for media in ALSO.get(key, ()):
+        answer["content"][media] = {"schema": _EVENT, "example": EVENT}
+
+
+def _parameters(key: tuple[str, str], operation: dict[str, Any]) -> None:
+    """What the route reads itself, and what each parameter may look like."""
+    method, path = key
+    found: list[dict[str, Any]] = operation.setdefault("parameters", [])
+    for place, named in (("query", QUERIES), ("header", HEADERS)):
+        found += [_parameter(place, name, text) for name, text in named.get(key, ())]
+    if path.startswith("/api/") and method == "get" and path not in TEXTS and path != "/api/v1/events":
+        found.append(_parameter("query", *_FIELDS))
+    for one in found:
         if one["in"] == "query" and one["name"] in _EXAMPLES:
             one["example"] = _EXAMPLES[one["name"]]
-    for status, text in _errors(path, method).items():
-        responses[status] = {"description": text, "content": _error(ours)}
-    for status, kind in MORE.get(key, {}).items():
-        content = {} if kind is None else {"content": {_JSON: {"schema": _schema(kind)}}}
-        responses[status] = {"description": "The other answer of this route", **content}
 
 
 def _parameter(place: str, name: str, text: str) -> dict[str, Any]:
@@ -199,10 +220,10 @@ def _errors(path: str, method: str) -> dict[str, str]:
     return _OUR_ERRORS | writing | (_NAMED if "{" in path or method != "get" else {})
 
 
-def _error(ours: bool) -> dict[str, Any]:
-    if ours:
-        return {_PROBLEM: {"schema": _schema(shapes.ProblemDocument)}, _TEXT: {"schema": {"type": "string"}}}
-    return {_JSON: {"schema": _schema(shapes.Message)}, _TEXT: {"schema": {"type": "string"}}}
+def _error(ours: bool, status: int) -> dict[str, Any]:
+    kind, media = (shapes.ProblemDocument, _PROBLEM) if ours else (shapes.Message, _JSON)
+    told = {"schema": _schema(kind), "example": problem_example(status, ours=ours)}
+    return {media: told, _TEXT: {"schema": {"type": "string"}}}
 
 
 def _schema(kind: Any) -> dict[str, Any]:

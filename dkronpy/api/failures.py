@@ -34,7 +34,7 @@ _STATUS: tuple[tuple[type[DkronpyError], int], ...] = (
     (StoreRefusedError, 503),
     (ConfigError, 422),
 )
-_TITLES = {
+TITLES = {
     400: "Bad request", 401: "Token needed", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
     409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 422: "Invalid", 429: "Too many failures",
     500: "Internal error", 503: "Not available",
@@ -88,7 +88,7 @@ def _text(error: Exception) -> str:
 
 
 def _problem(error: Exception, status: int, text: str) -> Response[bytes]:
-    body: dict[str, Any] = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status}
+    body: dict[str, Any] = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status}
     body["detail"] = text
     if getattr(error, "hint", ""):
         body["hint"] = error.hint  # type: ignore[attr-defined]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from litestar.params import FromPath
 
@@ -38,7 +40,7 @@ def wanted_revision(request: AnyRequest) -> int | None:
     if not given or given == "*":
         return None
     text = given.removeprefix("W/").strip('"')
-    if not (text.isascii() and text.isdecimal()):
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ApiError(400, f"If-Match: {given[:100]} is no ETag of a job", hint='it looks like "3"')
     return int(text)
 

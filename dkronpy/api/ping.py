@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from litestar.params import FromPath, RawBody
 
 from dkronpy.api.answers import AnyRequest
@@ -28,7 +30,7 @@ def ping_state(request: AnyRequest, job: FromPath[str], said: FromPath[str], bod
 
 
 def _ping(request: AnyRequest, job: str, said: str, body: bytes) -> RunOut:
-    code = int(said) if said.isascii() and said.isdecimal() and int(said) < 256 else None
+    code = int(said) if re.fullmatch(r"[0-9]{1,3}", said) and int(said) < 256 else None
     states: dict[str, PingState] = {state: state for state in PING_STATES}
     state = ("fail" if code else "success") if code is not None else states.get(said)
     if state is None:

@@ -14,7 +14,7 @@ from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, services_of
 from dkronpy.client.records import JobAudit
 from dkronpy.clock import iso_ms
-from dkronpy.forecast import forecast
+from dkronpy.forecast import Advice, forecast
 
 _DAY_MS = 86_400_000
 
@@ -27,13 +27,23 @@ class BusyMinute(msgspec.Struct, kw_only=True):
     jobs: list[str]
 
 
+class Spreading(msgspec.Struct, kw_only=True):
+    """Which jobs to spread within so many seconds, and how full the fullest minute is, and would be then."""
+
+    jobs: list[str]
+    within: int
+    before: int
+    after: int
+
+
 class ForecastOut(msgspec.Struct, kw_only=True):
-    """What will be due in a window."""
+    """What will be due in a window; ``spread`` is what would help, null where nothing would."""
 
     start: str
     end: str
     runs: int
     worst: list[BusyMinute]
+    spread: Spreading | None
 
 
 @route("GET", "/api/v1/forecast", action="read", listing=True, tags=["deployment"])
@@ -50,7 +60,14 @@ def show_forecast(
     known = [(view.job.name, view.stored.schedule()) for view in views if view.job.enabled and view.job.schedule]
     found = forecast(known, now_ms, now_ms + days * _DAY_MS, worst=worst)
     rows = [BusyMinute(minute=iso_ms(one.minute_ms), runs=one.runs, jobs=list(one.jobs)) for one in found.worst]
-    return ForecastOut(start=iso_ms(found.start_ms), end=iso_ms(found.end_ms), runs=found.runs, worst=rows)
+    return ForecastOut(
+        start=iso_ms(found.start_ms), end=iso_ms(found.end_ms), runs=found.runs, worst=rows,
+        spread=None if found.advice is None else _spreading(found.advice),
+    )  # fmt: skip
+
+
+def _spreading(advice: Advice) -> Spreading:
+    return Spreading(jobs=list(advice.jobs), within=advice.within_ms // 1000, before=advice.before, after=advice.after)
 
 
 @route("GET", "/api/v1/jobs/{job:str}/audit", action="read", tags=["jobs"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dkronpy.client.outside import Begun, Ended, Outside
 
 KEPT = 128_000
-RENEW_SECONDS = 15.0
+RENEW_SECONDS, SERVER_SECONDS = 15.0, 10.0
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
@@ -47,10 +47,10 @@ def exec_command(session: Session, job: str, quiet: bool, argv: tuple[str, ...])
     The command runs whatever becomes of the record: where the store is away the run is written down below data_dir and
     told with the next one. It may be cancelled like any other run.
     """
-    outside = _outside(session, quiet)
-    begun = _begun(outside, job, argv, quiet)
+    outside, lease_ms = _outside(session, quiet)
+    begun = _begun(outside, job, argv, lease_ms, quiet)
     ran = _Child(argv)
-    with _renewed(outside, begun, ran):
+    with _renewed(outside, begun, ran, lease_ms):
         status = ran.wait()
     if outside is not None:
         _tell(outside, begun, ran, job, argv, quiet)
@@ -131,31 +131,37 @@ def _passed_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _outside(session: Session, quiet: bool) -> Outside | None:
-    """Whoever tells the ledger; None where not even the settings can be read."""
+def _outside(session: Session, quiet: bool) -> tuple[Outside | None, int]:
+    """Whoever tells the ledger, and how long it may be silent; None where not even the settings can be read."""
     from dkronpy.errors import DkronpyError
 
     try:
+        settings = session.loaded[0]
+        folder, who = Path(settings.data_dir) / "exec", f"exec on {settings.node}"
+        lease_ms = int(settings.lease.total_seconds() * 1000)
+        if settings.api_url:
+            from dkronpy.remote.connection import Connection
+            from dkronpy.remote.outside import RemoteOutside
+
+            connection = Connection(settings.api_url, settings.api_token, timeout=SERVER_SECONDS)
+            return RemoteOutside(connection, folder, node=settings.node, who=who), lease_ms
         from dkronpy.client.outside import Outside
 
-        settings = session.loaded[0]
-        folder = Path(settings.data_dir) / "exec"
-        return Outside(session.client.deployment, folder, node=settings.node, who=f"exec on {settings.node}")
+        return Outside(session.client.deployment, folder, node=settings.node, who=who), lease_ms
     except DkronpyError as error:
         if not quiet:
             say(f"dkronpy: this run is not recorded: {' '.join(str(error).split())}")
-        return None
+        return None, 0
 
 
-def _begun(outside: Outside | None, job: str, argv: tuple[str, ...], quiet: bool) -> Begun | None:
+def _begun(outside: Outside | None, job: str, argv: tuple[str, ...], lease_ms: int, quiet: bool) -> Begun | None:
     """Tell that it begins; None where that could not be told, which holds nothing up for long."""
     from dkronpy.errors import DkronpyError
 
     if outside is None:
         return None
     try:
-        lease = outside.deployment.settings.lease
-        return outside.begin(job, argv=argv, lease_ms=int(lease.total_seconds() * 1000))
+        return outside.begin(job, argv=argv, lease_ms=lease_ms)
     except DkronpyError as error:
         if not quiet:
             say(f"dkronpy: {' '.join(str(error).split())}")
@@ -163,7 +169,7 @@ def _begun(outside: Outside | None, job: str, argv: tuple[str, ...], quiet: bool
 
 
 @contextmanager
-def _renewed(outside: Outside | None, begun: Begun | None, ran: _Child) -> Iterator[None]:
+def _renewed(outside: Outside | None, begun: Begun | None, ran: _Child, lease_ms: int) -> Iterator[None]:
     """Keep the lease while the command runs, and end the command where its run is cancelled."""
     ended = threading.Event()
 
@@ -172,15 +178,12 @@ def _renewed(outside: Outside | None, begun: Begun | None, ran: _Child) -> Itera
 
         assert outside is not None  # noqa: S101 - the thread is started with both
         assert begun is not None  # noqa: S101
-        lease_ms = int(outside.deployment.settings.lease.total_seconds() * 1000)
         while not ended.wait(min(RENEW_SECONDS, lease_ms / 4000)):
             try:
-                with outside.deployment.store.errors():
-                    (answer,) = outside.deployment.ledger.renew([(begun.execution_id, begun.token)], lease_ms)
+                if outside.renew(begun, lease_ms):
+                    ran.kill()
             except DkronpyError:
                 continue
-            if answer == 2:
-                ran.kill()
 
     thread = threading.Thread(target=renew, name="renew", daemon=True)
     if begun is not None:

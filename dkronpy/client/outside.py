@@ -20,14 +20,15 @@ import msgspec
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.deployment import Deployment
-from dkronpy.errors import ConflictError, DkronpyError, NotFoundError, StoreUnavailableError
+from dkronpy.errors import ConflictError, DeniedError, DkronpyError, NotFoundError, StoreUnavailableError
 from dkronpy.execution import Output, execution_id, run_id
 from dkronpy.job import Job, Run
 from dkronpy.node import on_node
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.ledger import Claim, ExecutionPlan, Firing, RunPlan
 
-SOURCE = "exec"
+SOURCE = SUFFIX = "exec"
+"""Of a job that is made for such a run; what the ids of such runs end in, with random digits behind it."""
 PingState = Literal["start", "success", "fail"]
 PING_STATES: tuple[PingState, ...] = get_args(PingState)
 START_MS = 3_000
@@ -77,7 +78,7 @@ class Outside:
             now_ms = store.now_ms()
             for _ in range(3):
                 stored = self._job(name, argv)
-                run = run_id(name, due_ms or now_ms, f"exec{secrets.token_hex(3)}")
+                run = run_id(name, due_ms or now_ms, f"{SUFFIX}{secrets.token_hex(3)}")
                 execution = execution_id(run, 0)
                 plan = ExecutionPlan(
                     id=execution, node=self.node, start_by_ms=now_ms + START_MS, look_ms=now_ms + START_MS
@@ -114,21 +115,17 @@ class Outside:
             found = jobs.many([name])
         return found[0]
 
+    def renew(self, begun: Begun, lease_ms: int) -> bool:
+        """Say that it goes on; True where somebody cancelled it. Raises StoreUnavailableError."""
+        with self.deployment.store.errors():
+            (answer,) = self.deployment.ledger.renew([(begun.execution_id, begun.token)], lease_ms)
+        return answer == 2
+
     def end(self, begun: Begun, ended: Ended) -> bool:
         """Report the end; whether it has arrived. One that has not waits in the folder, fsynced."""
         spool = Spool(self.folder)
         reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _report: None)
-        reporter.report(
-            Report(
-                execution_id=begun.execution_id,
-                token=begun.token,
-                success=ended.success,
-                reason=ended.reason,
-                message=ended.message,
-                exit_code=ended.exit_code,
-                output=ended.output,
-            )
-        )
+        reporter.report(report_of(begun, ended))
         return not any(report.execution_id == begun.execution_id for _, report in spool.waiting())
 
     def record(self, ended: Ended) -> None:
@@ -176,17 +173,36 @@ class Outside:
         told = 0
         try:
             for path in sorted(self.folder.glob("*.run")):
-                self.record(msgspec.msgpack.decode(path.read_bytes(), type=Ended))
-                path.unlink(missing_ok=True)
+                self._tell_late(path)
                 told += 1
             spool = Spool(self.folder)
             if any(True for _ in spool.waiting()):
-                reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _report: None)
-                reporter.start()
-                reporter.stop()
+                self._replay(spool)
         except (StoreUnavailableError, FileNotFoundError):
             pass
+        return told
+
+    def _tell_late(self, path: Path) -> None:
+        """Record a run that was written down. Raises ConflictError for one that cannot be told, and sets it aside."""
+        try:
+            self.record(msgspec.msgpack.decode(path.read_bytes(), type=Ended))
+        except (StoreUnavailableError, DeniedError):
+            raise
         except (DkronpyError, msgspec.DecodeError) as error:
             path.rename(path.with_suffix(".unreadable"))
             raise ConflictError(f"{path} cannot be told, and is set aside: {error}") from None
-        return told
+        path.unlink(missing_ok=True)
+
+    def _replay(self, spool: Spool) -> None:
+        """Report the ends that could not be reported when they came."""
+        reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _report: None)
+        reporter.start()
+        reporter.stop()
+
+
+def report_of(begun: Begun, ended: Ended) -> Report:
+    """The end of an attempt as the ledger is told of it."""
+    return Report(
+        execution_id=begun.execution_id, token=begun.token, success=ended.success, reason=ended.reason,
+        message=ended.message, exit_code=ended.exit_code, output=ended.output,
+    )  # fmt: skip

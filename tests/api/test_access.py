@@ -25,6 +25,7 @@ PUBLIC = "nobody viewer operator editor admin"
 TABLE = {
     "GET /": PUBLIC,
     "GET /health": PUBLIC,
+    "GET /dkron.js": PUBLIC,
     "GET /oidc/login": PUBLIC,
     "GET /oidc/callback": PUBLIC,
     "GET /metrics": READ,
@@ -65,6 +66,9 @@ TABLE = {
     "GET /ping/{job}/{said}": OPERATE,
     "POST /ping/{job}/{said}": OPERATE,
     "POST /api/v1/jobs/{job}/run": OPERATE,
+    "POST /api/v1/jobs/{job}/begin": OPERATE,
+    "POST /api/v1/executions/{execution}/renew": OPERATE,
+    "POST /api/v1/executions/{execution}/end": OPERATE,
     "GET /api/v1/jobs/{job}/next": READ,
     "GET /api/v1/jobs/{job}/why": READ,
     "POST /api/v1/validate": READ,

@@ -19,7 +19,7 @@ from dkronpy.cli.main import COMMANDS, cli
 from tests.api.site import Site, site_on
 from tests.support import StoreServer
 
-STORE = {"up", "beat", "agent", "server", "flower", "exec", "restore", "verify", "keys sign", "keys check"}
+STORE = {"up", "beat", "agent", "server", "flower", "restore", "verify", "keys sign", "keys check"}
 """What works on the store alone, as docs/cli.md says."""
 OWN = {"doctor", "simulate", "config show", "try", "completion", "certs ca", "certs issue", "executor new", "keys new"}
 """What looks at this machine, or makes something random or slow; the others are compared."""
@@ -305,6 +305,5 @@ def test_what_looks_at_this_machine_works_by_way_of_a_server_all_the_same(ways: 
     _, remote = ways
     assert "needs the store itself" in remote.say("doctor")
     assert remote.say("simulate --from 2026-11-01T00:00Z --to 2026-11-01T01:00Z").startswith("0")
-    assert "not recorded: this needs the store itself" in remote.say("exec --job x -- true")
     assert "api_url" in remote.say("config show")
     assert remote.say("try {job} --dry-run --config {jobs}").startswith("0")

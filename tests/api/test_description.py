@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from dkronpy.api import shapes
+from dkronpy.api.access import GRANTS
 from dkronpy.api.description import ANSWERS, BODIES, HEADERS, MORE, QUERIES, TEXTS
-from tests.api.site import Api, Site
+from dkronpy.api.examples import EXAMPLES
+from dkronpy.api.services import Services
+from tests.api.site import Api, Site, site_on
 from tests.api.test_access import TABLE
+from tests.support import StoreServer, wait_until
 
-SECONDS = 60
+SECONDS = int(os.environ.get("DKRONPY_API_SECONDS", "40"))
+"""For each role. Where it is given, requests are made up, too: `DKRONPY_API_SECONDS=600 pytest THIS --timeout 3600`."""
+LONG = "DKRONPY_API_SECONDS" in os.environ
+PHASES = "examples,coverage,fuzzing,stateful" if LONG else "examples,coverage"
+SEED = ["--seed", os.environ.get("DKRONPY_API_SEED", "1")]
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +65,68 @@ def test_the_example_of_a_job_can_be_saved_and_what_comes_back_has_the_shape(api
     assert msgspec.json.decode(answer.content, type=shapes.Job).executor == "shell"
 
 
-@pytest.mark.timeout(240)
-def test_nothing_but_what_is_described_is_answered(api: Api, tmp_path: Path) -> None:
+def test_every_answer_has_an_example_that_its_schema_allows(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                for media, told in answer.get("content", {}).items():
+                    where = (method, path, status, media)
+                    assert "example" in told or status[0] != "2", where
+                    if "example" in told:
+                        schema = {"components": document["components"], **told["schema"]}
+                        errors = Draft202012Validator(schema).iter_errors(told["example"])
+                        assert not [error.message for error in errors], where
+    schemas = document["components"]["schemas"]
+    kinds = {name: set(schemas[name]["properties"]) for name in EXAMPLES}
+    assert {name: set(example) for name, example in EXAMPLES.items()} == kinds
+    assert set(EXAMPLES) <= set(re.findall(r"schemas/(\w+)", json.dumps(document["paths"])))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, dict[str, str], dict[str, str]]]:
+    """A deployment with something of each kind: its server, a token for each role, names of what there is."""
+    with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("described")) as site:
+        site.beat()
+        site.agent("n1")
+        site.leader_pid()
+        tokens = Services(site.client).tokens
+        secrets = {role: tokens.create(role, role=role)[1] for role in GRANTS}
+        _, api = site.serve()
+        api.token = secrets["admin"]
+        api.create("known")
+        api.create("follower", parent_job="known")
+        run, executions = site.ended(api.post("/api/v1/jobs/known/run").json()["id"])
+        wait_until(lambda: api.ended("known"), timeout=30, description="it is told as Dkron tells it")
+        for path, body in (("pools/known", {"slots": 3}), ("calendars/known", {"off": ["12-25"]})):
+            assert api.call("PUT", f"/api/v1/{path}", json=body).status_code < 300
+        assert api.post("/v1/acl/policies/known", json={"path": {}}).status_code == 200
+        known = {"job": "known", "run": run.id, "execution": executions[0].id, "name": "known", "node": "n1"}
+        known |= {"execution_id": api.ended("known")[0]["id"], "said": "start"}
+        yield api, secrets, known
+
+
+@pytest.mark.timeout(SECONDS * 4 + 120)
+@pytest.mark.parametrize("role", ["admin", "viewer"])
+def test_nothing_but_what_is_described_is_answered(
+    guarded: tuple[Api, dict[str, str], dict[str, str]], tmp_path: Path, role: str
+) -> None:
+    api, secrets, known = guarded
+    lines = ['headers = { Authorization = "Bearer ${DKRONPY_TOKEN}" }']
+    for name, value in known.items():
+        lines.append(f'dictionaries.{name}.values = ["{value}"]')
+        lines.append(f'parameters."path.{name}" = {{ dictionary = "{name}", probability = 0.7 }}')
+    lines.append('parameters."query.wait" = 1')
+    (tmp_path / "schemathesis.toml").write_text("\n".join(lines))
     command = [
         str(Path(sys.executable).parent / "schemathesis"), "run", f"{api.url}/api/v1/openapi.json",
-        "--phases", "examples,coverage", "--workers", "1", "--max-time", str(SECONDS), "--request-timeout", "20",
-        "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        "--exclude-path", "/v1/leave", "--exclude-path-regex", "/follow$|/pause$",
-        "--no-shrink", "--continue-on-failure", "--warnings", "off", "--no-color",
+        "--phases", PHASES, "--workers", "1", "--max-time", str(SECONDS), "--request-timeout", "20",
+        "--checks", CHECKS, "--exclude-path", "/v1/leave", "--exclude-path-regex", "/follow$|^/v1/pause$",
+        "--no-shrink", "--continue-on-failure", "--warnings", "off", "--no-color", *SEED,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    environment = {**os.environ, "DKRONPY_TOKEN": secrets[role]}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS * 3 + 60
+    )
     assert done.returncode == 0, done.stdout
     assert "Operations:" in done.stdout
+    assert Api(api.url, secrets[role]).get("/v1/jobs").status_code == 200

@@ -49,7 +49,8 @@ def test_slow_clients_keep_nobody_waiting(api: Api) -> None:
     assert api.get("/v1/jobs/slow").status_code == 404
 
 
-def test_a_reader_that_does_not_read_keeps_nobody_waiting(api: Api) -> None:
+def test_a_reader_that_does_not_read_keeps_nobody_waiting(empty: Site) -> None:
+    _, api = empty.serve()  # fresh, so that they all ask for what nobody has described yet
     with ExitStack() as stack:
         for _ in range(50):
             line = stack.enter_context(connected(api))
