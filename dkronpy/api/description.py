@@ -123,6 +123,7 @@ HEADERS: Mapping[tuple[str, str], Sequence[tuple[str, str]]] = {
         ("post", path): (("Idempotency-Key", "Requests with the same key, within a day, start one run."),)
         for path in (_JOB, f"{_JOB}/run", f"/api{_JOB}/run")
     },
+    ("post", f"/api{_JOB}/begin"): (("Idempotency-Key", "Requests with the same key, within a day, are one attempt."),),
     ("post", "/api/v1/pauses"): (("Idempotency-Key", "Requests with the same key, within a day, are one pause."),),
     ("post", "/api/v1/runs/{run}/rerun"): (("Idempotency-Key", "Requests with the same key start its runs once."),),
 }
