@@ -139,6 +139,8 @@ MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("post", "/api/v1/channels/{name}/test"): {"502": shapes.ProblemDocument},
 }
 """Further answers of a route."""
+_PUBLIC = frozenset({"/", "/health", "/dkron.js"})
+"""What asks for no token."""
 _OUR_ERRORS = {
     "400": "The request cannot be read", "401": "A token is needed", "403": "This token may not do that",
     "413": "The body is too large", "422": "What was sent cannot be used", "429": "Too many failures from this address",
@@ -173,6 +175,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if path != "/":
         _answer(key, responses[good])
     _parameters(key, operation)
+    if path in _PUBLIC:
+        operation["security"] = []
     ours = path.startswith("/api/")
     for status, text in _errors(path, method).items():
         responses[status] = {"description": text, "content": _error(ours, int(status))}

@@ -15,7 +15,7 @@ from dkronpy.api.handlers import public
 from dkronpy.api.members import leading_member
 from dkronpy.api.services import Services, note_of, services_of
 
-KIND = "text/javascript; charset=utf-8"
+KIND = "text/javascript"
 _LISTING = Asked(action="read", method="GET", path="/v1/jobs", listing=True)
 _COUNTED = {"TOTAL": None, "SUCCESSFUL": "success", "FAILED": "failed", "UNTRIGGERED": ""}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -39,6 +40,13 @@ TITLES = {
     409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 422: "Invalid", 429: "Too many failures",
     500: "Internal error", 503: "Not available",
 }  # fmt: skip
+_UNUSABLE: Mapping[type[Exception], str] = {
+    RecursionError: "what was sent is nested too deeply",
+    UnicodeDecodeError: "what was sent is not UTF-8",
+    UnicodeEncodeError: "what was sent holds half of a character",
+    OverflowError: "a number or a moment that was sent is out of range",
+}
+"""What Python itself cannot do with what somebody sends."""
 
 
 class ApiError(DkronpyError):
@@ -72,6 +80,9 @@ def _status(error: Exception) -> int:
         return error.status_code
     if isinstance(error, redis.RedisError):
         return 503
+    if type(error) in _UNUSABLE:
+        log.warning("refused: %s", error)
+        return 400
     log.error("%s", type(error).__name__, exc_info=error)
     return 500
 
@@ -84,7 +95,7 @@ def _text(error: Exception) -> str:
     if isinstance(error, redis.RedisError):
         log.error("the store refused: %s", error)
         return "the store could not do it"
-    return "something went wrong here; the server's log has it"
+    return _UNUSABLE.get(type(error)) or "something went wrong here; the server's log has it"
 
 
 def _problem(error: Exception, status: int, text: str) -> Response[bytes]:

@@ -16,7 +16,6 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from dkronpy.api import shapes
-from dkronpy.api.access import GRANTS
 from dkronpy.api.description import ANSWERS, BODIES, HEADERS, MORE, QUERIES, TEXTS
 from dkronpy.api.examples import EXAMPLES
 from dkronpy.api.services import Services
@@ -24,12 +23,13 @@ from tests.api.site import Api, Site, site_on
 from tests.api.test_access import TABLE
 from tests.support import StoreServer, wait_until
 
+LOGIN = {"/oidc/login", "/oidc/callback"}
 SECONDS = int(os.environ.get("DKRONPY_API_SECONDS", "40"))
 """For each role. Where it is given, requests are made up, too: `DKRONPY_API_SECONDS=600 pytest THIS --timeout 3600`."""
 LONG = "DKRONPY_API_SECONDS" in os.environ
 PHASES = "examples,coverage,fuzzing,stateful" if LONG else "examples,coverage"
 SEED = ["--seed", os.environ.get("DKRONPY_API_SEED", "1")]
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,10 @@ def test_every_operation_has_its_words_its_errors_and_a_name_of_its_own(document
     assert all("400" in one["responses"] for one in operations)
     assert len({one["operationId"] for one in operations}) == len(operations)
     assert document["components"]["schemas"]["JobBody"]["examples"] == [shapes.EXAMPLE]
+    open_to_all = {
+        path for path, one in document["paths"].items() if any(o.get("security") == [] for o in one.values())
+    }
+    assert open_to_all == {route.split()[1] for route, roles in TABLE.items() if "nobody" in roles} - LOGIN
 
 
 def test_the_example_of_a_job_can_be_saved_and_what_comes_back_has_the_shape(api: Api) -> None:
@@ -83,16 +87,13 @@ def test_every_answer_has_an_example_that_its_schema_allows(document: dict[str, 
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, dict[str, str], dict[str, str]]]:
-    """A deployment with something of each kind: its server, a token for each role, names of what there is."""
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Api, dict[str, str]]]:
+    """A deployment with something of each kind, its server, and the names of what there is."""
     with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("described")) as site:
         site.beat()
         site.agent("n1")
         site.leader_pid()
-        tokens = Services(site.client).tokens
-        secrets = {role: tokens.create(role, role=role)[1] for role in GRANTS}
         _, api = site.serve()
-        api.token = secrets["admin"]
         api.create("known")
         api.create("follower", parent_job="known")
         run, executions = site.ended(api.post("/api/v1/jobs/known/run").json()["id"])
@@ -102,15 +103,16 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, dic
         assert api.post("/v1/acl/policies/known", json={"path": {}}).status_code == 200
         known = {"job": "known", "run": run.id, "execution": executions[0].id, "name": "known", "node": "n1"}
         known |= {"execution_id": api.ended("known")[0]["id"], "said": "start"}
-        yield api, secrets, known
+        yield site, api, known
 
 
 @pytest.mark.timeout(SECONDS * 4 + 120)
 @pytest.mark.parametrize("role", ["admin", "viewer"])
 def test_nothing_but_what_is_described_is_answered(
-    guarded: tuple[Api, dict[str, str], dict[str, str]], tmp_path: Path, role: str
+    guarded: tuple[Site, Api, dict[str, str]], tmp_path: Path, role: str
 ) -> None:
-    api, secrets, known = guarded
+    site, api, known = guarded
+    secret = Services(site.client).tokens.create(f"who-asks-as-{role}", role=role)[1]
     lines = ['headers = { Authorization = "Bearer ${DKRONPY_TOKEN}" }']
     for name, value in known.items():
         lines.append(f'dictionaries.{name}.values = ["{value}"]')
@@ -123,10 +125,10 @@ def test_nothing_but_what_is_described_is_answered(
         "--checks", CHECKS, "--exclude-path", "/v1/leave", "--exclude-path-regex", "/follow$|^/v1/pause$",
         "--no-shrink", "--continue-on-failure", "--warnings", "off", "--no-color", *SEED,
     ]  # fmt: skip
-    environment = {**os.environ, "DKRONPY_TOKEN": secrets[role]}
+    environment = {**os.environ, "DKRONPY_TOKEN": secret}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS * 3 + 60
     )
     assert done.returncode == 0, done.stdout
     assert "Operations:" in done.stdout
-    assert Api(api.url, secrets[role]).get("/v1/jobs").status_code == 200
+    assert Api(api.url, secret).get("/v1/jobs").status_code == 200

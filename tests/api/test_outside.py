@@ -110,7 +110,7 @@ def test_who_may_not_make_a_job_records_runs_of_those_that_are_there(
 def test_nobody_tells_how_ended_what_an_agent_runs(guarded: tuple[Site, Api, dict[str, str]]) -> None:
     site, api, secrets = guarded
     admin = Api(api.url, secrets["admin"])
-    admin.create("an-agent-s")
+    admin.create("an-agent-s", on={"count": 1})
     run = admin.post("/api/v1/jobs/an-agent-s/run").json()["id"]
     told = {"token": 0, "success": True}
     assert admin.post(f"/api/v1/executions/{run}.0/end", json=told).status_code == 409
