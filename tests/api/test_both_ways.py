@@ -114,6 +114,7 @@ SCRIPT = """
     keys public {nothing}
     backup {backup}
     version
+    exec --job {job} -- echo told
     job delete {job} --yes --why done
     job delete {job} --yes
     job show {job}

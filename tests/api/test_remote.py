@@ -23,6 +23,7 @@ from dkronpy.errors import ConfigError, ConflictError, DeniedError, InvalidError
 from dkronpy.remote.client import Client
 from dkronpy.remote.connection import Connection
 from dkronpy.remote.stream import pieces, sent_events
+from dkronpy.why import why_run
 from tests.api.site import Api, Site, site_on
 from tests.support import ROOT, StoreServer, wait_until
 
@@ -225,9 +226,10 @@ def test_a_drained_node_finishes_what_it_has_and_takes_nothing_new(tmp_path_fact
         assert site.ended(going)[0].state == "success"
         assert remote.run(waiting).executions[0].node == ""
         site.ended(remote.run_job("all").run.id)  # the sweep has looked at the others meanwhile
-        (held,) = remote.run(bound.run.id).executions
+        view = remote.run(bound.run.id)
+        (held,) = view.executions
         assert (held.state, held.node, held.message) == ("queued", "a", "waits for node a, which is drained")
-        assert "It waits for node a, which is drained." in remote.why("bound", from_ms(bound.run.due_ms), timezone.utc)
+        assert "It waits for node a, which is drained." in why_run(view.run, view.executions, timezone.utc)
         remote.undrain_node("a")
         assert site.ended(bound.run.id)[1][0].node == "a"
         assert site.ended(waiting)[1][0].node == "a"
