@@ -130,6 +130,7 @@ CHANGING = [
     (r"(redis|http)://127\.0\.0\.1:\d+(/0)?", "ADDRESS"),
     (r"\d+/\d+ ended.*\n", ""),
     (r"(?m)^(n1 .*?) \d{2,} ", r"\1 PID "),
+    (r"(?m)^(n1 +up +- +)\d+ ", r"\1RUNNING "),
     (r"(?m)^(root +active +admin +- +-) +(-|\S+ s ago|now)", r"\1 USED"),
     (r"root \(command line\)", "root"),
     (r"\w+:\d{3,}\b", "HOLDER"),
