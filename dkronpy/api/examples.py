@@ -151,7 +151,10 @@ EXAMPLES: Mapping[str, Any] = {
     "PauseList": {"items": [_PAUSE], "after": None},
     "PlanOut": {
         "id": "5d2c1e0f", "source": "config/jobs.py", "others": 4,
-        "jobs": [{"job": "report", "what": "changed", "revision": 3, "owner": "config/jobs.py", "changes": [_CHANGE]}],
+        "jobs": [{
+            "job": "report", "what": "changed", "revision": 3, "owner": "config/jobs.py", "changes": [_CHANGE],
+            "moved": "",
+        }],
     },
     "AppliedOut": {"plan": "5d2c1e0f", "created": [], "changed": ["report"], "removed": [], "refused": []},
     "ForecastOut": {

@@ -69,8 +69,9 @@ TABLE = {
     "POST /ui/sign-in": PUBLIC,
     "POST /ui/sign-out": PUBLIC,
     "GET /ui/static/{digest}/{name}": PUBLIC,
+    "GET /ui/{rest}": READ,
 }
-PLACES = {**PATHS, "index": "0", "attempt": "1", "digest": "x"}
+PLACES = {**PATHS, "index": "0", "attempt": "1", "digest": "x", "rest": "no/such/page"}
 CSRF = "a-token-of-this-browser"
 
 
