@@ -21,6 +21,8 @@ RECORD_TTL_MS = 60_000
 RETRY_MS = 2_000
 """The pause before an attempt is repeated."""
 NO_END = 10**15
+AT_ONCE = 10_000
+"""Messages that are fetched in one answer."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -86,8 +88,14 @@ class Agents:
 
     def fetch(self) -> None:
         """Take what the commits pushed out of the two queues."""
-        for name, queues in ((Courier.QUEUE, self._live), (Courier.QUEUE + BELOW, self._low)):
-            while raw := self.store.client.rpop(name, 10_000):
+        more = True
+        while more:
+            with self.store.client.pipeline(transaction=False) as pipe:
+                pipe.rpop(Courier.QUEUE, AT_ONCE)
+                pipe.rpop(Courier.QUEUE + BELOW, AT_ONCE)
+                taken = [raw or [] for raw in pipe.execute()]
+            more = any(len(raw) == AT_ONCE for raw in taken)
+            for raw, queues in zip(taken, (self._live, self._low), strict=True):
                 for text in raw:
                     execution, delivery, node = text.decode().rsplit(" ", 2)
                     queues[node].append(Message(execution, int(delivery), node))

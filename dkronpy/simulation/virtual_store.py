@@ -40,6 +40,8 @@ class VirtualScripts(Scripts):
     def __init__(self, client: Any, keys: Keys) -> None:
         super().__init__(client, keys)
         self._client = client
+        for script in self._scripts.values():
+            client.script_load(script.script)
         self._waiting: list[tuple[int, str, tuple[Any, ...]]] | None = None
 
     def shared(self, text: str) -> str:
@@ -61,7 +63,7 @@ class VirtualScripts(Scripts):
                 if moment:
                     pipe.set(CLOCK, moment)
                 else:
-                    self._scripts[step](keys=self._prefixes[:1], args=(*self._prefixes, *args), client=pipe)
+                    pipe.evalsha(self._scripts[step].sha, 1, self._prefixes[0], *self._prefixes, *args)
             sent = pipe.execute()
         answers += [answer for answer, (moment, _, _) in zip(sent, waiting, strict=True) if not moment]
 
