@@ -44,6 +44,8 @@ PAGES = {
     "/{rest:path}": ("/no/such/page",),
 }
 """Each route of a page with addresses that it answers."""
+SHARES = 5
+"""So many tests share the work of looking at every page, so that none of them takes long on a slow machine."""
 OTHERS = ("/jobs/no-such-job",)
 NO_PAGES = {
     "/events", "/runs/{run:str}/follow/{index:int}/{attempt:int}", "/runs/{run:str}/output/{index:int}/{attempt:int}",
@@ -79,10 +81,11 @@ def test_every_page_has_its_row_here(site: Site) -> None:
     assert pages == PAGES.keys() | NO_PAGES
 
 
-def test_axe_finds_nothing_in_either_theme(site: Site, open_page: NewPage, axe: str) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_axe_finds_nothing_in_either_theme(site: Site, open_page: NewPage, axe: str, share: int) -> None:
     page = open_page("/ui/", refused=True, reduced_motion="reduce")
     found = []
-    for path in paths(site):
+    for path in paths(site)[share::SHARES]:
         page.goto(path)
         found += [(path, *one) for one in in_both_themes(page, axe)]
     assert not found, found
