@@ -125,6 +125,7 @@ def test_a_timeout_ends_the_work(fleet: Fleet) -> None:
 
 
 def test_an_agent_that_is_told_to_stop_waits_then_ends_what_runs_and_records_it(fleet: Fleet) -> None:
+    fleet.environment["DKRONPY_STOP_GRACE"] = "5s"  # enough for the short one, also where the machine is slow
     fleet.beat()
     agent = fleet.agent("n1")
     gate = fleet.folder / "gate"
