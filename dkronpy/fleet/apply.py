@@ -11,6 +11,7 @@ from dkronpy.client.jobs import JobsClient
 from dkronpy.errors import ConflictError, NotFoundError, StillRunningError
 from dkronpy.fleet.plan import FleetPlan, JobPlan, drifted, make_plan
 from dkronpy.job import Job
+from dkronpy.job.pins import pinned
 from dkronpy.store.jobs import Change, StoredJob
 
 BATCH = 500
@@ -54,6 +55,9 @@ class Fleet:
         """What applying *jobs*, checked before, would change; see ``make_plan``."""
         histories = {name: self.client.job_history(name) for name in drifted(stored, self.source)}
         jobs = self.client.calendars.resolved(jobs) if any(job.calendar for job in jobs) else jobs
+        if moved:  # a minute that was chosen goes along
+            former = {one.job.name: one.job for one in stored}
+            jobs = [pinned(job, former.get(moved.get(job.name, job.name))) for job in jobs]
         jobs, chosen = self.client.spread(jobs, stored)
         made = make_plan(
             self.source,

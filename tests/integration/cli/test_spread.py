@@ -51,6 +51,10 @@ def test_the_minute_is_chosen_by_how_long_others_run_shown_pinned_and_kept(dkron
     assert minute_of(dkronpy, "report") == chosen, "it does not move by itself"
     assert dkronpy("plan").stdout == ""
 
+    declare(dkronpy, "from dkronpy import moved\nmoved('report', 'digest')\n", LONG, REPORT.replace("report", "digest"))
+    assert dkronpy("apply").exit_code == 0
+    assert minute_of(dkronpy, "digest") == chosen, "nor with its name"
+
 
 def test_many_that_come_at_once_do_not_get_in_the_way_of_one_another(dkronpy: CommandLine) -> None:
     declare(dkronpy, "for n in range(60):\n    ", REPORT.replace('"report"', 'f"report-{n}"'))
