@@ -70,6 +70,10 @@ TABLE = {
     "POST /ui/sign-out": PUBLIC,
     "GET /ui/static/{digest}/{name}": PUBLIC,
     "GET /ui/{rest}": READ,
+    "GET /ui/jobs/{job}/{rest}": READ,
+    "GET /ui/runs/{run}/{rest}": READ,
+    "GET /ui/nodes/{node}/{rest}": READ,
+    "GET /ui/schedule/{rest}": READ,
 }
 PLACES = {**PATHS, "index": "0", "attempt": "1", "digest": "x", "rest": "no/such/page"}
 CSRF = "a-token-of-this-browser"
