@@ -153,11 +153,13 @@ def test_a_server_that_dies_in_mid_run_and_comes_back(own_aws: EcsServer, ecs: E
     assert second.run(ecs, options.but(task_definition=again, **own_aws.keys()))[1] == b"again\n"
 
 
-def test_a_server_that_forgets_the_task(own_aws: EcsServer, ecs: EcsExecutor, report: ExecutorHarness) -> None:
-    with running(report, ecs, task(own_aws, "echo ready; exec sleep 4")) as result:
+def test_a_server_that_forgets_the_task(own_aws: EcsServer, report: ExecutorHarness) -> None:
+    patient = EcsExecutor(timedelta(seconds=0.05), timedelta(seconds=0.2), timedelta(seconds=25))
+    with running(report, patient, task(own_aws, "echo ready; exec sleep 4")) as result:
         wait_until(lambda: report.output, description="it runs")
         own_aws.kill()
         own_aws.start()
+    patient.close()
     assert "ECS does not know it any more; could not confirm" in result[0][0].message
 
 
