@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from random import SystemRandom
 
 import msgspec
@@ -18,12 +19,15 @@ from dkronpy.clock import iso_ms
 from dkronpy.deployment import Deployment
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import LiveNodes, Planner
+from dkronpy.errors import ConfigError
 from dkronpy.execution import Run, run_id
 from dkronpy.node import Node
 from dkronpy.store.jobs import StoredJob
 from dkronpy.store.ledger import Firing
 
 LOOK_SECONDS = 0.2
+MOST = 100_000
+"""How many due times one backfill may look at."""
 MOST_TRIES = 50
 """How often a due time is tried again in one go where a live run of a job that forbids overlap was faster."""
 
@@ -88,11 +92,16 @@ class Backfill:
         if stored.due_ms is not None and stored.due_ms <= end_ms:
             end_ms = stored.due_ms - 1
             notes.append(f"what is due from {iso_ms(stored.due_ms)} on is left to beat")
+        owed = list(islice(stored.schedule().between_ms(start_ms, end_ms), MOST + 1))
+        if len(owed) > MOST:
+            raise ConfigError(
+                f"job {self.job!r}: more than {MOST:,} due times lie between {iso_ms(start_ms)} and {iso_ms(end_ms)}",
+                hint=f"take a part at a time; the first {MOST:,} end at {iso_ms(owed[MOST - 1])}",
+            )
         states: dict[int, set[str]] = {}
         for run in records.runs(stored, start_ms, end_ms):
             if run.count == 1 and run.trigger in ("schedule", BACKFILL):
                 states.setdefault(run.due_ms, set()).add(self._standing(run))
-        owed = list(stored.schedule().between_ms(start_ms, end_ms))
         done = [due for due in owed if "success" in states.get(due, ())]
         running = [due for due in owed if "running" in states.get(due, ()) and "success" not in states[due]]
         left = tuple(due for due in owed if not {"success", "running"} & states.get(due, set()))

@@ -174,6 +174,17 @@ def test_due_times_are_counted_audited_and_made_up_for(api: Api, site: Site, rem
     remote.delete_job("op-due")
 
 
+def test_a_backfill_of_centuries_is_refused_with_the_part_that_may_be_taken(api: Api, remote: Client) -> None:
+    run = dkronpy.Run("shell", {"command": "true"})
+    remote.save_job(dkronpy.Job(name="op-ages", schedule="* * * * *", run=run, timezone="UTC"))
+    centuries = {"start": "1800-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z", "dry_run": True}
+    refused = api.post("/api/v1/jobs/op-ages/backfill", json=centuries)
+    remote.delete_job("op-ages")
+    assert refused.status_code == 422
+    assert "more than 100,000 due times lie between" in refused.text
+    assert "the first 100,000 end at 1800-03-11T10:40:00" in refused.text
+
+
 def test_a_server_does_a_few_things_at_a_time_and_none_twice() -> None:
     works = Works()
     for number in range(MOST):
