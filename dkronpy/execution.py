@@ -38,7 +38,6 @@ REASONS: dict[str, str] = {
     "shutdown": "the agent was stopped and its grace period was over",
     "lease_expired": "the node stopped reporting while it ran; the outcome is unknown",
     "attempts_exhausted": "every attempt was lost",
-    "store_data_loss": "the store lost data around this moment",
 }
 """Every reason code of a record that is not a success, with the sentence that explains it."""
 
