@@ -15,7 +15,7 @@ from dkronpy.execution import Attempt, Execution, Run, due_of, execution_id, job
 from dkronpy.store.commits import Commits
 from dkronpy.store.confirm import NotReplicatedError
 from dkronpy.store.connection import Store
-from dkronpy.store.keys import Keys, name_hash
+from dkronpy.store.keys import name_hash
 from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
 
 __all__ = ["RECORD_TTL_MS", "Claim", "Due", "ExecutionPlan", "Firing", "Lead", "Ledger", "RunPlan"]
@@ -27,6 +27,8 @@ RECORD_TTL_MS = 6 * 3600 * 1000
 """How long the ledger keeps a settled record that is not filed yet."""
 FILED_TTL_MS = 15 * 60 * 1000
 """How long it keeps one that the results backend has."""
+STREAM_TTL_MS = 60 * 1000
+"""How long the output of one as it came: 4 kB at the least, for those who still follow it."""
 
 
 class Lead(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,9 +260,10 @@ class Ledger:
             for run, executions in filed.items():
                 if any(one.state == "lost" for one in executions):
                     continue
-                records = [name for one in executions for name in _records(keys, one)]
-                for name in (keys.run(run), *records):
+                for name in (keys.run(run), *(keys.execution(one.id) for one in executions)):
                     pipe.pexpire(name, FILED_TTL_MS)
+                for one in executions:
+                    pipe.pexpire(keys.output(one.id, one.attempt), STREAM_TTL_MS)
             pipe.execute()
 
     def _call(self, step: str, *args: Any) -> Any:
@@ -268,10 +271,6 @@ class Ledger:
 
     def _hash(self, key: str) -> dict[str, str]:
         return _text(self.store.client.hgetall(key))
-
-
-def _records(keys: Keys, execution: Execution) -> tuple[str, str]:
-    return keys.execution(execution.id), keys.output(execution.id, execution.attempt)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
