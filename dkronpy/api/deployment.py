@@ -39,7 +39,7 @@ def list_audit(
     request: AnyRequest,
     outcome: Annotated[Literal["done", "denied"], QueryParameter(description="Changes, or denials.")] = "done",
     limit: Limit = 100,
-    after: Annotated[str, QueryParameter(pattern=r"^(\d+-\d+)?$")] = "",
+    after: Annotated[str, QueryParameter(pattern=r"^([0-9]{1,18}-[0-9]{1,18})?$")] = "",
 ) -> AuditPage:
     """Who changed what, or who was denied what."""
     services = services_of(request)

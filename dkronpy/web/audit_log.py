@@ -18,7 +18,7 @@ from dkronpy.web.site import site_of
 PAGE = 50
 _SEARCHED = 1_000
 OUTCOMES = ("done", "denied")
-_ID = re.compile(r"\d{1,20}-\d{1,20}")
+_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 _VERBS = {
     "run": "ran", "toggle": "switched", "delete": "deleted", "edit": "saved", "cancel": "cancelled", "pause": "paused",
     "resume": "resumed", "forget": "forgot", "bulk": "acted on several jobs", "revoke": "revoked", "drain": "drained",

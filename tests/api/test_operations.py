@@ -202,3 +202,8 @@ def test_a_server_does_a_few_things_at_a_time_and_none_twice() -> None:
         return True
 
     wait_until(free, timeout=10, description="they have stopped")
+
+
+@pytest.mark.parametrize("after", ["1-604061085473829812595", "٣-٣", "1"])
+def test_a_place_in_the_audit_log_that_cannot_be_is_the_askers_mistake(after: str, api: Api) -> None:
+    assert api.get("/api/v1/audit", params={"after": after}).status_code == 400
