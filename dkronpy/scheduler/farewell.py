@@ -53,7 +53,7 @@ class Farewell:
         self.jobs = jobs
         self.results = results
         self.chains = chains
-        self.self_pause = SelfPause(store, ledger, jobs)
+        self.self_pause = SelfPause(store, ledger, jobs, results)
         self.keep_of = keep_of
         self.tracer = tracer
         self.clock = clock or SystemClock()
@@ -82,7 +82,9 @@ class Farewell:
             client.zadd(keys.done, again)
         gone = [name for name in ids if name not in again and name not in left]
         if gone:
-            self.ledger.let_go({name: ended.executions.get(name, ()) for name in gone})
+            # what a callable returned stands in the ledger alone: it stays for jobs that follow and may have to wait
+            alone = [run.id for run in runs if run.job not in ended.followed]
+            self.ledger.let_go({name: ended.executions[name] for name in alone if name in gone})
             client.zrem(keys.done, *gone)
         return bool(left) or len(ids) == BUDGET
 

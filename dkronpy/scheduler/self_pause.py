@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from dkronpy.execution import Run
 from dkronpy.pause import Pause
+from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Ledger
@@ -25,8 +26,9 @@ FAILED = ("failed", "partially_failed", "lost")
 class SelfPause:
     """Looks at each run that failed."""
 
-    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs) -> None:
+    def __init__(self, store: Store, ledger: Ledger, jobs: Jobs, results: ResultsBackend) -> None:
         self.ledger = ledger
+        self.results = results
         self.jobs = jobs
         self.pauses = Pauses(store)
 
@@ -41,10 +43,16 @@ class SelfPause:
         if any(not one.over(now_ms) for one in own):
             return
         since = max((one.until_ms or 0 for one in own), default=0)
-        recent = [one for one in self.ledger.recent_runs(run.job, RECENT) if one.terminal and one.state != "skipped"]
+        recent = [one for one in self._recent(run.job) if one.terminal and one.state != "skipped"]
         failed = list(takewhile(lambda one: one.state != "success" and one.fired_ms >= since, recent))
         if len(failed) >= most:
             reason = f"{most} failures in a row"
             log.warning("job %s is paused after %s", run.job, reason)
             pause = Pause(id=token_hex(4), job=run.job, reason=reason, by=ITSELF, from_ms=now_ms)
             self.pauses.put(pause, run=run.id, times=len(failed))
+
+    def _recent(self, job: str) -> list[Run]:
+        """The newest first; the ledger knows those of the last minutes only."""
+        found = {one.id: one for one in self.results.runs(job=job, limit=RECENT)}
+        found.update((one.id, one) for one in self.ledger.recent_runs(job, RECENT))
+        return sorted(found.values(), key=lambda one: (one.due_ms, one.id), reverse=True)[:RECENT]

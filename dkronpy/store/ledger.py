@@ -27,7 +27,7 @@ RECORD_TTL_MS = 6 * 3600 * 1000
 """How long the ledger keeps a settled record that is not filed yet."""
 FILED_TTL_MS = 15 * 60 * 1000
 """How long it keeps one that the results backend has."""
-STREAM_TTL_MS = 60 * 1000
+STREAM_TTL_MS = 5 * 60 * 1000
 """How long the output of one as it came: 4 kB at the least, for those who still follow it."""
 
 

@@ -80,3 +80,28 @@ def test_the_ledger_keeps_what_is_filed_for_minutes_and_what_is_lost_for_days(si
     assert all(0 < store.client.pttl(name) <= FILED_TTL_MS for name in records)
     assert store.client.pttl(store.keys.run(lost)) > RECORD_TTL_MS
     assert site.client.run(ended).run.state == "success"
+
+
+def test_the_ledger_keeps_for_hours_what_those_that_follow_may_need(site: Site) -> None:
+    site.save("extract")
+    site.save("load", schedule="", after=("extract",))
+    parent = run(site, "extract")
+    site.see_off()
+    store = site.deployment.store
+
+    assert store.client.pttl(store.keys.execution(f"{parent}.0")) > FILED_TTL_MS
+
+
+def test_a_job_pauses_itself_although_the_ledger_has_forgotten_its_earlier_failures(site: Site) -> None:
+    site.save("seldom", pause_after=3)
+    store = site.deployment.store
+    for _ in range(2):
+        failed = run(site, "seldom", success=False)
+        site.see_off()
+        store.client.delete(store.keys.run(failed), store.keys.execution(f"{failed}.0"))
+    assert site.client.maintenance.pauses() == []
+
+    run(site, "seldom", success=False)
+    site.see_off()
+
+    assert [one.reason for one in site.client.maintenance.pauses()] == ["3 failures in a row"]
