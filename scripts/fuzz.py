@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -26,29 +27,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="PARSER", help=f"all unless said: {', '.join(PARSERS)}")
     parser.add_argument("--seconds", type=int, default=60, help="for each parser")
+    parser.add_argument("--inputs", type=int, default=-1, help="for each parser; the same ones for the same seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=ROOT / "fuzz-findings", help="where findings are kept")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(PARSERS):
         parser.error(f"there is no parser {', '.join(sorted(unknown))}; they are {', '.join(PARSERS)}")
-    found = [name for name in options.names or PARSERS if not fuzz(name, options.seconds, options.seed, options.keep)]
+    found = [name for name in options.names or PARSERS if not fuzz(name, options)]
     print(f"findings: {', '.join(found)}" if found else f"nothing found, seed {options.seed}")
     return 1 if found else 0
 
 
-def fuzz(name: str, seconds: int, seed: int, keep: Path) -> bool:
+def fuzz(name: str, options: argparse.Namespace) -> bool:
     """Fuzz one parser; whether all is well."""
     from tests.security.parsers import write_samples
 
+    keep = options.keep
     with tempfile.TemporaryDirectory() as folder:
         write_samples(name, Path(folder))
         keep.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, __file__, "--child", name, folder, f"-max_total_time={seconds}", f"-seed={seed}",
-            f"-max_len={LONGEST}", f"-timeout={SLOW}", f"-artifact_prefix={keep}/{name}-", "-rss_limit_mb=1024",
-            "-verbosity=1",
+            sys.executable, __file__, "--child", name, folder, f"-seed={options.seed}",
+            f"-max_total_time={options.seconds}", f"-runs={options.inputs}", f"-max_len={LONGEST}", f"-timeout={SLOW}",
+            f"-artifact_prefix={keep}/{name}-", "-rss_limit_mb=1024", "-verbosity=1",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        env = {**os.environ, "PYTHONHASHSEED": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
     said = done.stdout + done.stderr
     runs = re.search(r"Done (\d+) runs", said)
     if done.returncode == 0 and runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -18,6 +19,8 @@ from .zones import check_zone, wall_date, zone_table
 _SECOND = timedelta(seconds=1)
 RECURRENCE = re.compile(r"(?:RRULE|DTSTART|EXRULE|RDATE|EXDATE)[:;]|FREQ=", re.IGNORECASE)
 MOST_COUNT = 10_000
+MOST_IN_MONTH = 5
+"""Of one weekday; dateutil looks past its tables for a sixth."""
 # Ten years of each.
 _LONGEST_INTERVAL = {
     "SECONDLY": 315_576_000,
@@ -122,6 +125,8 @@ def _read_rule(word: Word, start: int, zone: str, text: str) -> Recurrence:
     last = None if until is None else _read_wall(until.text, until.column, "UNTIL", zone, end_of_day=True)
     for key, value in parts.items():
         _check_part(key, value)
+    if "BYDAY" in parts:
+        _check_days(parts["BYDAY"], frequency, parts.keys())
     rule = _dateutil_rule(parts, frequency, interval, wall_date(start), word)
     clock = Recurrence(rule, frequency=frequency, interval=interval, start=start, until=last, text=text)
     if clock.next_wall(start) is None:
@@ -188,6 +193,22 @@ def _check_part(key: str, value: Word) -> None:
             accepted = f"{low}-{high}" + (f", or -{low} to -{high} from the end" if from_end else "")
         if not ok:
             refuse(f"{item!r} is out of bounds", item, column, field=key, accepted=accepted)
+        column += len(item) + 1
+
+
+def _check_days(days: Word, frequency: str, named: Collection[str]) -> None:
+    """Refuse ``21FR`` of a month, and ``2FR`` where no month or year is counted (RFC 5545, section 3.3.10)."""
+    in_month = frequency == "MONTHLY" or "BYMONTH" in named
+    counted = frequency in MONTHS and "BYWEEKNO" not in named
+    column = days.column
+    for item in days.text.split(","):
+        number = int(item[:-2] or 0)
+        if number and not counted:
+            accepted = f"{item[-2:]} without a number, or FREQ=MONTHLY or FREQ=YEARLY without BYWEEKNO"
+            refuse(f"{item!r} counts the weekdays of a month or year", item, column, field="BYDAY", accepted=accepted)
+        if in_month and abs(number) > MOST_IN_MONTH:
+            accepted = f"1{item[-2:]}-{MOST_IN_MONTH}{item[-2:]}, or -{MOST_IN_MONTH} to -1 from the end"
+            refuse(f"no month has {item!r}", item, column, field="BYDAY", accepted=accepted)
         column += len(item) + 1
 
 

@@ -99,6 +99,24 @@ ZONE = "a name of the tz database, such as Europe/Berlin or UTC"
             "",
         ),
         (
+            "RRULE:FREQ=MONTHLY;BYDAY=MO,21FR",
+            "BYDAY: no month has '21FR' at column 29; accepted: 1FR-5FR, or -5 to -1 from the end",
+            "",
+        ),
+        (
+            "RRULE:FREQ=YEARLY;BYMONTH=5;BYDAY=-6MO",
+            "BYDAY: no month has '-6MO' at column 35; accepted: 1MO-5MO, or -5 to -1 from the end",
+            "",
+        ),
+        (
+            "RRULE:FREQ=WEEKLY;BYDAY=2FR",
+            (
+                "BYDAY: '2FR' counts the weekdays of a month or year at column 25; accepted: FR without a number, or "
+                "FREQ=MONTHLY or FREQ=YEARLY without BYWEEKNO"
+            ),
+            "",
+        ),
+        (
             "RRULE:FREQ=WEEKLY;WKST=2MO",
             "WKST: '2MO' is out of bounds at column 24; accepted: MO TU WE TH FR SA SU",
             "",
