@@ -65,6 +65,12 @@ def test_a_subject_without_the_right_is_a_failure_at_once(server: NatsServer, mo
     assert "permissions violation for publish to" in outcome.message.lower()
 
 
+def test_no_message_that_was_refused_counts_as_taken(server: NatsServer) -> None:
+    """The client's own flush overtook the message about once in eight times, and the attempt was a success."""
+    options = Nats(f"nats://sched:s3cret-of-nats@{server.address}", "closed.a", "go")
+    assert [outcome.success for outcome in (sent(options) for _ in range(60))] == [False] * 60
+
+
 def test_a_token() -> None:
     with NatsServer('authorization { token: "s3cret-token" }') as server:
         assert sent(Nats(server.url, "t", token=secret("t")), t="s3cret-token").success
