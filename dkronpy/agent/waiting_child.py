@@ -43,7 +43,13 @@ class WaitingChild:
         shim = os.getpid()
         self._socket, theirs = make_light_pair()
         self.report, writing = os.pipe()
+        # The child of a program must die of TERM from its first moment on: with the helper's handler, which does
+        # nothing, a command that is cancelled before it began would begin and last until the grace is over.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         self.pid = os.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         if self.pid == 0:
             launches.close()
             self._socket.close()

@@ -155,3 +155,12 @@ def test_use_of_resources_is_reported(run: Run) -> None:
     assert 0.01 < ended.cpu <= ended.duration + 0.05
     eater = ("python3", "-c", "x = b'x' * 80_000_000")
     assert run(*eater)[1].max_rss > 80_000_000
+
+
+def test_a_command_that_is_cancelled_before_it_began_never_begins(launcher: Launcher, command: MakeCommand) -> None:
+    """TERM must not be lost on the child that is about to become the command: the grace would pass in vain."""
+    for _ in range(40):
+        child = launcher.launch(command("sleep", "300", grace=timedelta(minutes=5)))
+        child.kill("cancelled")
+        _, ended = finish(child)
+        assert (ended.signal, ended.reason, ended.confirmed_gone) == (signal.SIGTERM, "cancelled", True)

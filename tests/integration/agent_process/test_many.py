@@ -53,30 +53,35 @@ def test_threads_that_start_while_the_helper_is_dead_share_one_new_helper(comman
     assert len(helpers) == 1
 
 
-def spares_wait(helper: int) -> None:
-    """Return once as many shims as there should be wait, each with its child."""
-    wait_until(lambda: len(list_descendants(helper)) == 2 * SPARES, description="shims and their children wait")
+def spares_wait(helper: int, *, count: int = SPARES, beside: frozenset[int] = frozenset()) -> frozenset[int]:
+    """What waits, once there are *count* shims, each with its child, and none of *beside* is there any more."""
+
+    def waiting() -> frozenset[int]:
+        entries = list_descendants(helper)
+        there = frozenset(entry.pid for entry in entries)
+        shims = sorted(entry.pid for entry in entries if entry.parent == helper)
+        pairs = sorted(entry.parent for entry in entries if entry.parent != helper) == shims
+        return there if pairs and len(shims) == count and not there & beside else frozenset()
+
+    return wait_until(waiting, description="shims and their children wait, each for one command")
 
 
 def test_a_command_is_taken_by_processes_that_were_there_before(launcher: Launcher, command: MakeCommand) -> None:
     helper = launcher.helper_pid
     assert helper is not None
-    spares_wait(helper)
-    waiting = {entry.pid for entry in list_descendants(helper)}
+    waiting = spares_wait(helper)
     for _ in range(SPARES):
         child = launcher.launch(command("true"))
         assert child.pid in waiting
         finish(child)
-    spares_wait(helper)
-    assert not waiting & {entry.pid for entry in list_descendants(helper)}, "each serves one command"
+    assert spares_wait(helper, beside=waiting), "each serves one command"
 
 
 def test_a_callable_is_taken_by_processes_that_were_there_before(launcher: Launcher, command: MakeCommand) -> None:
-    assert finish(launcher.launch(command(callable="os:getpid")))[1].code == 0  # which starts their helper
+    first = finish(launcher.launch(command(callable="os:getpid")))[1].result  # which starts their helper
     (helper,) = set(launcher.helper_pids) - {launcher.helper_pid}
-    ready = 2 * SPARES_OF_CALLABLES
-    wait_until(lambda: len(list_descendants(helper)) == ready, description="shims and their children wait")
-    waiting = {entry.pid for entry in list_descendants(helper)}
+    assert isinstance(first, int)
+    waiting = spares_wait(helper, count=SPARES_OF_CALLABLES, beside=frozenset((first,)))
     pids = [finish(launcher.launch(command(callable="os:getpid")))[1].result for _ in range(SPARES_OF_CALLABLES)]
     assert set(pids) < waiting
     assert len(set(pids)) == SPARES_OF_CALLABLES, "each serves one call"
