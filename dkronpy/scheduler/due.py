@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -18,9 +19,10 @@ from dkronpy.errors import DkronpyError
 from dkronpy.node import Node
 from dkronpy.pause import Pause, covering
 from dkronpy.scheduler.attendance import Attendance
-from dkronpy.scheduler.known import CACHED, Definitions, Known
+from dkronpy.scheduler.known import Definitions, Known
 from dkronpy.scheduler.misfire import decide
 from dkronpy.scheduler.pacing import Pace, Pacer
+from dkronpy.scheduler.prepared import Prepared, foreseeable
 from dkronpy.scheduler.succession import Succession, Version
 from dkronpy.store.commits import Answer, Commits
 from dkronpy.store.connection import Store
@@ -34,7 +36,9 @@ log = logging.getLogger(__name__)
 READ_AHEAD = 32
 """How many batches are read at a time."""
 SOON_MS = 2_500
-"""How far beat looks ahead for definitions that it will need."""
+"""How far beat looks ahead for what it will need."""
+PREPARED = 10_000
+"""For how many due times it makes ready."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 FIRED, STALE, EXISTED, CHANGED, MALFORMED, NOT_LEADING = 1, 0, -1, -2, -3, -9
 _MILLISECOND = timedelta(milliseconds=1)
@@ -83,7 +87,7 @@ class DueReader:
 
     def __init__(
         self, store: Store, ledger: Ledger, courier: Courier, planner: Planner, quarantine: Quarantine, *, batch: int,
-        pacer: Pacer | None = None,
+        pacer: Pacer | None = None, ahead_ms: int = SOON_MS,
     ) -> None:  # fmt: skip
         self.store = store
         self.ledger = ledger
@@ -91,9 +95,11 @@ class DueReader:
         self.planner = planner
         self.quarantine = quarantine
         self.batch = batch
+        self.ahead_ms = ahead_ms
         self.pacer = pacer or Pacer(Pace())
         self._definitions = Definitions(store, quarantine)
         self._attendance: dict[int, Attendance] = {}
+        self._prepared: dict[int, Prepared] = {}
         self._paused: dict[bytes, bytes] = {}
         self._pauses: list[Pause] = []
 
@@ -108,7 +114,8 @@ class DueReader:
             due, ahead, paused = pipe.execute()
         if paused != self._paused:
             self._paused, self._pauses = paused, read_pauses(paused)
-        done, live = _Done(ahead, now_ms), LiveNodes(nodes)
+        done, live, ready = _Done(ahead, now_ms), LiveNodes(nodes), self._prepared.setdefault(shard, Prepared())
+        ready.look(paused, nodes)
         attendance = self._attendance.setdefault(shard, Attendance())
         on_time_ms = attendance.begin(epoch, now_ms)
         batches = [due[start : start + self.batch] for start in range(0, len(due), self.batch)]
@@ -118,7 +125,7 @@ class DueReader:
                 reading.learn()
                 if number < len(batches):
                     reading.ask(entry for entry, _ in batches[number])
-                firings = self._firings(batch, now_ms, live, on_time_ms)
+                firings = self._firings(batch, now_ms, live, on_time_ms, ready)
                 if commits.full:
                     self._settle(commits, done)
                 if firings:
@@ -136,21 +143,29 @@ class DueReader:
             next_ms=done.next_ms,
         )
 
-    def prepare(self, now_ms: int, more: Callable[[], bool], shard: int = 0) -> None:
-        """Learn the definitions of what is due next, as long as there is time; redis-py's errors pass through.
+    def prepare(self, now_ms: int, nodes: Sequence[Node], more: Callable[[], bool], shard: int = 0) -> None:
+        """Make ready for what is due next, as long as there is *more* time; redis-py's errors pass through.
 
-        What is due together then waits for no definition. More than are kept are not asked for.
+        What is due together then waits for no definition, and mostly for no decision either.
         """
         soon = self.store.client.zrange(
-            self.store.keys.schedule_of(shard), f"({now_ms / 1000}", (now_ms + SOON_MS) / 1000,
-            byscore=True, offset=0, num=CACHED // 2,
+            self.store.keys.schedule_of(shard), f"({now_ms / 1000}", (now_ms + self.ahead_ms) / 1000,
+            byscore=True, offset=0, num=PREPARED, withscores=True,
         )  # fmt: skip
+        live, ready = LiveNodes(nodes), self._prepared.setdefault(shard, Prepared())
+        ready.begin(self._paused, nodes, soon)
         with self._definitions.reading() as reading:
             for start in range(0, len(soon), self.batch):
                 if not more():
                     return
-                reading.ask(soon[start : start + self.batch])
+                batch = soon[start : start + self.batch]
+                reading.ask(entry for entry, _ in batch)
                 reading.learn()
+                for entry, score in batch:
+                    known = self._definitions.get(entry)
+                    if known is not None and entry not in ready and foreseeable(known):
+                        with suppress(Exception):  # whatever is wrong with it shows when it is due
+                            ready.add(entry, score, self._firing(known, score, ms_of(score), live, 0))
 
     def _settle(self, commits: Commits, done: _Done) -> bool:
         """See to the oldest commit that is on its way; False where none is."""
@@ -172,10 +187,14 @@ class DueReader:
         self.quarantine.entry(self.store.keys.entry(job), error)
 
     def _firings(
-        self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes, on_time_ms: int
+        self, due: Sequence[tuple[bytes, float]], now_ms: int, live: LiveNodes, on_time_ms: int, ready: Prepared
     ) -> list[Firing]:
         firings = []
         for entry, score in due:
+            made = ready.take(entry, score, now_ms)
+            if made is not None:
+                firings.append(made)
+                continue
             known = self._definitions.get(entry)
             if known is None:
                 continue

@@ -159,7 +159,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             return wait
         until = self.clock.monotonic() + wait - PREPARING_SECONDS
         for shard, lead in sorted(led.leads.items()):
-            self.reader.prepare(lead.now_ms, lambda: self.clock.monotonic() < until, shard)
+            self.reader.prepare(lead.now_ms, self._nodes, lambda: self.clock.monotonic() < until, shard)
         return self._pause(next_ms)
 
     def _refresh_nodes(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 _pack = msgspec.msgpack.Encoder().encode
 # Python's collector need not look at plans (``gc=False``): they come by the thousand, and hold nothing that holds them.
@@ -62,7 +63,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``expected`` and ``following`` are scores as RedBeat keeps them (seconds, as text); empty for a run by hand.
     ``settled`` says that no earlier version of the job owes a due time any more; ``history`` is how many runs of the
-    job are listed, 0 for as many as of others.
+    job are listed, 0 for as many as of others. ``packed`` is its item of ``fire.lua``, where that was made in advance.
     """
 
     job: str
@@ -74,11 +75,17 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     forbid: bool = False
     settled: bool = False
     history: int = 0
+    packed: msgspec.Raw | None = None
 
 
 def pack(firings: Sequence[Firing]) -> bytes:
     """The items of ``fire.lua``. cmsgpack, inside Redis, predates msgpack's type for bytes: everything is text."""
-    return _pack([_row(firing) for firing in firings])
+    return _pack([firing.packed or _row(firing) for firing in firings])
+
+
+def packed(firing: Firing) -> Firing:
+    """The same, of which nothing is left to do but to send it."""
+    return structs.replace(firing, packed=msgspec.Raw(_pack(_row(firing))))
 
 
 def _row(firing: Firing) -> list[Any]:

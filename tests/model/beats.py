@@ -20,6 +20,8 @@ LEADER_TTL_MS = 600_000
 BEATS_TTL_MS = LEADER_TTL_MS
 BATCH = 100
 MOST_SHARDS = 3
+AHEAD_MS = 60_000
+"""How far a beat makes ready: long, so that a lot happens between that and the due time."""
 Epochs = dict[int, int]
 """The epochs under which somebody leads, by shard."""
 
@@ -119,7 +121,9 @@ class Beat:
         self.ledger = HoldingLedger(store)
         courier, rng = RecordingCourier(), random.Random(name)
         planner = Planner(courier, rng, fired_by=name)
-        self._reader = DueReader(store, self.ledger, courier, planner, Quarantine(store), batch=BATCH)
+        self._reader = DueReader(
+            store, self.ledger, courier, planner, Quarantine(store), batch=BATCH, ahead_ms=AHEAD_MS
+        )  # fmt: skip
         self._sweep = Sweep(store, self.ledger, courier, _NoFarewell(), rng)
 
     def attend(self) -> list[str]:
@@ -127,7 +131,7 @@ class Beat:
         return self.ledger.attend(self.name, BEATS_TTL_MS)[1]
 
     def tick(self, nodes: Sequence[Node], *, hold: bool = False) -> Epochs:
-        """Ask for the lead of each shard and fire what is due there; the epochs of those that it has."""
+        """Ask for the lead of each shard, fire what is due there and make ready for what is next; its epochs."""
         epochs: Epochs = {}
         self.ledger.holding = hold
         try:
@@ -136,6 +140,7 @@ class Beat:
                 if lead.leading:
                     epochs[shard] = lead.epoch
                     self._reader.fire(lead.epoch, lead.now_ms, nodes, shard)
+                    self._reader.prepare(lead.now_ms, nodes, lambda: True, shard)
         finally:
             self.ledger.holding = False
         return epochs

@@ -188,13 +188,20 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(beat=beats)
     def tick(self, beat: int) -> None:
         with self.step() as world:
-            world.lead(world.beats[beat].tick(world.nodes))
+            world.tick(beat)
 
     @rule(seconds=st.sampled_from((2, 3, 6)), beat=beats)
     def wait_and_tick(self, seconds: int, beat: int) -> None:
         with self.step() as world:
             world.advance(seconds * 1000)
-            world.lead(world.beats[beat].tick(world.nodes))
+            world.tick(beat)
+
+    @rule(beat=beats, late_ms=st.sampled_from((0, 0, 3, 499, 501)))
+    def due_time_comes(self, beat: int, late_ms: int) -> None:
+        """A beat that has made ready for it finds it at once, or a moment later."""
+        with self.step() as world:
+            world.advance(max(0, world.next_ms() + late_ms - world.now))
+            world.tick(beat)
 
     @rule(beat=beats)
     def sweep(self, beat: int) -> None:
@@ -288,7 +295,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(beat=beats)
     def all_messages_arrive(self, beat: int) -> None:
         with self.step() as world:
-            world.lead(world.beats[beat].tick(world.nodes))
+            world.tick(beat)
             self._newest_arrive()
 
     def _newest_arrive(self) -> None:

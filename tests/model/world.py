@@ -174,6 +174,11 @@ class World:
         score = next((one for one in found if one is not None), None)
         return ms_of(score) if score is not None and ms_of(score) <= self.now else None
 
+    def next_ms(self) -> int:
+        """When something is due next; now where nothing ever is."""
+        firsts = [self.store.client.zrange(key, 0, 0, withscores=True) for key in self._schedules()]
+        return min((ms_of(score) for first in firsts for _, score in first), default=self.now)
+
     def _schedules(self) -> list[str]:
         return [self.store.keys.schedule_of(shard) for shard in range(MOST_SHARDS)]
 
@@ -220,6 +225,15 @@ class World:
         """A beat ends in good order."""
         self.attended.pop(beat.name, None)
         beat.ledger.leave(beat.name)
+
+    def tick(self, beat: int) -> None:
+        """One beat ticks. What it sent before and was held back arrives before that: a connection keeps the order."""
+        one = self.beats[beat]
+        if one.held:
+            self.pauses.stale = True
+            one.commit()
+            self.check()
+        self.lead(one.tick(self.nodes))
 
     def run_by_hand(self, name: str, suffix: str) -> None:
         """Somebody starts a job now."""

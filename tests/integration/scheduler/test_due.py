@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from dkronpy.clock import iso_ms
 from dkronpy.deployment import Deployment
@@ -14,9 +16,12 @@ from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import Planner
 from dkronpy.job import Job, Run
 from dkronpy.node import Node
+from dkronpy.pause import Pause
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.settings import Settings
+from dkronpy.store.ledger import RunPlan
+from dkronpy.store.pauses import Pauses
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.store.redbeat import score_of
 from tests.support import StoreServer
@@ -33,9 +38,23 @@ def deployment(store: redis.Redis, store_server: StoreServer) -> Iterator[Deploy
     deployment.ledger.cancel(waiting, "the end of the test")
 
 
+class CountingPlanner(Planner):
+    """Says how often it was asked."""
+
+    asked = 0
+
+    def run(self, *args: Any, **kwargs: Any) -> RunPlan:
+        self.asked += 1
+        return super().run(*args, **kwargs)
+
+
 @pytest.fixture
-def reader(deployment: Deployment) -> DueReader:
-    planner = Planner(NoCourier(), random.Random(1), fired_by="test")
+def planner() -> CountingPlanner:
+    return CountingPlanner(NoCourier(), random.Random(1), fired_by="test")
+
+
+@pytest.fixture
+def reader(deployment: Deployment, planner: Planner) -> DueReader:
     return DueReader(deployment.store, deployment.ledger, NoCourier(), planner, Quarantine(deployment.store), batch=2)
 
 
@@ -82,14 +101,85 @@ def soon(deployment: Deployment, name: str) -> int:
 
 def test_what_is_due_soon_needs_no_definition_then(deployment: Deployment, reader: DueReader) -> None:
     due, store = soon(deployment, "job"), deployment.store
-    reader.prepare(due - 2000, lambda: True)
+    reader.prepare(due - 2000, [NODE], lambda: True)
     store.client.hdel(store.keys.entry("job"), "job")
     assert reader.fire(lead(deployment), due + 1, [NODE]).runs == 1
 
 
+def test_what_is_due_soon_is_decided_about_before(
+    deployment: Deployment, reader: DueReader, planner: CountingPlanner
+) -> None:
+    names = [f"job-{number}" for number in range(5)]
+    due = [soon(deployment, name) for name in names]
+    reader.prepare(due[0] - 2000, [NODE], lambda: True)
+    reader.prepare(due[0] - 1000, [NODE], lambda: True)
+    fired = reader.fire(lead(deployment), due[-1] + 5, [NODE])
+    assert (fired.runs, planner.asked) == (5, 5)
+    assert sorted((run.job, run.due_ms) for run in deployment.ledger.recent_runs()) == sorted(
+        zip(names, due, strict=True)
+    )
+    assert reader.fire(lead(deployment), due[-1] + 6, [NODE]).read == 0
+
+
+def test_nothing_that_is_prepared_goes_out_before_it_is_due(deployment: Deployment, reader: DueReader) -> None:
+    due = soon(deployment, "job")
+    reader.prepare(due - 2000, [NODE], lambda: True)
+    assert reader.fire(lead(deployment), due - 1, [NODE]).read == 0
+    assert deployment.ledger.recent_runs() == []
+    assert reader.fire(lead(deployment), due, [NODE]).runs == 1
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [[NODE, Node(name="n2", instance="n2")], [structs.replace(NODE, drained=True), Node(name="n2", instance="n2")]],
+    ids=["another came", "it is drained"],
+)
+def test_what_is_prepared_is_decided_about_anew_when_there_are_other_nodes(
+    deployment: Deployment, reader: DueReader, planner: CountingPlanner, nodes: list[Node]
+) -> None:
+    due = soon(deployment, "job")
+    reader.prepare(due - 2000, [NODE], lambda: True)
+    assert reader.fire(lead(deployment), due, nodes).runs == 1
+    assert planner.asked == 2
+
+
+def test_a_pause_that_begins_after_the_preparing_holds(deployment: Deployment, reader: DueReader) -> None:
+    due = soon(deployment, "job")
+    reader.prepare(due - 2000, [NODE], lambda: True)
+    Pauses(deployment.store).put(Pause(id="p", job="job", from_ms=due - 100))
+    assert reader.fire(lead(deployment), due, [NODE]).runs == 1
+    assert [run.reason for run in deployment.ledger.recent_runs()] == ["paused"]
+    deployment.store.client.delete(deployment.store.keys.pauses)
+
+
+def test_what_is_prepared_is_for_its_due_time_and_not_for_long_after_it(
+    deployment: Deployment, reader: DueReader, planner: CountingPlanner
+) -> None:
+    due = soon(deployment, "job")
+    reader.prepare(due - 2000, [NODE], lambda: True)
+    assert reader.fire(lead(deployment), due + 60_000, [NODE]).runs == 1
+    assert planner.asked == 2
+    run = deployment.ledger.recent_runs()[0]
+    assert (run.due_ms, run.trigger) == (due, "schedule")
+
+
+def test_a_definition_that_changed_after_the_preparing_is_the_one_that_counts(
+    deployment: Deployment, reader: DueReader
+) -> None:
+    due, store = soon(deployment, "job"), deployment.store
+    reader.prepare(due - 2000, [NODE], lambda: True)
+    changed = deployment.jobs.save(Job(name="job", schedule="0 0 1 1 *", run=COMMAND, owner="somebody"))
+    epoch = lead(deployment)
+    assert (reader.fire(epoch, due, [NODE]).runs, reader.fire(epoch, due, [NODE]).runs) == (0, 1)
+    run = deployment.ledger.run(f"job@{iso_ms(due)}")
+    assert run is not None
+    assert run.revision == changed.revision
+    assert store.client.zscore(store.keys.schedule, store.keys.entry("job")) > due / 1000
+
+
 def test_preparing_ends_when_there_is_no_time_left(deployment: Deployment, reader: DueReader) -> None:
     due, store = soon(deployment, "job"), deployment.store
-    reader.prepare(due - 2000, lambda: False)
+    reader.prepare(due - 2000, [NODE], lambda: False)
     store.client.hdel(store.keys.entry("job"), "job")
     fired = reader.fire(lead(deployment), due + 1, [NODE])
     assert (fired.runs, fired.plain) == (0, (store.keys.entry("job"),))
