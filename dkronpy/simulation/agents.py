@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from dkronpy.node import BELOW, Node
-from dkronpy.simulation.virtual_store import VirtualStore
+from dkronpy.simulation.virtual_store import Calls, VirtualStore
 from dkronpy.store.ledger import Ledger
 
 LEASE_MS = 60_000
@@ -25,7 +25,7 @@ AT_ONCE = 10_000
 """Messages that are fetched in one answer."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A doorbell in a node's queue."""
 
     execution: str
@@ -45,7 +45,7 @@ class Courier:
         return None
 
 
-class _Running(msgspec.Struct, order=True):
+class _Running(msgspec.Struct, order=True, gc=False):
     ends_ms: int
     execution: str
     token: int
@@ -100,8 +100,8 @@ class Agents:
                     execution, delivery, node = text.decode().rsplit(" ", 2)
                     queues[node].append(Message(execution, int(delivery), node))
 
-    def claim(self, now_ms: int) -> bool:
-        """Each node takes up as much as it has room for; True where any did."""
+    def claim(self, now_ms: int) -> Calls:
+        """Each node takes up as much as it has room for; what the store said, in which stands what comes next."""
         taken: list[Message] = []
         for name in self.nodes:
             while name not in self.down and len(taken) < 5_000 and self._free[name] > 0:
@@ -110,35 +110,36 @@ class Agents:
                     break
                 taken.append(queue.popleft())
                 self._free[name] -= 1
-        with self.store.scripts.together() as answers:
+        with self.store.together(now_ms) as calls:
             for one in taken:
                 self.ledger.claim(one.execution, one.delivery, one.node, one.node, RUNNING_MS)
-        for message, answer in zip(taken, answers, strict=True):
+        for message, answer in zip(taken, calls.answers, strict=True):
             if answer[0] != b"ok":
                 self._free[message.node] += 1
                 continue
-            ms, _ = self.takes(message.execution.partition("@")[0], message.execution)
-            heapq.heappush(self._running, _Running(now_ms + ms, message.execution, int(answer[1]), message.node))
+            job = message.execution.partition("@")[0]
+            ends_ms = now_ms + self.takes(job, message.execution)[0]
+            heapq.heappush(self._running, _Running(ends_ms, message.execution, int(answer[1]), message.node))
             first, _ = self.started.get(message.execution, (now_ms, ""))
             self.started[message.execution] = first, message.node
-            if message.execution.partition("@")[0] in self.awaited:
-                heapq.heappush(self._awaited_ends, now_ms + ms)
-        return bool(taken)
+            if job in self.awaited:
+                heapq.heappush(self._awaited_ends, ends_ms)
+        return calls
 
     def end(self, now_ms: int) -> bool:
-        """Report what has ended by now, each at its own time; True where anything had."""
+        """Report what has ended by now, each at its own time; True where anything had. It is *now_ms* then."""
         ended = []
         while self._awaited_ends and self._awaited_ends[0] <= now_ms:
             heapq.heappop(self._awaited_ends)
         while self._running and self._running[0].ends_ms <= now_ms:
             ended.append(heapq.heappop(self._running))
-        with self.store.scripts.together():
+        with self.store.together(now_ms) as calls:
             for work in ended:
                 self._free[work.node] += 1
                 told = work.execution in self._told
                 good = not told and self.takes(work.execution.partition("@")[0], work.execution)[1]
                 self._told.discard(work.execution)
-                self.store.scripts.at(work.ends_ms)
+                calls.at(work.ends_ms)
                 self.ledger.finish(
                     work.execution, work.token, success=good, reason="" if good else "cancelled" if told else "exit",
                     message="" if good or told else "exit status 1", exit_code=0 if good else 1,

@@ -13,7 +13,7 @@ from dkronpy.node import Node
 from dkronpy.scheduler.pacing import Pace
 from dkronpy.simulation.agents import NO_END, Agents
 from dkronpy.simulation.beat import Beat
-from dkronpy.simulation.virtual_store import VirtualStore, virtual_store
+from dkronpy.simulation.virtual_store import Calls, VirtualStore, virtual_store
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.redbeat import ms_of
 
@@ -34,7 +34,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one run. ``waited_ms`` lies between due time and first start; -1 where it never started."""
 
     id: str
@@ -133,32 +133,26 @@ class Simulation:
         for job in self.definitions:
             self.jobs.save(job, source="simulation")
         self.beat.start()
-        while (following := self._next(now)) <= end_ms:
+        ahead = self.agents.claim(now)
+        while (following := self._next(now, ahead)) <= end_ms:
             now = max(now, following)
-            self._step(now)
+            ahead = self._step(now)
         self.agents.end(end_ms)
-        self.store.set_clock(end_ms)
         self.beat.registrar.run(end_ms, self.agents.alive())
         self._file_open()
         rows = sorted(self.rows, key=lambda row: (row.due_ms, row.job, row.id))
-        return Simulated(start_ms=start_ms, end_ms=end_ms, rows=tuple(row for row in rows if row.due_ms > start_ms))
+        return Simulated(start_ms=start_ms, end_ms=end_ms, rows=tuple([row for row in rows if row.due_ms > start_ms]))
 
-    def _next(self, now_ms: int) -> int:
+    def _next(self, now_ms: int, ahead: Calls) -> int:
         """When something happens next: a due time, a look at what is open, an end that matters, an outage."""
-        keys = self.store.keys
         found = [self.agents.next_ms, self.edges[-1][0] if self.edges else NO_END]
         if self.beat.epoch is not None:
-            with self.store.client.pipeline(transaction=False) as pipe:
-                pipe.zrange(keys.schedule, 0, 0, withscores=True)
-                pipe.zrange(keys.open, 0, 0, withscores=True)
-                due, look = pipe.execute()
-            self._look_ms = max(int(look[0][1]), now_ms) if look else NO_END
-            found += [self._look_ms, *(ms_of(score) for _, score in due)]
+            self._look_ms = NO_END if ahead.look is None else max(int(ahead.look), now_ms)
+            found += [self._look_ms, NO_END if ahead.due is None else ms_of(ahead.due)]
         return min(found)
 
-    def _step(self, now_ms: int) -> None:
+    def _step(self, now_ms: int) -> Calls:
         ended = self.agents.end(now_ms)
-        self.store.set_clock(now_ms)
         while self.edges and self.edges[-1][0] <= now_ms:
             _, up, node = self.edges.pop()
             if node:
@@ -171,7 +165,7 @@ class Simulation:
         if self.yielding:
             self.agents.give_way(now_ms, self.yielding)
         self.agents.fetch()
-        self.agents.claim(now_ms)
+        return self.agents.claim(now_ms)
 
     def _file(self, run: Run) -> None:
         started = self.agents.started

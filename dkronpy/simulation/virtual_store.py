@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis
 
 from dkronpy.errors import StoreUnavailableError
-from dkronpy.store.connection import Scripts, Store
+from dkronpy.store.connection import SHARED, Scripts, Store
 from dkronpy.store.keys import Keys
 from dkronpy.supervisor.embedded import find_server
 
@@ -25,6 +27,20 @@ READS_KEY = f"""\
   return tonumber(redis.call('GET', '{CLOCK}'))
 """
 PATIENCE_SECONDS = 20.0
+TOGETHER = ("claim", "finish")
+"""The steps that agents take, of which many are sent as one."""
+CALLS = f"""\
+local answers = {{}}
+for i, call in ipairs(cmsgpack.unpack(ARGV[3])) do
+  if call[1] > 0 then redis.call('SET', '{CLOCK}', int(call[1])) end
+  local answer = steps[call[2]](call[3])
+  answers[i] = {{ answer[1], answer[2] }}
+end
+redis.call('SET', '{CLOCK}', ARGV[4])
+local function first(key) return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or false end
+return {{ answers, first(R .. ':schedule'), first(P .. 'open') }}
+"""
+_pack = msgspec.msgpack.Encoder().encode
 
 
 def clocked(text: str) -> str:
@@ -34,48 +50,62 @@ def clocked(text: str) -> str:
     return text.replace(READS_CLOCK, READS_KEY)
 
 
+class Calls:
+    """Steps that are sent as one; then ``answers`` has the first two parts of what each answered.
+
+    ``due`` and ``look`` are the first scores of the schedule and of what is open, afterwards; None where that is empty.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, str, list[str]]] = []
+        self.answers: list[list[Any]] = []
+        self.due: float | None = None
+        self.look: float | None = None
+        self._moment = 0
+
+    def at(self, moment_ms: int) -> None:
+        """What follows happens at that moment."""
+        self._moment = moment_ms
+
+    def add(self, step: str, args: Iterable[Any]) -> None:
+        """One more."""
+        self.waiting.append((self._moment, step, [arg if type(arg) is str else str(arg) for arg in args]))
+
+
 class VirtualScripts(Scripts):
-    """The steps on the virtual clock, and many calls in a single round trip."""
+    """The steps on the virtual clock, and many of them in a single call."""
 
     def __init__(self, client: Any, keys: Keys) -> None:
         super().__init__(client, keys)
-        self._client = client
-        for script in self._scripts.values():
-            client.script_load(script.script)
-        self._waiting: list[tuple[int, str, tuple[Any, ...]]] | None = None
+        folder, prelude = files("dkronpy.store.lua"), ""
+        for name in SHARED:
+            prelude += (folder / f"{name}.lua").read_text()
+        steps = [f"{name} = function(ARGV)\n{(folder / f'{name}.lua').read_text()}end,\n" for name in TOGETHER]
+        self._together = client.register_script(
+            self.shared(prelude) + "local steps = {\n" + "".join(steps) + "}\n" + CALLS
+        )
+        self._calls: Calls | None = None
 
     def shared(self, text: str) -> str:
         return clocked(text)
 
     @contextmanager
-    def together(self) -> Iterator[list[Any]]:
-        """Calls inside are sent together at its end; the list has their answers then, and each call answers nothing."""
-        answers: list[Any] = []
-        self._waiting = []
+    def together(self, now_ms: int) -> Iterator[Calls]:
+        """Calls inside are sent as one at its end, and each answers nothing; the clock stands at *now_ms* then."""
+        calls = self._calls = Calls()
         try:
-            yield answers
+            yield calls
         finally:
-            waiting, self._waiting = self._waiting, None
-        if not waiting:
-            return
-        with self._client.pipeline(transaction=False) as pipe:
-            for moment, step, args in waiting:
-                if moment:
-                    pipe.set(CLOCK, moment)
-                else:
-                    pipe.evalsha(self._scripts[step].sha, 1, self._prefixes[0], *self._prefixes, *args)
-            sent = pipe.execute()
-        answers += [answer for answer, (moment, _, _) in zip(sent, waiting, strict=True) if not moment]
-
-    def at(self, moment_ms: int) -> None:
-        """The calls that follow, of those sent together, are made at that moment."""
-        if self._waiting is not None:
-            self._waiting.append((moment_ms, "", ()))
+            self._calls = None
+        args = (*self._prefixes, _pack(calls.waiting), now_ms)
+        calls.answers, due, look = self._together(keys=self._prefixes[:1], args=args)
+        calls.due = None if due is None else float(due)
+        calls.look = None if look is None else float(look)
 
     def call(self, step: str, *args: Any, client: Any = None) -> Any:
-        if self._waiting is None or client is not None:
+        if self._calls is None or client is not None:
             return super().call(step, *args, client=client)
-        self._waiting.append((0, step, args))
+        self._calls.add(step, (*self._prefixes, *args))
         return [b"", b"", 0]
 
 
@@ -96,6 +126,13 @@ class VirtualStore(Store):
         """Make it *ms*."""
         self._now = ms
         self.client.set(CLOCK, ms)
+
+    @contextmanager
+    def together(self, now_ms: int) -> Iterator[Calls]:
+        """Steps that are sent as one; it is *now_ms* then."""
+        with self.scripts.together(now_ms) as calls:
+            yield calls
+        self._now = now_ms
 
 
 @contextmanager
