@@ -67,6 +67,8 @@ class AuditLog:
     def entries(self, *, outcome: str = "done", limit: int = 100, before: str = "+") -> list[Entry]:
         """The newest entries first; *before* is the id of the last one of the page before."""
         stream = self.keys.changes if outcome == "done" else self.keys.denials
+        if not before.strip("0-"):
+            return []  # nothing comes before the first place, and a store refuses to look there
         top = before if before == "+" else f"({before}"
         return [_entry(name.decode(), row) for name, row in self.store.client.xrevrange(stream, max=top, count=limit)]
 

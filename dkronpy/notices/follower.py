@@ -112,6 +112,8 @@ class Follower:
             batch.timers[f"slow\n{job}\n{run_id}"] = None
             if rules.stale_ms:
                 batch.timers[f"stale\n{job}"] = at_ms + rules.stale_ms
+            if rules.deadline_ms:
+                self._keep_deadline(job, run_id, at_ms, rules, batch)
         self.conditions[job] = condition
         if condition != Condition() or happening is None or happening.event == "recovery":
             batch.conditions[job] = condition
@@ -221,6 +223,12 @@ class Follower:
                 self._tell(
                     Happening(event="slow", job=job, at_ms=now_ms, run_id=run_id, state="running", amount=factor), batch
                 )
+
+    def _keep_deadline(self, job: str, run_id: str, at_ms: int, rules: Rules, batch: Batch) -> None:
+        """Watch no longer what succeeded in time: by its deadline the record may be gone, as if it never were."""
+        due_ms = due_of(run_id)
+        if due_ms is not None and at_ms <= due_ms + rules.deadline_ms:
+            batch.timers[f"deadline\n{job}\n{run_id}"] = None
 
     def _watch_deadline(self, job: str, run_id: str, rules: Rules, batch: Batch) -> None:
         due_ms = due_of(run_id)

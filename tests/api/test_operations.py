@@ -207,3 +207,9 @@ def test_a_server_does_a_few_things_at_a_time_and_none_twice() -> None:
 @pytest.mark.parametrize("after", ["1-604061085473829812595", "٣-٣", "1"])
 def test_a_place_in_the_audit_log_that_cannot_be_is_the_askers_mistake(after: str, api: Api) -> None:
     assert api.get("/api/v1/audit", params={"after": after}).status_code == 400
+
+
+def test_nothing_comes_before_the_first_place_of_the_audit_log(api: Api) -> None:
+    for after in ("0-0", "0000-0"):
+        answer = api.get("/api/v1/audit", params={"after": after})
+        assert (answer.status_code, answer.json()) == (200, {"items": [], "after": None})

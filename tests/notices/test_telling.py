@@ -260,6 +260,17 @@ def test_a_deadline_that_passes_without_a_success_is_told(desk: Desk, server: Ht
     assert len(posts(server)) == 1
 
 
+def test_a_deadline_that_was_kept_is_watched_no_longer(desk: Desk) -> None:
+    """Its record may be forgotten before the deadline has passed: that looked like a run that never was."""
+    desk.job(deadline="6h")
+    desk.run(success=True)
+    failed = desk.fail()
+    desk.follow()
+    later = desk.deployment.store.now_ms() + 7 * 3_600_000
+    watched = [name for name in desk.outbox.due_timers(later, 10) if name.startswith("deadline")]
+    assert watched == [f"deadline\nbackup\n{failed}"]
+
+
 def test_a_job_without_a_success_for_too_long_is_told(desk: Desk, server: HttpServer) -> None:
     desk.job(stale_after="1ms")
     desk.told()

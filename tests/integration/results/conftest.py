@@ -91,7 +91,7 @@ def sqlite_place(tmp_path: Path) -> Place:
         finally:
             holder.close()
 
-    return Place(kind="sqlite", url=f"sqlite:///{path}?timeout=5", away=away)
+    return Place(kind="sqlite", url=f"sqlite:///{path}?timeout=30", away=away)
 
 
 @pytest.fixture

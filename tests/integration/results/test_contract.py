@@ -249,7 +249,7 @@ class TestTogether:
 
 class TestAway:
     def test_it_is_our_error_and_the_next_call_after_it_is_back_works(self, place: Place, open_place: Opener) -> None:
-        url = place.url.replace("timeout=5", "timeout=0.1")
+        url = place.url.replace("timeout=30", "timeout=0.1")
         results = open_place(url)
         results.save_run(a_run())
         late = an_execution(a_run(due_ms=T0 + 1))
@@ -266,7 +266,7 @@ class TestAway:
         assert results.execution(late.id) == late
 
     def test_nothing_is_asked_of_it_before_its_first_use(self, place: Place) -> None:
-        results = open_results(place.url.replace("timeout=5", "timeout=0.1"))
+        results = open_results(place.url.replace("timeout=30", "timeout=0.1"))
         with place.away(), pytest.raises(StoreUnavailableError):
             results.save_run(a_run())
         results.save_run(a_run())
