@@ -1,14 +1,17 @@
 """A deployment under load: what its processes hold in memory while jobs run for minutes, and whether any run is missed.
 
-A beat, two agents, a server and a Valkey with its append-only file; each execution is a process of its own. Memory is
-the proportional share (PSS) of a process, for an agent with its helpers and the shims beside commands; descriptors are
-those of the process itself. It ends with 1 where a due time has no successful run.
+A beat, two agents, a server and a Valkey with its append-only file; each execution is a process of its own, or none
+with ``--executor nothing``: what is left is what a run costs beat, agents and store. Memory is the proportional share
+(PSS) of a process, for an agent with its helpers and the shims beside commands; descriptors are those of the process
+itself. What a run costs a process is its processor time over the number of runs. It ends with 1 where a due time has no
+successful run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dkronpy.clock import from_ms
 from dkronpy.job import Job, Run
 from scripts.bench_agent import KB, memory, share
+from scripts.executor_of_nothing import register
 from scripts.many_jobs import name_of, processor_seconds
 from tests.acceptance.fleet import Fleet
 from tests.support import Spawned, StoreServer, free_port, wait_until
@@ -31,6 +35,7 @@ from tests.support import Spawned, StoreServer, free_port, wait_until
 COUNTERS = ("success", "error", "skipped", "lost")
 NODES = ("n1", "n2")
 LEAD_SECONDS = 30
+RUNS = {"shell": Run("shell", {"command": "true"}), "nothing": Run("nothing")}
 SETTINGS = {
     "DKRONPY_CAPACITY": "16",
     "DKRONPY_LEASE": "60s",
@@ -46,38 +51,45 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=20, metavar="SECONDS", help="each job's period; it divides 60")
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--look", type=int, default=60, metavar="SECONDS", help="between two looks at the processes")
+    parser.add_argument("--executor", choices=RUNS, default="shell")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     with ExitStack() as stack:
         store = stack.enter_context(StoreServer(kind="valkey"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fleet = stack.enter_context(Fleet(store, folder, SETTINGS))
+        sys.path += register(folder)
+        fleet = stack.enter_context(Fleet(store, folder, {**SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path[-2:])}))
         parts: dict[str, Spawned] = {"beat": fleet.beat(), **{name: fleet.agent(name) for name in NODES}}
         port = free_port()
         parts["server"] = fleet._start("server", "--port", str(port))  # noqa: SLF001 - the fleet of this repository
         parts["server"].wait_for("the API is at")
-        begin_ms, owed = save(fleet, options.jobs, options.every, options.seconds)
+        begin_ms, owed = save(fleet, RUNS[options.executor], options)
+        before = worked(store, parts)
         looks = watch(fleet, store, parts, begin_ms, options.seconds, options.look, tell=not options.json)
         wait_until(
             lambda: counted(fleet, options.jobs)["all"] >= owed, timeout=options.seconds + 120,
             description=f"{owed} due times have ended",
         )  # fmt: skip
+        took = (fleet.client.deployment.store.now_ms() - begin_ms) / 1000
         ends = counted(fleet, options.jobs)
+        costs = {f"{name}_us": round((used - before[name]) / owed * 1e6) for name, used in worked(store, parts).items()}
         lag = lags(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text)
-    found = {"due": owed, **ends, "missed": owed - ends["success"], **lag, "looks": looks}
+    missed = owed - ends["success"]
+    found = {"due": owed, **ends, "missed": missed, "after_s": round(took), **lag, **costs, "looks": looks}
     print(json.dumps(found) if options.json else report(found, options.jobs / options.every))
-    return 1 if found["missed"] else 0
+    return 1 if missed else 0
 
 
-def save(fleet: Fleet, jobs: int, every: int, seconds: int) -> tuple[int, int]:
+def save(fleet: Fleet, run: Run, options: argparse.Namespace) -> tuple[int, int]:
     """Save jobs that are due in turn from a moment on: when it begins, and how many due times there will be."""
+    jobs, every, seconds = options.jobs, options.every, options.seconds
     now_ms = fleet.client.deployment.store.now_ms()
     begin = from_ms((now_ms // 60_000 + 1) * 60_000) + timedelta(seconds=LEAD_SECONDS if jobs < 5000 else 60)
     end = begin + timedelta(seconds=seconds)
     owed = 0
     for number in range(jobs):
         job = Job(
-            name=name_of(number), schedule=f"{number % every}/{every} * * * * *", run=Run("shell", {"command": "true"}),
+            name=name_of(number), schedule=f"{number % every}/{every} * * * * *", run=run,
             starts_at=begin, expires_at=end, start_deadline=timedelta(minutes=10),
         )  # fmt: skip
         owed += sum(1 for _ in job.parsed_schedule().between(begin - timedelta(seconds=1), end))
@@ -108,6 +120,12 @@ def watch(
         if tell:
             print(", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in found.items()), flush=True)
     return looks
+
+
+def worked(store: StoreServer, parts: Mapping[str, Spawned]) -> dict[str, float]:
+    """The processor seconds that each process has used so far."""
+    pids = {"store": store.pid, **{name: part.pid for name, part in parts.items()}}
+    return {name: processor_seconds(pid) for name, pid in pids.items()}
 
 
 def counted(fleet: Fleet, jobs: int) -> dict[str, int]:
