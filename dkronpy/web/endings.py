@@ -140,9 +140,14 @@ def _wrong(executions: Iterable[Execution]) -> Execution | None:
 
 
 def kind_of(run: Run, ending: Ending | None) -> str:
-    """What runs that went wrong in the same way have in common: their last words, or else why, without its numbers."""
+    """What runs that went wrong in the same way have in common: their last words, or else why, without its numbers.
+
+    An exit status without a word says little: jobs that have the same in common need have nothing else.
+    """
     if ending is not None and ending.words:
         return _CHANGING.sub("#", ending.words)
+    if run.reason == "exit":
+        return f"\0{run.job}\0{run.message}"
     return "\0" + (_CHANGING.sub("#", run.message) or run.reason or run.state)
 
 

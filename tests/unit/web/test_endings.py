@@ -17,7 +17,7 @@ def ended(client: Client, job: str, minute: int, output: bytes = b"", state: str
     """A run that is over, on one node."""
     due = 1_795_000_000_000 + minute * 60_000
     name = run_id(job, due)
-    reason = "exit_code" if state == "failed" else ""
+    reason = "exit" if state == "failed" else ""
     run = Run(
         id=name, job=job, due_ms=due, fired_ms=due, finished_ms=due + 900, state=state, reason=reason,
         execution_ids=(f"{name}.0",), message="exit status 2" if reason else "", **fields,  # type: ignore[arg-type]
@@ -67,6 +67,12 @@ def test_runs_are_alike_by_their_words_whatever_the_numbers_in_them(client: Clie
     ]
     (group,) = grouped(runs, Endings(client).find(runs), {})
     assert (group.text, len(group.runs), group.jobs) == ("refused to crm:443 after 3 s", 3, ("a", "b"))
+
+
+def test_an_exit_status_without_a_word_is_alike_within_a_job_only(client: Client) -> None:
+    runs = [ended(client, job, minute) for minute, job in enumerate(("a", "b", "b", "c"))]
+    (group,) = grouped(runs, Endings(client).find(runs), {})
+    assert (group.text, len(group.runs), group.jobs) == ("exit status 2", 2, ("b",))
 
 
 def test_the_runs_page_groups_failures_and_shows_those_alike(browser: Browser, client: Client, door: Door) -> None:
