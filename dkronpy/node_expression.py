@@ -12,12 +12,9 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dkronpy.errors import DkronpyError
-
-if TYPE_CHECKING:
-    from dkronpy.node import Node
 
 FACTS = ("name", "address", "version", "python", "capacity", "running", "free", "load", "memory", "executors")
 """What a node reports of itself: ``free`` slots, ``load`` for each CPU and the share of ``memory`` in use."""
@@ -37,6 +34,19 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _MARKS = {ast.BitAnd: ("&", "and"), ast.BitOr: ("|", "or")}
+
+
+class Described(Protocol):
+    """What an expression asks of a node."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        ...
+
+    def fact(self, name: str) -> Any:
+        """What it reports under one of ``FACTS``."""
+        ...
 
 
 class ExpressionError(DkronpyError):
@@ -124,12 +134,12 @@ def _refused(node: ast.expr, text: str, message: str, hint: str = "") -> Express
     return ExpressionError(text, column, message, hint)
 
 
-def satisfies(node: Node, text: str) -> bool:
+def satisfies(node: Described, text: str) -> bool:
     """Whether *node* is as *text* wants it. A tag that it does not have equals nothing and is neither more nor less."""
     return bool(_value(read_expression(text), node))
 
 
-def _value(tree: ast.expr, node: Node) -> Any:
+def _value(tree: ast.expr, node: Described) -> Any:
     if isinstance(tree, ast.BoolOp):
         parts = (bool(_value(part, node)) for part in tree.values)
         return all(parts) if isinstance(tree.op, ast.And) else any(parts)
