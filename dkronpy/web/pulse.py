@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -69,14 +70,23 @@ class Pulse:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._lock = threading.Lock()
+        self._lock, self._beginning = threading.Lock(), threading.Lock()
         self._viewings: set[Viewing] = set()
-        self._reading = False
+        self._reading = self._begun = False
+        self._position = ""
+        """Up to where the stream was read; what comes after is told to whoever listens by then."""
 
     @property
     def full(self) -> bool:
         """Whether as many listen as may."""
         return len(self._viewings) >= MOST_VIEWERS
+
+    def begin(self) -> None:
+        """Remember where the stream stands, unless it is being read: nothing that happens from now on is missed."""
+        with self._beginning:  # a lock of its own: the store may take its time, and the loop takes the other one
+            if not self._reading and not self._begun:
+                with suppress(DkronpyError):  # a store that is away is told of when it is back
+                    self._position, self._begun = self._client.position(), True
 
     async def listen(self, sees: Callable[[str], bool], *, resumed: bool) -> AsyncIterator[bytes]:
         """Server-Sent Events for one browser; one that comes *back* may have missed anything."""
@@ -97,7 +107,7 @@ class Pulse:
         with self._lock:
             self._viewings.add(viewing)
             if not self._reading:
-                self._reading = True
+                self._reading, self._begun = True, False
                 threading.Thread(target=self._read, name="dkronpy-pulse", daemon=True).start()
 
     def _read(self) -> None:
@@ -105,16 +115,17 @@ class Pulse:
         missed = False
         while self._wanted():
             try:
-                for event in self._client.events(block_ms=_BLOCK_MS):
+                for event in self._client.events(after=self._position or "$", block_ms=_BLOCK_MS):
                     if missed:
                         self.tell({"all"})
                         missed = False
                     if event is not None:
+                        self._position = event.id
                         self.tell(topics_of(event))
                     elif not self._anybody():
                         break
             except DkronpyError:
-                missed = True
+                missed, self._position = True, ""
                 self.tell({"store"})
                 pause.wait(_RETRY_SECONDS)
 

@@ -33,6 +33,8 @@ async def events(request: AnyRequest) -> Response[Any]:
     site = site_of(request)
     if site.pulse.full:
         raise PageError(503, "too many browsers listen already")
+    # Before the browser learns that it is connected, and asks for what it may have missed.
+    await anyio.to_thread.run_sync(site.pulse.begin)
     resumed = "last-event-id" in request.headers
     told = site.pulse.listen(functools.partial(site.door.sees, request), resumed=resumed)
     return Stream(told, media_type=_KIND, headers=_EVENTS)
