@@ -1,4 +1,4 @@
-"""How dense the coming week is: for each hour the most jobs that start in one minute of it."""
+"""How dense a day, a week or a month is: for each part of it the most jobs that start in one minute."""
 
 from __future__ import annotations
 
@@ -7,19 +7,35 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 
 from dkronpy.clock import to_ms
 from dkronpy.schedule import Schedule
 
-DAYS = 7
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 CONSTANT = 288
 """A job that starts in so many minutes of a day, every five at least, is the same in every hour: it is not drawn."""
 LEVELS = 6
 _NAMED = 40
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """How a span is cut: into rows of so many cells, of so many minutes of the clock each.
+
+    ``constant`` is how many starts a day make a job the same all the time.
+    """
+
+    rows: int
+    columns: int
+    minutes: int
+    constant: int = CONSTANT
+
+
+DAY = Layout(rows=24, columns=12, minutes=5)
+WEEK = Layout(rows=7, columns=24, minutes=60)
+MONTH = Layout(rows=5, columns=7, minutes=24 * 60, constant=24)
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -33,7 +49,7 @@ NOTHING = Counted(array("I"))
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour of the clock: when it begins (ms), the most starts in one of its minutes, all its starts, its level.
+    """A part, such as an hour: when it begins (ms), the most starts in one of its minutes, all starts, its level.
 
     Where clocks change an hour may have no minutes at all, or those of two.
     """
@@ -50,13 +66,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return self.at_ms + self.minutes * MINUTE_MS
 
 
-class Week(msgspec.Struct, frozen=True, kw_only=True):
-    """Seven days of hours; ``constant`` names jobs that are due all the time.
+class Dense(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of cells, each with when it begins; ``constant`` names jobs that are due all the time.
 
-    ``jobs`` of ``all_jobs`` are counted so far; ``minutes`` says how many start in which minute.
+    ``jobs`` of ``all_jobs`` are counted so far.
     """
 
-    days: tuple[tuple[int, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[int, tuple[Cell, ...]], ...]
     constant: tuple[str, ...]
     busiest: int
     jobs: int
@@ -71,23 +87,25 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
 
 
-def count(schedule: Schedule, start_ms: int, end_ms: int) -> Counted:
+def count(schedule: Schedule, start_ms: int, end_ms: int, constant: int = CONSTANT) -> Counted:
     """The minutes of a span in which a schedule is due; a second time in the same minute changes nothing."""
-    most, first_day = CONSTANT * -(-(end_ms - start_ms) // DAY_MS), start_ms + DAY_MS
+    most, first_day = constant * -(-(end_ms - start_ms) // DAY_MS), start_ms + DAY_MS
     minutes = array("I")
     at = schedule.next_ms(start_ms - 1)
     while at is not None and at < end_ms:
         minute = at // MINUTE_MS
         minutes.append(minute)
-        if len(minutes) >= most or (len(minutes) == CONSTANT and at < first_day):
+        if len(minutes) >= most or (len(minutes) == constant and at < first_day):
             return Counted(NOTHING.minutes, constant=True)
         at = schedule.next_ms((minute + 1) * MINUTE_MS - 1)
     return Counted(minutes)
 
 
-def week_of(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: int) -> Week:
+def dense(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: int, layout: Layout = WEEK) -> Dense:
     """The density from the midnight *start* (aware) on, of named jobs out of *all_jobs*."""
-    first, end = _hour(start, 0), _hour(start, 24 * DAYS)
+    edges = [_edge(start, number * layout.minutes) for number in range(layout.rows * layout.columns + 1)]
+    edges = list(accumulate(reversed(edges), min))[::-1]  # a time that clocks leave out ends with the gap
+    first, end = edges[0], edges[-1]
     starts: Counter[int] = Counter()
     constant, jobs = [], 0
     for name, one in counted:
@@ -96,33 +114,37 @@ def week_of(counted: Iterable[tuple[str, Counted]], start: datetime, all_jobs: i
             constant.append(name)
         else:
             starts.update(one.minutes[bisect_left(one.minutes, first) : bisect_left(one.minutes, end)])
-    return _arranged(starts, start, tuple(constant), (jobs, all_jobs))
+    return _arranged(starts, edges, layout.columns, (tuple(constant), jobs, all_jobs))
 
 
-def _arranged(starts: Mapping[int, int], start: datetime, constant: tuple[str, ...], jobs: tuple[int, int]) -> Week:
-    hours = [_hour(start, number) for number in range(24 * DAYS + 1)]
-    peaks, totals = [0] * len(hours), [0] * len(hours)
+def _arranged(
+    starts: Mapping[int, int], edges: list[int], columns: int, what: tuple[tuple[str, ...], int, int]
+) -> Dense:
+    peaks, totals = [0] * len(edges), [0] * len(edges)
     for minute, many in starts.items():
-        place = bisect_right(hours, minute) - 1
+        place = bisect_right(edges, minute) - 1
         peaks[place] = max(peaks[place], many)
         totals[place] += many
     busiest = max(peaks)
     cells = [
         Cell(at_ms=at * MINUTE_MS, peak=peak, total=total, level=_level(peak, busiest), minutes=end - at)
-        for (at, end), peak, total in zip(pairwise(hours), peaks, totals, strict=False)
+        for (at, end), peak, total in zip(pairwise(edges), peaks, totals, strict=False)
     ]
-    days = tuple((cells[number].at_ms, tuple(cells[number : number + 24])) for number in range(0, 24 * DAYS, 24))
-    return Week(days=days, constant=constant, busiest=busiest, jobs=jobs[0], all_jobs=jobs[1])
+    rows = tuple(
+        (cells[number].at_ms, tuple(cells[number : number + columns])) for number in range(0, len(cells), columns)
+    )
+    constant, jobs, all_jobs = what
+    return Dense(rows=rows, constant=constant, busiest=busiest, jobs=jobs, all_jobs=all_jobs)
 
 
-def _hour(start: datetime, number: int) -> int:
-    """In which minute an hour of the clock begins; one that the clock leaves out begins and ends with the next one."""
-    return to_ms((start.replace(tzinfo=None) + timedelta(hours=number)).replace(tzinfo=start.tzinfo)) // MINUTE_MS
+def _edge(start: datetime, minutes: int) -> int:
+    """The minute in which a clock shows so much after midnight; of one that it leaves out, as if it went on."""
+    return to_ms((start.replace(tzinfo=None) + timedelta(minutes=minutes)).replace(tzinfo=start.tzinfo)) // MINUTE_MS
 
 
-def changed(cells: Iterable[Cell]) -> int:
-    """By how many minutes a day is longer than others, since clocks are changed; less than 0 where it is shorter."""
-    return sum(cell.minutes - 60 for cell in cells)
+def changed(cells: Iterable[Cell], minutes: int = WEEK.minutes) -> int:
+    """By how much cells of *minutes* are longer together, since clocks are changed; less than 0 where shorter."""
+    return sum(cell.minutes - minutes for cell in cells)
 
 
 def _level(peak: int, busiest: int) -> int:
@@ -135,9 +157,9 @@ def starts_in(counted: Counted, minute: int) -> bool:
     return place < len(counted.minutes) and counted.minutes[place] == minute
 
 
-def minutes_of(counted: Iterable[tuple[str, Counted]], hour: Cell) -> list[Minute]:
-    """Which jobs start in which minutes of an hour."""
-    first, end = hour.at_ms // MINUTE_MS, hour.end_ms // MINUTE_MS
+def minutes_of(counted: Iterable[tuple[str, Counted]], cell: Cell) -> list[Minute]:
+    """Which jobs start in which minutes of a cell."""
+    first, end = cell.at_ms // MINUTE_MS, cell.end_ms // MINUTE_MS
     found: dict[int, list[str]] = {}
     for name, one in counted:
         place = bisect_left(one.minutes, first)

@@ -36,7 +36,8 @@ _DENIED = 7
 _TITLES = {
     400: "That cannot be done", 401: "A token is needed", 403: "Not allowed", 404: "There is no such page",
     405: "That cannot be done here", 409: "It changed meanwhile", 413: "Too much", 429: "Too many failures",
-    500: "Something went wrong", 503: "The store does not answer",
+    500: "Something went wrong", 502: "It was not taken",
+    503: "The store does not answer",
 }  # fmt: skip
 
 
@@ -62,9 +63,12 @@ def page(path: str | Sequence[str], *, action: str = "read", listing: bool = Fal
     return decorate
 
 
-def form(path: str, *, action: str, public: bool = False) -> Handler:
-    """What a form is sent to: POST with the browser's token; the fields are in ``fields_of(request)``."""
-    opt = {"public": True} if public else {"action": action, "listing": False, "whole": False}
+def form(path: str, *, action: str, public: bool = False, whole: bool = False) -> Handler:
+    """What a form is sent to: POST with the browser's token; the fields are in ``fields_of(request)``.
+
+    *whole* is one that is about every job at once, and hence nothing for who may touch some only.
+    """
+    opt = {"public": True} if public else {"action": action, "listing": False, "whole": whole}
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
         @functools.wraps(function)

@@ -61,6 +61,10 @@ class Moments:
         millis = f".{ms % 1000:03d}" if ms % 1000 else ""
         return f"{moment:%a} {moment.day} {moment:%b %Y %H:%M:%S}{millis} {self.abbreviation(ms)}"
 
+    def day(self, moment: datetime) -> str:
+        """A day by its name: ``Friday, 27 November 2026``."""
+        return f"{moment:%A}, {moment.day} {moment:%B %Y}"
+
     def short(self, ms: int) -> str:
         """No more than is needed today: ``02:30:05 CET``, ``Tue 24 Nov 02:30 CET``, ``24 Nov 2025 02:30 CET``."""
         moment, today = self.at(ms), self.at(self.now_ms)

@@ -39,7 +39,7 @@ def resume_job(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     return see_other(job_place(job, "?done=resumed"))
 
 
-@form("/pauses", action="administer")
+@form("/pauses", action="operate", whole=True)
 def pause_many(request: AnyRequest) -> Response[Any]:
     """Pause every job with a tag, or everything."""
     tag, everything = text_of(request, "tag", 200), text_of(request, "everything") == "yes"
@@ -49,7 +49,7 @@ def pause_many(request: AnyRequest) -> Response[Any]:
     return see_other(place("/pauses?done=paused"))
 
 
-@form("/pauses/resume", action="administer")
+@form("/pauses/resume", action="operate", whole=True)
 def resume_many(request: AnyRequest) -> Response[Any]:
     """End one of the pauses."""
     wanted = text_of(request, "id", 100)

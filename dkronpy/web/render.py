@@ -61,6 +61,7 @@ DONE = {
     "paused": "Paused: due times are recorded as skipped until it is resumed.",
     "resumed": "Resumed.",
     "revoked": "Revoked: the token is worth nothing any more.",
+    "sent": "The channel took the test message.",
     "preferences": "Kept in this browser.",
 }
 """What a page says after a form, by the word in its address: texts from an address are never shown."""

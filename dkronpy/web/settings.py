@@ -9,7 +9,8 @@ from typing import Any
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from dkronpy.errors import ScheduleError
+from dkronpy.errors import NotFoundError, ScheduleError
+from dkronpy.plugins.notifier import NotifierError
 from dkronpy.results.url import mask
 from dkronpy.schedule.zones import check_zone
 from dkronpy.settings import Settings, setting_names
@@ -18,7 +19,7 @@ from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, form, page, see_other, text_of
 from dkronpy.web.places import BASE, local_place, place
 from dkronpy.web.render import render
-from dkronpy.web.site import THEME_COOKIE, THEMES, ZONE_COOKIE, site_of
+from dkronpy.web.site import THEME_COOKIE, THEMES, ZONE_COOKIE, site_of, viewer_of
 
 _YEAR_SECONDS = 365 * 24 * 3600
 _SECRET = ("auth", "password", "token", "key")
@@ -34,6 +35,7 @@ def settings(request: AnyRequest) -> Response[Any]:
         zones=sorted(zoneinfo.available_timezones()), settings=shown(site.client.deployment.settings),
         quarantined=site.client.quarantined() if status.quarantined else {},
         executors=sorted({name for node in status.nodes for name in node.executors}),
+        channels=site.client.notices.channels() if site.door.sees_all(request) else [],
     )  # fmt: skip
 
 
@@ -70,8 +72,25 @@ def prefer(request: AnyRequest) -> Response[Any]:
     return answer
 
 
+@form("/settings/channels/test", action="administer")
+def test_channel(request: AnyRequest) -> Response[Any]:
+    """Send a test message by a channel of the settings, from this server."""
+    notices, name = site_of(request).client.notices, text_of(request, "channel", 200)
+    if name not in site_of(request).client.deployment.settings.channels:  # an address would be anybody's
+        problem = notices.known.unknown("channel", name)
+        raise NotFoundError(problem.message, hint=problem.hint)
+    try:
+        notices.test(name)
+    except NotifierError as error:
+        raise PageError(
+            502, str(error), hint="nothing was sent; `dkronpy notify list` tells how the channel is set"
+        ) from None
+    viewer_of(request).door.note(request, f"channel {name} took a test message")
+    return see_other(place("/settings?done=sent"))
+
+
 def _kept(name: str, value: str) -> Cookie:
     return Cookie(name, path=BASE, value=value, max_age=_YEAR_SECONDS, samesite="strict")
 
 
-ROUTES = [settings, prefer]
+ROUTES = [settings, prefer, test_channel]

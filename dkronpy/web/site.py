@@ -15,6 +15,7 @@ from dkronpy.node import Node
 from dkronpy.schedule.zones import check_zone
 from dkronpy.web.assets import Assets
 from dkronpy.web.board import Board
+from dkronpy.web.density import MONTH
 from dkronpy.web.door import AnyRequest, Door, OpenDoor
 from dkronpy.web.endings import Endings
 from dkronpy.web.pulse import Pulse
@@ -39,12 +40,17 @@ class Site:
     board: Board = field(init=False)
     pulse: Pulse = field(init=False)
     weeks: Weeks = field(init=False)
+    months: Weeks = field(init=False)
     endings: Endings = field(init=False)
 
     def __post_init__(self) -> None:
         self.board, self.pulse = Board(self.client), Pulse(self.client)
         self.endings = Endings(self.client)
-        self.weeks = Weeks(lambda: self.pulse.tell({"week"}))
+
+        def tell() -> None:
+            self.pulse.tell({"week"})
+
+        self.weeks, self.months = Weeks(tell), Weeks(tell, layout=MONTH)
 
     def flower_task(self, execution: str) -> str:
         """Where Flower shows an execution; '' where nobody said where Flower is."""
@@ -84,6 +90,10 @@ class Viewer:
     def may(self, action: str, job: str | None = None) -> bool:
         """Whether a button for this has any use."""
         return self.door.may(self.request, action, job)
+
+    def may_all(self, action: str) -> bool:
+        """Whether a button that is about every job at once has any use."""
+        return self.may(action) and self.door.sees_all(self.request)
 
     def sees(self, job: str) -> bool:
         """Whether a job is shown at all."""

@@ -16,7 +16,7 @@ from dkronpy.job.json import JobState
 from dkronpy.pause import Pause
 from dkronpy.store.jobs import StoredJob
 from dkronpy.web.coming_week import held
-from dkronpy.web.density import CONSTANT, Counted, Week, changed, count, minutes_of, week_of
+from dkronpy.web.density import CONSTANT, DAY, MONTH, Counted, Dense, changed, count, dense, minutes_of
 from dkronpy.web.weeks import Weeks
 from tests.support import wait_until
 from tests.unit.web.conftest import shell
@@ -38,8 +38,8 @@ def counted(views: Iterable[JobView], start: datetime) -> list[tuple[str, Counte
 def test_a_cell_is_the_busiest_minute_of_its_hour() -> None:
     views = [view("a", "0 2 * * *"), view("b", "0 2 * * MON"), view("c", "30 2 * * *"), view("tick", "* * * * * *")]
     found = counted(views, MONDAY)
-    week = week_of(found, MONDAY, len(views))
-    monday, tuesday = week.days[0][1], week.days[1][1]
+    week = dense(found, MONDAY, len(views))
+    monday, tuesday = week.rows[0][1], week.rows[1][1]
     assert (monday[2].peak, monday[2].total) == (2, 3)
     assert (tuesday[2].peak, tuesday[2].total) == (1, 2)
     assert monday[3].peak == 0
@@ -49,8 +49,8 @@ def test_a_cell_is_the_busiest_minute_of_its_hour() -> None:
 
 
 def test_several_due_times_in_a_minute_are_one_start() -> None:
-    week = week_of(counted([view("a", "*/10 0 2 * * *")], MONDAY), MONDAY, 1)
-    assert (week.days[0][1][2].peak, week.days[0][1][2].total) == (1, 1)
+    week = dense(counted([view("a", "*/10 0 2 * * *")], MONDAY), MONDAY, 1)
+    assert (week.rows[0][1][2].peak, week.rows[0][1][2].total) == (1, 1)
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "* 9-17 * * *"])
@@ -63,8 +63,8 @@ def test_what_is_due_all_the_time_is_not_counted_out(schedule: str) -> None:
 
 def test_the_hours_after_a_clock_change_are_those_of_the_clock() -> None:
     start = datetime(2027, 3, 26, tzinfo=BERLIN)  # the change is on the 28th
-    week = week_of(counted([view("a", "0 12 * * *")], start), start, 1)
-    assert [[cell.peak for cell in cells].index(1) for _, cells in week.days] == [12] * 7
+    week = dense(counted([view("a", "0 12 * * *")], start), start, 1)
+    assert [[cell.peak for cell in cells].index(1) for _, cells in week.rows] == [12] * 7
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_hour_that_clocks_leave_out_is_empty_and_one_that_they_show_twice_has
     day: datetime, minutes: int, by: int, totals: list[int]
 ) -> None:
     found = counted([view("a", "*/30 * * * *")], day)
-    sunday, monday = (cells for _, cells in week_of(found, day, 1).days[:2])
+    sunday, monday = (cells for _, cells in dense(found, day, 1).rows[:2])
     assert [cell.minutes for cell in sunday] == [60, 60, minutes] + [60] * 21
     assert [cell.total for cell in sunday[2:4]] == totals
     assert len(minutes_of(found, sunday[2])) == totals[0]
@@ -86,12 +86,35 @@ def test_hours_are_those_of_the_clock_where_it_differs_by_half_an_hour() -> None
     start = datetime(2026, 11, 23, tzinfo=ZoneInfo("Asia/Kolkata"))
     job = Job(name="a", schedule="45 9 * * *", run=shell("true"), timezone="Asia/Kolkata")
     one = JobView(stored=StoredJob(job=job, revision=1, anchor_ms=0, due_ms=1), state=JobState())
-    week = week_of(counted([one], start), start, 1)
-    assert [cell.total for cell in week.days[0][1]] == [0] * 9 + [1] + [0] * 14
+    week = dense(counted([one], start), start, 1)
+    assert [cell.total for cell in week.rows[0][1]] == [0] * 9 + [1] + [0] * 14
+
+
+def test_a_day_is_cut_into_five_minutes_and_a_month_into_days() -> None:
+    found = counted([view("a", "7 2 * * *"), view("b", "9 2 * * *"), view("c", "7 2 * * *")], MONDAY)
+    day = dense(found, MONDAY, 3, DAY)
+    assert [cells[0].peak for _, cells in day.rows] == [0] * 24
+    assert (day.rows[2][1][1].peak, day.rows[2][1][1].total, day.rows[2][1][1].minutes) == (2, 3, 5)
+    start = datetime(2026, 10, 19, tzinfo=BERLIN)  # clocks change on Sunday, the 25th
+    month = dense([], start, 0, MONTH)
+    assert [changed(cells, MONTH.minutes) for _, cells in month.rows] == [60, 0, 0, 0, 0]
+    assert [len(cells) for _, cells in month.rows] == [7] * 5
+    spring = dense(found, datetime(2027, 3, 28, tzinfo=BERLIN), 0, DAY)
+    assert [{cell.minutes for cell in cells} for _, cells in spring.rows[1:4]] == [{5}, {0}, {5}]
+
+
+def test_a_month_begins_on_a_monday_and_leaves_out_what_is_due_every_hour() -> None:
+    months, now = Weeks(layout=MONTH), MONDAY + timedelta(days=4, hours=9)
+    views = Watched([view("a", "0 2 * * *"), view("b", "0 2 1 12 *"), view("hourly", "5 * * * *")])
+    found = settled(months, views, now, 1)
+    assert (found.rows[0][0], found.constant) == (to_ms(MONDAY), ("hourly",))
+    assert [cell.peak for _, cells in found.rows for cell in cells] == [1] * 8 + [2] + [1] * 26
+    first = months.day(views, datetime(2026, 12, 1, tzinfo=BERLIN))
+    assert (first.rows[2][1][0].peak, first.busiest, first.jobs) == (2, 2, 3)
 
 
 def test_hours_of_a_pause_are_marked() -> None:
-    week = week_of([], MONDAY, 0)
+    week = dense([], MONDAY, 0)
     begin = to_ms(MONDAY)
     hour = 3_600_000
     everything = Pause(id="1", from_ms=begin + hour + 1, until_ms=begin + 3 * hour)
@@ -127,8 +150,8 @@ def test_a_page_never_waits_for_the_week_and_is_told_when_it_is_there() -> None:
     week, fresh = weeks.find(views, now, "alice", 1)
     assert week is not None
     assert fresh
-    assert [cells[2].peak for _, cells in week.days] == [1] * 7
-    assert [one.names for one in weeks.minutes(views, week.days[1][1][3])] == [("b",)]
+    assert [cells[2].peak for _, cells in week.rows] == [1] * 7
+    assert [one.names for one in weeks.minutes(views, week.rows[1][1][3])] == [("b",)]
 
 
 def test_only_what_changed_is_counted_again_and_the_old_week_is_shown_meanwhile() -> None:
@@ -140,8 +163,8 @@ def test_only_what_changed_is_counted_again_and_the_old_week_is_shown_meanwhile(
     assert weeks.find(views, now, "alice", 2) == (first, False)
     views.go.set()
     week = settled(weeks, views, now, 2)
-    assert (week.days[0][1][2].peak, week.days[0][1][4].peak) == (1, 1)
-    assert [cell.total for cell in week.days[0][1]][1:5] == [1, 1, 1, 2]
+    assert (week.rows[0][1][2].peak, week.rows[0][1][4].peak) == (1, 1)
+    assert [cell.total for cell in week.rows[0][1]][1:5] == [1, 1, 1, 2]
     assert weeks._counted["b"] is kept
 
 
@@ -156,13 +179,13 @@ def test_the_next_day_is_counted_when_it_comes() -> None:
     weeks, views = Weeks(), Watched([view("a", "0 2 * * *"), view("h", "H 2 * * *")])
     settled(weeks, views, MONDAY + timedelta(hours=9), 1)
     week = settled(weeks, views, MONDAY + timedelta(days=5, hours=9), 1)
-    assert [cells[2].total for _, cells in week.days] == [2] * 7
+    assert [cells[2].total for _, cells in week.rows] == [2] * 7
 
 
-def settled(weeks: Weeks, views: dict[str, JobView], now: datetime, stamp: int, who: str = "alice") -> Week:
+def settled(weeks: Weeks, views: dict[str, JobView], now: datetime, stamp: int, who: str = "alice") -> Dense:
     """The week once it is counted."""
 
-    def ready() -> Week | None:
+    def ready() -> Dense | None:
         week, fresh = weeks.find(views, now, who, stamp)
         return week if fresh else None
 

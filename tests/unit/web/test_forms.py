@@ -251,7 +251,11 @@ def test_a_job_is_paused_with_a_reason_and_resumed(browser: Browser, client: Cli
     assert "Pause…" not in browser.get("/jobs/backup")
 
 
-def test_everything_is_paused_by_an_admin_and_every_page_of_a_job_says_so(browser: Browser, client: Client) -> None:
+def test_everything_is_paused_by_an_operator_and_every_page_of_a_job_says_so(
+    browser: Browser, client: Client, door: Door
+) -> None:
+    door.actions = {"operate"}
+    assert "Pause many" in browser.get("/pauses")
     save(client, "backup", metadata={"team": "ops"})
     browser.send("/pauses", status=400, reason="neither tag nor everything")
     browser.send("/pauses", tag="team=ops", reason="one")
@@ -269,3 +273,5 @@ def test_everything_is_paused_by_an_admin_and_every_page_of_a_job_says_so(browse
     for pause in client.maintenance.pauses():
         browser.send("/pauses/resume", id=pause.id)
     assert "is paused" not in browser.get("/")
+    door.jobs = {"backup"}
+    assert "Pause many" not in browser.get("/pauses")
