@@ -62,9 +62,9 @@ class Endings:
         self._lock = threading.Lock()
         self._kept: dict[str, Ending] = {}
 
-    def find(self, runs: Sequence[Run]) -> Mapping[str, Ending]:
-        """By the ids of those runs of which it is known by now."""
-        until = self._clock.monotonic() + PATIENCE_S
+    def find(self, runs: Sequence[Run], patience_s: float = PATIENCE_S) -> Mapping[str, Ending]:
+        """By the ids of those runs of which it is known by now, or after so many seconds."""
+        until = self._clock.monotonic() + patience_s
         found = {run.id: kept for run in runs if (kept := self._kept.get(run.id)) is not None}
         unknown = [run for run in runs if run.id not in found and run.execution_ids]
         at_hand = self._at_hand(unknown)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from dkronpy.client import Client
 from dkronpy.execution import Attempt, Execution, Output, Run, run_id
 from dkronpy.web.endings import Ending, Endings, grouped, last_line
@@ -35,7 +37,7 @@ def ended(client: Client, job: str, minute: int, output: bytes = b"", state: str
 
 def test_an_ending_says_where_how_and_with_which_words(client: Client) -> None:
     bad, good = ended(client, "a", 1, REFUSED), ended(client, "a", 2, state="success")
-    found = Endings(client).find([good, bad])
+    found = Endings(client).find([good, bad], 60)
     assert found[bad.id] == Ending(
         nodes=("web-1",), attempts=2, exit_code=2, heard=True,
         words="ConnectionError: connection refused to crm:443 after 3 s",
@@ -46,9 +48,9 @@ def test_an_ending_says_where_how_and_with_which_words(client: Client) -> None:
 def test_what_is_known_is_not_read_again(client: Client) -> None:
     run = ended(client, "a", 1, REFUSED)
     endings = Endings(client)
-    known = endings.find([run])
+    known = endings.find([run], 60)
     client.deployment.store.client.flushdb()
-    assert endings.find([run]) == known
+    assert endings.find([run], 60) == known
 
 
 def test_the_last_line_is_what_was_printed_last() -> None:
@@ -65,7 +67,7 @@ def test_runs_are_alike_by_their_words_whatever_the_numbers_in_them(client: Clie
         ended(client, "a", 2, state="success"),
         ended(client, "b", 1, b"refused to crm:443 after 2 s"),
     ]
-    (group,) = grouped(runs, Endings(client).find(runs), {})
+    (group,) = grouped(runs, Endings(client).find(runs, 60), {})
     assert (group.text, len(group.runs), group.jobs) == ("refused to crm:443 after 3 s", 3, ("a", "b"))
 
 
@@ -106,3 +108,25 @@ def test_a_text_is_found_in_last_words(browser: Browser, client: Client) -> None
         lambda: (html := browser.get("/runs?text=nonsense")) and "still being read" not in html and html,
         description="the last words are read",
     )
+
+
+def test_a_search_says_how_far_it_looked_and_goes_on_from_there(
+    browser: Browser, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dkronpy.web.runs._SEARCHED", 3)
+    save(client, "a")
+    runs = [ended(client, "a", minutes, REFUSED if minutes == 4 else b"no such table") for minutes in range(4, 10)]
+    html = wait_until(
+        lambda: (html := browser.get("/runs?text=refused")) and "still being read" not in html and html,
+        description="the last words are read",
+    )
+    assert "Searched 3 runs, back to" in visible(html)
+    assert "No run fits" in html
+    further = re.search(r'href="/ui(/runs\?[^"]*)" rel="next">Search older', html)
+    assert further
+    older = wait_until(
+        lambda: (html := browser.get(further[1].replace("&amp;", "&"))) and "still being read" not in html and html,
+        description="the last words of the older ones are read",
+    )
+    assert "Searched 3 runs" in visible(older)
+    assert runs[0].id in older
