@@ -31,7 +31,7 @@ from tests.support import StoreServer, free_port, spawn
 
 PAGES = (
     "/ui/", "/ui/jobs", "/ui/jobs?q=owner:team-3&sort=next", "/ui/jobs/job-00042", "/ui/jobs/job-00042/statistics",
-    "/ui/runs", "/ui/timeline", "/ui/schedule", "/ui/graph", "/ui/nodes", "/ui/settings",
+    "/ui/runs", "/ui/timeline", "/ui/schedule", "/ui/schedule?view=month", "/ui/graph", "/ui/nodes", "/ui/settings",
 )  # fmt: skip
 CALLS = 15
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")

@@ -55,7 +55,8 @@ def test_no_field_brings_script_onto_a_page(site: Site, open_page: NewPage) -> N
         "/ui/jobs/evil/due", "/ui/jobs/evil/definition", "/ui/jobs/evil/edit", "/ui/graph", f"/ui/runs/{run.id}",
         "/ui/runs?job=evil", f"/ui/runs?text={text}&job={text}", f"/ui/audit?who={text}&text={text}",
         f"/ui/jobs/{text}", f"/ui/runs/{text}", f"/ui/nodes/{text}", f"/ui/sign-in?next={text}",
-        f"/ui/schedule?hour={text}", f"/ui/timeline?q={text}&from={text}&to={text}&span={text}&rows={text}",
+        f"/ui/schedule?hour={text}&view={text}", f"/ui/schedule?view=day&day={text}",
+        f"/ui/timeline?q={text}&from={text}&to={text}&span={text}&rows={text}",
         f"/ui/runs?like={text}", f"/ui/runs?like={quote(run.id)}", "/ui/timeline?q=evil",
         "/ui/settings", "/ui/pauses",
     ):  # fmt: skip

@@ -32,7 +32,7 @@ PAGES = {
     "/runs/{run:str}": ("/runs/{failed}", "/runs/{many}"),
     "/nodes": ("/nodes",),
     "/nodes/{node:str}": ("/nodes/node-1",),
-    "/schedule": ("/schedule", "/schedule?hour={hour}"),
+    "/schedule": ("/schedule", "/schedule?hour={hour}", "/schedule?view=day&hour={minute}", "/schedule?view=month"),
     "/schedule/spread": ("/schedule/spread?minute={minute}",),
     "/settings": ("/settings",),
     "/pauses": ("/pauses",),
