@@ -56,6 +56,15 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return until + (f": {self.reason}" if self.reason else "")
 
 
+def window(scope: str, from_ms: int, until_ms: int) -> Pause:
+    """A maintenance window of the jobs with a tag (``role=web``), of a job or, with an empty *scope*, of everything."""
+    tagged = "=" in scope
+    return Pause(
+        id=f"{scope or 'everything'}@{from_ms}", job="" if tagged else scope, tag=scope if tagged else "",
+        from_ms=from_ms, until_ms=until_ms,
+    )  # fmt: skip
+
+
 def tags_of(job: Job) -> frozenset[str]:
     """The tags that a job may be paused by: those of its target, without counts, and its metadata."""
     wanted, _ = job.on.wanted()

@@ -16,6 +16,7 @@ from dkronpy.cli.times import now, read_moment, span
 if TYPE_CHECKING:
     from dkronpy.job import Job
     from dkronpy.node import Node
+    from dkronpy.pause import Pause
     from dkronpy.simulation import Outage, Simulated
     from dkronpy.simulation.simulation import Row
 
@@ -52,6 +53,10 @@ HISTORY = 20
     "--outage", "outages", multiple=True, metavar="[NODE=]TIME/LENGTH",
     help="No beat is up then; with NODE= that node is down. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--pause", "pauses", multiple=True, metavar="[JOB=|TAG=VALUE=]TIME/LENGTH",
+    help="A maintenance window of everything, a job or a tag. May be repeated.",
+)  # fmt: skip
 @click.option("--nodes", type=click.IntRange(1, 1000), help="So many nodes of each kind that jobs ask for.")
 @click.option(
     "--took", "took", multiple=True, metavar="JOB=LENGTH", help="How long a job's runs take. May be repeated."
@@ -61,14 +66,14 @@ HISTORY = 20
 @data_options()
 @pass_session
 def simulate(
-    session: Session, start: str, end: str, outages: tuple[str, ...], nodes: int | None, took: tuple[str, ...],
-    seed: int, every: bool, printer: Printer,
+    session: Session, start: str, end: str, outages: tuple[str, ...], pauses: tuple[str, ...], nodes: int | None,
+    took: tuple[str, ...], seed: int, every: bool, printer: Printer,
 ) -> None:  # fmt: skip
     """Run beat's own code, its steps and its sweep, under a virtual clock, and print the ledger that results.
 
-    The jobs are those of --config where it is given, else the stored ones with the nodes that are registered.
-    Nothing is executed and nothing is touched: it starts a store of its own. Runs take as long as they did lately,
-    or a second.
+    The jobs are those of --config where it is given, else the stored ones, with the nodes that are registered and the
+    pauses that are known. Nothing is executed and nothing is touched: it starts a store of its own. Runs take as long
+    as they did lately, or a second.
     """
     from dkronpy.clock import to_ms
     from dkronpy.simulation import simulate as run
@@ -79,10 +84,15 @@ def simulate(
     jobs, machines, known = _deployment(session)
     pools = {} if session.config else {pool.name: pool.slots for pool in session.client.pools.all()}
     spans = [_outage(text, begin) for text in outages]
+    windows = [] if session.config else session.client.maintenance.pauses(ended=True)
+    windows += [_pause(text, begin, jobs) for text in pauses]
     chosen: int | Sequence[Node] = nodes or machines or 1
     known.update(_length(text, "--took", jobs) for text in took)
     before = now()
-    found = run(jobs, to_ms(begin), to_ms(until), nodes=chosen, outages=spans, took=known, pools=pools, seed=seed)
+    found = run(
+        jobs, to_ms(begin), to_ms(until), nodes=chosen, outages=spans, took=known, pools=pools, pauses=windows,
+        seed=seed,
+    )  # fmt: skip
     rows = [row for row in found.rows if every or not _plain(row)]
     printer.rows(COLUMNS, [_row(row) for row in rows], nothing="everything goes as planned")
     if printer.for_people:
@@ -106,34 +116,53 @@ def _deployment(session: Session) -> tuple[list[Job], list[Node], dict[str, int]
 
 
 def _outage(text: str, begin: datetime) -> Outage:
-    """``[NODE=]TIME/LENGTH``; a time of day is the first one after the window begins."""
-    from dkronpy.clock import to_ms
     from dkronpy.simulation import Outage
 
-    node, equals, rest = text.partition("=")
-    moment, slash, length = (rest if equals else text).rpartition("/")
+    node, start_ms, end_ms = _span(text, begin, "--outage", "[NODE=]TIME/LENGTH")
+    return Outage(start_ms=start_ms, end_ms=end_ms, node=node)
+
+
+def _pause(text: str, begin: datetime, jobs: Sequence[Job]) -> Pause:
+    from dkronpy.pause import window
+
+    scope, start_ms, end_ms = _span(text, begin, "--pause", "[JOB=|TAG=VALUE=]TIME/LENGTH")
+    if scope and "=" not in scope:
+        _known(scope, jobs, "--pause")
+    return window(scope, start_ms, end_ms)
+
+
+def _span(text: str, begin: datetime, option: str, form: str) -> tuple[str, int, int]:
+    """What it is about, and from when to when; a time of day is the first one after the window begins."""
+    from dkronpy.clock import to_ms
+
+    scope, _, rest = text.rpartition("=")
+    moment, slash, length = rest.rpartition("/")
     if not slash:
-        raise click.UsageError(f"--outage: {text!r} is not [NODE=]TIME/LENGTH, such as 02:00/20m")
-    at = read_moment(moment, None, option="--outage")
+        raise click.UsageError(f"{option}: {text!r} is not {form}, such as 02:00/20m")
+    at = read_moment(moment, None, option=option)
     if ":" in moment and len(moment) <= len("00:00:00"):
         local = begin.astimezone()
         at = local.replace(hour=at.astimezone().hour, minute=at.astimezone().minute, second=at.second, microsecond=0)
         at = (
             at
             if at >= local
-            else read_moment(f"{local.fromordinal(local.toordinal() + 1):%Y-%m-%d} {moment}", None, option="--outage")
+            else read_moment(f"{local.fromordinal(local.toordinal() + 1):%Y-%m-%d} {moment}", None, option=option)
         )
     start_ms = to_ms(at)
-    return Outage(start_ms=start_ms, end_ms=start_ms + _ms(length, "--outage"), node=node if equals else "")
+    return scope, start_ms, start_ms + _ms(length, option)
 
 
 def _length(text: str, option: str, jobs: Sequence[Job]) -> tuple[str, int]:
     name, equals, length = text.partition("=")
     if not equals:
         raise click.UsageError(f"{option}: {text!r} is not JOB=LENGTH, such as backup=40m")
+    _known(name, jobs, option)
+    return name, _ms(length, option)
+
+
+def _known(name: str, jobs: Sequence[Job], option: str) -> None:
     if all(job.name != name for job in jobs):
         raise click.UsageError(f"{option}: there is no job {name!r} among those that are simulated")
-    return name, _ms(length, option)
 
 
 def _ms(text: str, option: str) -> int:

@@ -10,11 +10,13 @@ import msgspec
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.node import Node
+from dkronpy.pause import Pause
 from dkronpy.scheduler.pacing import Pace
 from dkronpy.simulation.agents import NO_END, Agents
 from dkronpy.simulation.beat import Beat
 from dkronpy.simulation.virtual_store import Calls, VirtualStore, virtual_store
 from dkronpy.store.jobs import Jobs
+from dkronpy.store.pauses import Pauses
 from dkronpy.store.redbeat import ms_of
 
 TOOK_MS = 1_000
@@ -81,6 +83,7 @@ def simulate(
     took: Mapping[str, int] | Takes | None = None,
     pools: Mapping[str, int] | None = None,
     pace: Pace | None = None,
+    pauses: Sequence[Pause] = (),
     seed: int = 0,
 ) -> Simulated:
     """What the scheduler makes of *jobs* after *start_ms* up to *end_ms*.
@@ -88,8 +91,8 @@ def simulate(
     *nodes* are those, or so many of each kind that the jobs ask for by their tags. *took* says how long the commands of
     a job take, in ms (a second otherwise), or is a function of the job's name and the execution's id that says that and
     whether it succeeds. *pools* are their sizes; one that is not named has as many slots as a job wants of it. *pace*
-    is that of make-up runs. The same arguments and *seed* give the same ledger. Starts a store of its own. Raises
-    ConfigError where no server for it is installed.
+    is that of make-up runs; *pauses* are known from the start. The same arguments and *seed* give the same ledger.
+    Starts a store of its own. Raises ConfigError where no server for it is installed.
     """
     known = list(jobs)
     machines = _alike(nodes, known) if isinstance(nodes, int) else list(nodes)
@@ -97,6 +100,8 @@ def simulate(
         store.set_clock(start_ms)
         for name, slots in {**_needed(known), **(pools or {})}.items():
             store.scripts.call("pool", name, slots)
+        for pause in pauses:
+            Pauses(store).put(pause)
         return Simulation(store, known, machines, outages, _takes(took), pace or Pace(), seed).run(start_ms, end_ms)
 
 

@@ -11,6 +11,7 @@ import pytest
 from dkronpy.clock import to_ms
 from dkronpy.job import Job
 from dkronpy.node import Node
+from dkronpy.pause import window
 from dkronpy.simulation import Outage, Simulated, simulate
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -29,12 +30,14 @@ class Simulate(Protocol):
         outages: Sequence[tuple[datetime, timedelta] | tuple[datetime, timedelta, str]] = (),
         took: Mapping[str, timedelta] | None = None,
         pools: Mapping[str, int] | None = None,
+        pauses: Sequence[tuple[datetime, timedelta, str]] = (),
         seed: int = 0,
     ) -> Simulated:
         """The ledger of *jobs* from *start* to *end* (aware moments), as ``dkronpy simulate`` shows it.
 
         An outage is a moment, a length, and the name of a node, or none for every beat. *took* says how long the runs
-        of a job take: a second otherwise; *pools* how many slots each pool has.
+        of a job take: a second otherwise; *pools* how many slots each pool has. A pause is a moment, a length, and the
+        name of a job, a tag with its value (``role=web``) or '' for everything.
         """
         ...
 
@@ -52,15 +55,18 @@ def simulation() -> Simulate:
         outages: Sequence[tuple[datetime, timedelta] | tuple[datetime, timedelta, str]] = (),
         took: Mapping[str, timedelta] | None = None,
         pools: Mapping[str, int] | None = None,
+        pauses: Sequence[tuple[datetime, timedelta, str]] = (),
         seed: int = 0,
     ) -> Simulated:
         spans = [
             Outage(start_ms=to_ms(at), end_ms=to_ms(at + length), node=node[0] if node else "")
             for at, length, *node in outages
         ]
+        windows = [window(scope, to_ms(at), to_ms(at + length)) for at, length, scope in pauses]
         lengths = {name: length // _MILLISECOND for name, length in (took or {}).items()}
         return simulate(
-            jobs, to_ms(start), to_ms(end), nodes=nodes, outages=spans, took=lengths, pools=pools, seed=seed
-        )
+            jobs, to_ms(start), to_ms(end), nodes=nodes, outages=spans, took=lengths, pools=pools, pauses=windows,
+            seed=seed,
+        )  # fmt: skip
 
     return run

@@ -46,11 +46,22 @@ def test_it_shows_what_an_outage_changes(config: Path) -> None:
     assert (backup["state"], backup["due"]) == ("success", "2026-12-01T02:00:00Z")
 
 
+def test_a_maintenance_window_is_said_as_an_outage_is(config: Path) -> None:
+    shown = simulate(
+        config, "--from", "2026-12-01", "--to", "2026-12-01 03:01", "--pause", "ticks=01:00/1h", "--pause", "02:00/1s"
+    )
+
+    assert shown.returncode == 0, shown.stderr
+    assert "19 due times: 11 success, 8 paused" in shown.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--outage", "02:00"), "--outage: '02:00' is not [NODE=]TIME/LENGTH"),
         (("--outage", "noon/20m"), "--outage: 'noon' is not a moment"),
+        (("--pause", "backup=02:00"), "--pause: 'backup=02:00' is not [JOB=|TAG=VALUE=]TIME/LENGTH"),
+        (("--pause", "nobody=02:00/1h"), "--pause: there is no job 'nobody'"),
         (("--took", "nobody=3m"), "--took: there is no job 'nobody'"),
         (("--to", "2026-11-30"), "--to: '2026-11-30' does not lie after --from '2026-12-01'"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 from dkronpy.clock import to_ms
 from dkronpy.job import Job, Run
 from dkronpy.node import Node, any_node
+from dkronpy.pause import window
 from dkronpy.scheduler.pacing import Pace
 from dkronpy.simulation import Outage, Simulated, simulate
 
@@ -136,6 +137,23 @@ def test_a_node_that_dies_takes_its_work_with_it_and_others_go_on() -> None:
 
     assert hours(found, "long") == [(1.0, "lease_expired", 0)]
     assert Counter(what for _, what, _ in hours(found, "often"))["no_live_node"] == 5
+
+
+def test_a_maintenance_window_is_what_it_is_to_beat() -> None:
+    jobs = [job("web", "*/30 * * * *", on=any_node(role="web")), job("db", "*/30 * * * *"), job("other", "@hourly")]
+    windows = [
+        window("role=web", START + HOUR, START + 2 * HOUR),
+        window("db", START, START + HOUR),
+        window("", 0, START),
+    ]
+
+    found = simulate(jobs, START, START + 2 * HOUR + MINUTE, pauses=windows)
+
+    assert [(due, what) for due, what, _ in hours(found, "web")] == [
+        (0.5, "success"), (1.0, "paused"), (1.5, "paused"), (2.0, "success")
+    ]  # fmt: skip
+    assert [what for _, what, _ in hours(found, "db")] == ["paused", "success", "success", "success"]
+    assert [what for _, what, _ in hours(found, "other")] == ["success", "success"]
 
 
 def test_chains_retries_and_targets_are_the_production_code() -> None:
