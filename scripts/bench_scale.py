@@ -22,11 +22,13 @@ from dkronpy.deployment import Deployment
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.scheduler.shards import Shards
 from dkronpy.settings import Settings
+from dkronpy.store.keys import shard_of
 from scripts.many_jobs import NODE, processor_seconds, resident_mb, schedule_at, store_jobs
 from tests.support import Spawned, StoreServer, spawn, wait_until
 
-PARTS = ("at-once", "stored", "start", "shards")
+PARTS = ("at-once", "stored", "start", "shards", "outage")
 AHEAD_MS = 4000
+MISSED_MS = 3600_000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         "stored": lambda: stored(options.stored, options.seconds),
         "start": lambda: start(options.due),
         "shards": lambda: shards(options.due // 2),
+        "outage": lambda: outage(options.due // 20),
     }
     figures: dict[str, float] = {}
     for name in options.only or PARTS:
@@ -203,6 +206,45 @@ def shards(due: int) -> dict[str, float]:
             figures.update({f"shards_{count}_beats_{name}": figure for name, figure in found.items()})
     ratio = figures["shards_2_beats_due_per_second"] / figures["shards_1_beats_due_per_second"]
     return {**figures, "shards_two_beats_over_one": round(ratio, 2)}
+
+
+def outage(jobs: int) -> dict[str, float]:
+    """An hour of every 5 s that was missed, on two shards: beats count due times, and the store has little to do."""
+    figures: dict[str, float] = {}
+    for count in (1, 2):
+        with ExitStack() as stack:
+            server = stack.enter_context(StoreServer(kind="valkey"))
+            deployment = stack.enter_context(deployment_on(server))
+            deployment.store.set_shards(2)
+            names = store_jobs(deployment, jobs, "*/5 * * * * *", catch_up="none")
+            schedule_at(deployment, names, [deployment.store.now_ms() + 86_400_000] * jobs)
+            beats_on(stack, server, count, shards=2)
+            wait_until(lambda: led(deployment) == (2, count), timeout=60, description="each leads its share")  # noqa: B023
+            took, store_s = work_off(deployment, names, server)
+            figures[f"outage_{count}_beats_due_times_per_second"] = round(jobs * MISSED_MS / 5000 / took)
+            figures[f"outage_{count}_beats_server_percent"] = round(store_s / took * 100)
+    ratio = figures["outage_2_beats_due_times_per_second"] / figures["outage_1_beats_due_times_per_second"]
+    return {**figures, "outage_two_beats_over_one": round(ratio, 2)}
+
+
+def work_off(deployment: Deployment, names: list[str], server: StoreServer) -> tuple[float, float]:
+    """Owe an hour of each job, all in the same moment; the seconds until all are dealt with, and those of the store."""
+    client, keys = deployment.store.client, deployment.store.keys
+    since = (deployment.store.now_ms() - MISSED_MS) // 5000 * 5
+    owed: list[dict[str, int]] = [{}, {}]
+    for name in names:
+        owed[shard_of(name, 2)][keys.entry(name)] = since
+    before = processor_seconds(server.pid)
+    for shard, entries in enumerate(owed):
+        client.zadd(keys.schedule_of(shard), entries)
+    client.publish(keys.wake, "bench")
+    began = time.monotonic()
+    wait_until(
+        lambda: queued(deployment) >= 0 and not any(client.zcount(keys.schedule_of(s), 0, since + 60) for s in (0, 1)),
+        timeout=300,
+        description="what was missed is dealt with",
+    )
+    return time.monotonic() - began, processor_seconds(server.pid) - before
 
 
 def led(deployment: Deployment) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,11 +42,11 @@ def name_of(number: int) -> str:
     return f"job-{number:07d}"
 
 
-def store_jobs(deployment: Deployment, count: int, schedule: str) -> list[str]:
+def store_jobs(deployment: Deployment, count: int, schedule: str, **fields: Any) -> list[str]:
     """Store *count* jobs with *schedule*; nothing of them is due before ``schedule_at`` says so."""
     store, keys = deployment.store, deployment.store.keys
     names = [name_of(number) for number in range(count)]
-    deployment.jobs.save(Job(name=names[0], schedule=schedule, run=COMMAND))
+    deployment.jobs.save(Job(name=names[0], schedule=schedule, run=COMMAND, **fields))
     copy = store.client.register_script(_COPY)
     for start in range(1, count, _CHUNK):
         copy(keys=(), args=(keys.prefix, keys.redbeat, names[0], *names[start : start + _CHUNK]))
