@@ -7,7 +7,7 @@ by one setting, ``results_url``, and nothing outside this folder knows more abou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -83,12 +83,15 @@ class ResultsBackend(Protocol):
         """Forget every run of exactly this job; returns how many there were."""
         ...
 
-    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
+    def prune(
+        self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000,
+        ahead: Callable[[Sequence[str]], None] | None = None,
+    ) -> int:  # fmt: skip
         """Forget what jobs, by name, are not to keep any more; see ``Keep``.
 
         The latest runs of a job are those that ended last, so that a backfill of old due times is not forgotten at
         once. One call looks at some jobs, the next call at the next ones, and at most *budget* runs go; returns how
-        many went.
+        many went. *ahead* is told which jobs *keep_of* will be asked about.
         """
         ...
 

@@ -201,13 +201,18 @@ class RedisResults:
                     gone += self._forget(job, ids)
         return gone
 
-    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
+    def prune(
+        self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000,
+        ahead: Callable[[Sequence[str]], None] | None = None,
+    ) -> int:  # fmt: skip
         gone = 0
         with self._reach():
             self._forget_expired()
             if not self._page:
                 answer: Any = self._client.zscan(self._keys.jobs, self._jobs_cursor, count=PRUNED_JOBS)
                 self._jobs_cursor, self._page = int(answer[0]), [name.decode() for name, _ in answer[1]]
+            if ahead is not None:
+                ahead(self._page)
             self._page = self._crowded(self._page, now_ms, keep_of)
             while self._page and gone < budget:
                 most = min(_PAGE, budget - gone)

@@ -149,22 +149,31 @@ class SqlResults:
                 gone += self._forget(ids)
         return gone
 
-    def prune(self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000) -> int:
+    def prune(
+        self, now_ms: int, keep_of: Callable[[str], Keep], *, budget: int = 1000,
+        ahead: Callable[[Sequence[str]], None] | None = None,
+    ) -> int:  # fmt: skip
         gone = self._forget_loose(now_ms, keep_of("").age_ms, budget)
         page = self._following_jobs()
+        if ahead is not None:
+            ahead([job for job, _, _ in page])
+        ids: list[str] = []  # they go together: each commit waits for the disk
         for job, runs, oldest_ms in page:
             keep = keep_of(job)
             crowded = runs > keep.runs or oldest_ms < now_ms - keep.age_ms
             while crowded:
-                most = min(_BATCH, budget - gone)
+                most = min(_BATCH, budget - gone) - len(ids)
                 if most <= 0:
-                    return gone
+                    if gone >= budget:
+                        return gone
+                    gone, ids = gone + self._forget(ids), []
+                    continue
                 with self._begin() as connection:
-                    ids = _beyond(connection, job, keep, now_ms, most)
-                if ids:
-                    gone += self._forget(ids)
-                crowded = len(ids) == most
+                    found = _beyond(connection, job, keep, now_ms, most)
+                ids += found
+                crowded = len(found) == most
             self._pruned = job
+        gone += self._forget(ids)
         if len(page) < PRUNED_JOBS:
             self._pruned = ""
         return gone

@@ -15,6 +15,7 @@ from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.ended import Ended, read_ended
+from dkronpy.scheduler.keeping import Keeping
 from dkronpy.scheduler.self_pause import SelfPause
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
@@ -91,7 +92,8 @@ class Farewell:
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
         if now_ms >= self._forget_next_ms:
-            gone = self.results.prune(now_ms, self.keep_of, budget=FORGET_BUDGET)
+            ahead = self.keep_of.ahead if isinstance(self.keep_of, Keeping) else None
+            gone = self.results.prune(now_ms, self.keep_of, budget=FORGET_BUDGET, ahead=ahead)
             self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dkronpy.clock import Clock
 from dkronpy.results.keep import Keep, keep_of
 from dkronpy.settings import Settings
@@ -22,13 +24,18 @@ class Keeping:
 
     def __call__(self, job: str) -> Keep:
         """What *job* is to keep; what the settings say for one that is gone."""
-        now = self.clock.monotonic()
         known = self._known.get(job)
-        if known is not None and known[0] > now:
-            return known[1]
-        found = self.jobs.many([job]) if job else []
-        keep = keep_of(found[0].job if found else None, self.settings)
-        if len(self._known) >= MOST_REMEMBERED:
+        if known is None or known[0] <= self.clock.monotonic():
+            self.ahead([job])
+        return self._known[job][1]
+
+    def ahead(self, jobs: Sequence[str]) -> None:
+        """Read at once what will be asked for."""
+        now = self.clock.monotonic()
+        missing = [job for job in jobs if job not in self._known or self._known[job][0] <= now]
+        if len(self._known) + len(missing) > MOST_REMEMBERED:
             self._known.clear()
-        self._known[job] = (now + FRESH_SECONDS, keep)
-        return keep
+            missing = list(jobs)
+        found = {stored.job.name: stored.job for stored in self.jobs.many([job for job in missing if job])}
+        for job in missing:
+            self._known[job] = (now + FRESH_SECONDS, keep_of(found.get(job), self.settings))

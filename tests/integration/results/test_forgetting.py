@@ -33,6 +33,18 @@ def test_a_deleted_job_leaves_nothing_behind(results: ResultsBackend) -> None:
     assert results.delete_job("backup") == 0
 
 
+def test_of_which_jobs_it_will_ask_is_told_before(results: ResultsBackend) -> None:
+    save_all(results, ["backup", "report"], 2, threads=2)
+    told: list[str] = []
+
+    def keep_of(job: str) -> Keep:
+        assert not job or job in told
+        return Keep(runs=1)
+
+    assert results.prune(T0, keep_of, ahead=told.extend) == 2
+    assert sorted(told) == ["backup", "report"]
+
+
 def test_old_runs_go_with_all_that_hangs_on_them(results: ResultsBackend) -> None:
     save_all(results, ["backup", "report"], 10, threads=2)
     now_ms = T0 + 1000 + HOUR_MS + 4000  # the runs 0 to 3 ended more than an hour ago, run 4 exactly one

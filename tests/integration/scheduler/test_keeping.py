@@ -69,6 +69,18 @@ def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: Hands
     assert [one.id for one in kept.runs(job="steady")] == runs[2:]
 
 
+def test_what_is_asked_for_ahead_is_read_once_for_all(site: Site, clock: Hands) -> None:
+    site.save("chatty", history_limit=2)
+    site.save("steady")
+    keeping = Keeping(site.deployment.jobs, site.deployment.settings, clock)
+    usual = site.deployment.settings.history_limit
+    keeping.ahead(["chatty", "steady", "gone"])
+    site.save("chatty", history_limit=3)
+    assert [keeping(job).runs for job in ("chatty", "steady", "gone", "")] == [2, usual, usual, usual]
+    clock.seconds += FRESH_SECONDS
+    assert keeping("chatty").runs == 3
+
+
 def test_the_ledger_keeps_what_is_filed_for_minutes_and_what_is_lost_for_days(site: Site) -> None:
     site.save("steady")
     ended = run(site, "steady")
