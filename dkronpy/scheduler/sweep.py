@@ -47,6 +47,7 @@ class Sweep:
         self.chooser = Chooser(rng)
         self.reachable = reachable
         self.drain = Drain(store)
+        self._jobs: dict[str, tuple[bytes, Job]] = {}
 
     def run(self, epoch: int, nodes: Sequence[Node]) -> bool:
         """Sweep once; True when there is more to do right away. redis-py's errors pass through."""
@@ -63,9 +64,10 @@ class Sweep:
     def _send(self, due: Sequence[Due], nodes: Sequence[Node]) -> None:
         able = {node.name for node in nodes if node.open}
         drained = {node.name for node in nodes if node.drained}
-        sends, after, backlog = [], [], Backlog(self.store)
+        sends, after, backlog, live = [], [], Backlog(self.store), LiveNodes(nodes)
+        self._read_jobs({item.job for item in due if item.attempt or item.node not in able})
         for item in due:
-            if not item.node and self._widened(item, nodes):
+            if not item.node and self._widened(item, live):
                 continue  # each of what it is now is sent the next time
             node = self._node(item, nodes, able)
             if not node or node in drained:
@@ -82,12 +84,12 @@ class Sweep:
         codes = self.ledger.resend(sends)
         self.courier.deliver([send for send, code in zip(after, codes, strict=True) if code == 1])
 
-    def _widened(self, item: Due, nodes: Sequence[Node]) -> bool:
+    def _widened(self, item: Due, live: LiveNodes) -> bool:
         """Whether this is a broadcast that waits for nodes; it gets those that match by now, if any does."""
         job = self._job(item.job)
         if job is None or not job.on.every:
             return False
-        if names := LiveNodes(nodes).choose(job, self.chooser):
+        if names := live.choose(job, self.chooser):
             self.ledger.widen(item.id, item.delivery, names, rolling=job.on.rolling or 0, held=ROLLING)
         return True
 
@@ -114,8 +116,11 @@ class Sweep:
 
     def _another(self, item: Due, job: Job, nodes: Sequence[Node]) -> str:
         """A node beside those of the run's other executions; '' where none is free."""
+        others = [node for node in job.on.matching(nodes) if node.name != item.node]
+        if not others:
+            return ""
         taken = {e.node for e in self.ledger.executions(self._siblings(item)) if e.id != item.id}
-        free = [node for node in job.on.matching(nodes) if node.name not in taken and node.name != item.node]
+        free = [node for node in others if node.name not in taken]
         if len(free) < 2:
             return free[0].name if free else ""
         return self.chooser.choose(job.name, job.on.strategy, free, 1)[0]
@@ -124,6 +129,18 @@ class Sweep:
         run = self.ledger.run(item.run_id)
         return run.execution_ids if run is not None else ()
 
+    def _read_jobs(self, names: Collection[str]) -> None:
+        """Read the definitions that a pass needs, at once; what reads as it did before is not decoded again."""
+        with self.store.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(self.store.keys.entry(name), "job")
+            bodies = pipe.execute() if names else []
+        known, self._jobs = self._jobs, {}
+        for name, body in zip(names, bodies, strict=True):
+            if body is not None:
+                before = known.get(name)
+                self._jobs[name] = before if before and before[0] == body else (body, decode_definition(body))
+
     def _job(self, name: str) -> Job | None:
-        body = self.store.client.hget(self.store.keys.entry(name), "job")
-        return None if body is None else decode_definition(body)
+        known = self._jobs.get(name)
+        return None if known is None else known[1]
