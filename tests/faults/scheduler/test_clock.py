@@ -12,6 +12,8 @@ from tests.faults.scheduler.arena import Arena
 from tests.support import StoreServer, wait_until
 
 JUMP = 90
+BRISK = {"DKRONPY_CATCH_UP_RATE": "200"}
+"""What is made up for after a jump need not be spread over a minute here."""
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def arena(
         for name, text in of_store.environment.items():
             patched.setenv(name, text)
         server = StoreServer(kind="valkey")
-    with server, Arena(server, tmp_path_factory.mktemp("arena")) as arena:
+    with server, Arena(server, tmp_path_factory.mktemp("arena"), BRISK) as arena:
         arena.beat_environment = of_beats.environment
         arena.start()
         yield arena
