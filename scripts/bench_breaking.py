@@ -27,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dkronpy.deployment import Deployment
 from dkronpy.execution import run_id
 from dkronpy.settings import Settings
-from dkronpy.store.ledger import Claim
+from dkronpy.store.ledger import RECORD_TTL_MS
 from scripts.many_jobs import NODE, schedule_at, store_jobs
 from tests.support import StoreServer, spawn, wait_until
 
 LEASE_MS = 60_000
+AT_ONCE = 100
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,30 +56,46 @@ def main(argv: list[str] | None = None) -> int:
 
 
 class Taker(threading.Thread):
-    """Takes messages from the node's queue, and claims and finishes what they ring for."""
+    """Takes messages from the node's queue, and claims and ends what they ring for, a hundred at a time."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(daemon=True)
         self._deployment = deployment
         self._stopping = threading.Event()
-        self.succeeded = 0
 
     def run(self) -> None:
-        store, ledger = self._deployment.store, self._deployment.ledger
+        store = self._deployment.store
         queue = store.keys.queue(NODE.name)
         reported = 0.0
         while not self._stopping.is_set():
             if time.monotonic() - reported > 1:
                 self._deployment.nodes.report(NODE)
                 reported = time.monotonic()
-            for raw in store.client.rpop(queue, 100) or ():
-                name, delivery = json.loads(json.loads(raw)["body"])[0]
-                claim = ledger.claim(name, delivery, NODE.name, "bench", LEASE_MS)
-                if isinstance(claim, Claim):
-                    ledger.finish(name, claim.token, success=True)
-                    self.succeeded += 1
-            if not store.client.llen(queue):
+            messages = store.client.rpop(queue, AT_ONCE) or ()
+            if messages:
+                self._take([json.loads(json.loads(raw)["body"])[0] for raw in messages])
+            else:
                 self._stopping.wait(0.02)
+
+    def _take(self, rung: list[tuple[str, int]]) -> None:
+        """As an agent does for each: the claim, the end, and the record for the results backend."""
+        ledger, results = self._deployment.ledger, self._deployment.results
+        claims, ends = (self._deployment.store.scripts.line(step) for step in ("claim", "finish"))
+        for name, delivery in rung:
+            claims.send(name, delivery, NODE.name, "bench", LEASE_MS, RECORD_TTL_MS)
+        granted = [
+            (name, answer[1])
+            for (name, _), answer in zip(rung, [claims.receive() for _ in rung], strict=True)
+            if answer[0] == b"ok"
+        ]
+        for name, token in granted:
+            ends.send(name, token, "success", "", "", 0, "", RECORD_TTL_MS, "", 0)
+        for _ in granted:
+            ends.receive()
+        claims.close()
+        ends.close()
+        for execution in ledger.executions([name for name, _ in granted]):
+            results.save_execution(execution)
 
     def stop(self) -> None:
         """Take nothing more."""
