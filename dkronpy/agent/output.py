@@ -41,9 +41,9 @@ class AttemptOutput:
         """Pass on the rest, tell those who follow that it was all, and return what is kept."""
         with self._lock:
             self._pending += self._masker.end()
-            self._flush()
-            if time.monotonic() >= self._offline_until:
-                self._writer.end()
+            online = time.monotonic() >= self._offline_until
+            self._writer.write(bytes(self._pending), stream=online, last=online)
+            self._pending = bytearray()
             return self._writer.output()
 
     def _flush(self) -> None:

@@ -14,6 +14,7 @@ from msgspec import structs
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.errors import DkronpyError
+from dkronpy.execution import Execution
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import Ledger
 
@@ -122,27 +123,25 @@ class Reporter:
         if happened not in SETTLED:
             log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)
             return False
-        execution = self.ledger.execution(report.execution_id)
+        execution, run = self.ledger.execution_and_run(report.execution_id)
         if execution is None:
             return False
         process = report.plan is not None and self.processing is not None
         if not process:
-            self._file(report)
-        if run_state or happened == "again":
-            run = self.ledger.run(execution.run_id)
-            if run is not None and run.terminal:
-                self.results.save_run(run)
+            self._file(report, execution)
+        if (run_state or happened == "again") and run is not None and run.terminal:
+            self.results.save_run(run)
         if execution.terminal:
             self._copy_result(report)
         if process and self.processing is not None:
             self.processing.submit(report, filed_later)
         return process
 
-    def _file(self, report: Report) -> None:
+    def _file(self, report: Report, execution: Execution | None) -> None:
         """Keep the execution with the output of its last attempt; nothing if that is no longer this one."""
         if report.note:
             self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
-        execution = self.ledger.execution(report.execution_id)
+            execution = self.ledger.execution(report.execution_id)
         if execution is not None and execution.attempts and execution.attempts[-1].token == report.token:
             last = structs.replace(execution.attempts[-1], began_ms=report.began_ms)
             attempts = (*execution.attempts[:-1], last)
@@ -152,7 +151,7 @@ class Reporter:
         """What the processors have left is written down, so that a crash repeats none of them, and filed."""
         try:
             self.spool.put(report)
-            self._file(report)
+            self._file(report, self.ledger.execution(report.execution_id))
             self.spool.remove(path)
         except OUTAGES as error:
             log.warning("the output of %s waits in the spool: %s", report.execution_id, error)

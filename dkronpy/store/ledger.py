@@ -219,6 +219,15 @@ class Ledger:
         fields = self._hash(self.store.keys.execution(execution_id))
         return _execution(execution_id, fields) if fields else None
 
+    def execution_and_run(self, execution_id: str) -> tuple[Execution | None, Run | None]:
+        """An execution and its run as they stand, in one round trip."""
+        run_id = run_of(execution_id)
+        with self.store.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self.store.keys.execution(execution_id))
+            pipe.hgetall(self.store.keys.run(run_id))
+            execution, run = map(_text, pipe.execute())
+        return _execution(execution_id, execution) if execution else None, _run(run_id, run) if run else None
+
     def run(self, run_id: str) -> Run | None:
         """One run as it stands."""
         fields = self._hash(self.store.keys.run(run_id))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import redis
@@ -30,14 +29,15 @@ class OutputWriter:
         self._tail_size = 0
         self._size = 0
 
-    def write(self, data: bytes, *, stream: bool = True) -> bool:
+    def write(self, data: bytes, *, stream: bool = True, last: bool = False) -> bool:
         """Append bytes: one round trip however many chunks they make; none at all without *stream*.
 
-        Returns False when the store did not take them; they are kept for the record all the same.
+        Those who follow are told whether they are the *last*. Returns False when the store did not take them; they
+        are kept for the record all the same.
         """
-        if not data:
+        if not data and not last:
             return True
-        adds, dropped = self._plan(data)
+        adds, dropped = self._plan(data) if data else ([], [])
         ids: list[bytes] = [b""] * len(adds)
         try:
             if not stream:
@@ -47,6 +47,8 @@ class OutputWriter:
                     pipe.xadd(self._key, {"o": offset, "d": chunk})
                 if dropped:
                     pipe.xdel(self._key, *dropped)
+                if last:
+                    pipe.xadd(self._key, {"end": 1, "o": self._size, "t": self._tail_limit})
                 pipe.expire(self._key, TTL_SECONDS)
                 ids = pipe.execute()[: len(adds)]
         except redis.RedisError:
@@ -87,10 +89,7 @@ class OutputWriter:
 
     def end(self) -> None:
         """Say that nothing more will come, to those who follow."""
-        with suppress(redis.RedisError), self._client.pipeline(transaction=False) as pipe:
-            pipe.xadd(self._key, {"end": 1, "o": self._size, "t": self._tail_limit})
-            pipe.expire(self._key, TTL_SECONDS)
-            pipe.execute()
+        self.write(b"", last=True)
 
     def output(self) -> Output:
         """What is kept, for the record."""
