@@ -80,6 +80,8 @@ class Helper:
             # Only SIGCHLD is heeded: a service manager signals all of an agent's processes at once. Handlers,
             # not SIG_IGN: that would be handed down to the programs.
             signal.signal(number, _note)
+        if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:  # as a shell has it that started the agent with `&`
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         process_linux.become_subreaper()
         self._practise()
