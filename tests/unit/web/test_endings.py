@@ -81,8 +81,11 @@ def test_the_runs_page_groups_failures_and_shows_those_alike(browser: Browser, c
     save(client, "crm"), save(client, "feed"), save(client, "other")
     newest = ended(client, "crm", 9, REFUSED)
     ended(client, "feed", 8, REFUSED), ended(client, "other", 7, b"no such table\n")
-    seen = visible(browser.get("/runs"))
-    assert re.search(r"2. ConnectionError: connection refused to crm:443 after 3 s crm , feed ; last", seen)
+    words = re.compile(r"2. ConnectionError: connection refused to crm:443 after 3 s crm , feed ; last")
+    seen = wait_until(  # a page has what it knows within its patience, and the rest when it asks again
+        lambda: words.search(page := visible(browser.get("/runs"))) and "no such table" in page and page,
+        description="the last words are read",
+    )
     assert "web-1" in seen
     alike = visible(browser.get(f"/runs?like={newest.id}").partition("<tbody>")[2])
     assert alike.count("ConnectionError") == 2
