@@ -29,7 +29,7 @@ BUDGET = 200
 """The most ended runs one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
-FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 200, 10_000, 1_000
+FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 50, 10_000, 1_000
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
