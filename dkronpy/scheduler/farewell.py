@@ -29,7 +29,9 @@ BUDGET = 200
 """The most ended runs one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
-FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS = 50, 10_000, 1_000
+FORGET_MS, FORGET_SOON_MS = 10_000, 1_000
+FORGET_BUDGETS = 50, 800
+"""How many runs are forgotten at once: the fewest to begin with, up to the most while that is done in PASS_SECONDS."""
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
@@ -59,6 +61,7 @@ class Farewell:
         self.tracer = tracer
         self.clock = clock or SystemClock()
         self._forget_next_ms = 0
+        self._forget_budget = FORGET_BUDGETS[0]
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
         """See off up to BUDGET runs; True when more wait."""
@@ -93,7 +96,13 @@ class Farewell:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
         if now_ms >= self._forget_next_ms:
             ahead = self.keep_of.ahead if isinstance(self.keep_of, Keeping) else None
-            gone = self.results.prune(now_ms, self.keep_of, budget=FORGET_BUDGET, ahead=ahead)
+            budget, until = self._forget_budget, self.clock.monotonic() + PASS_SECONDS
+            gone = self.results.prune(now_ms, self.keep_of, budget=budget, ahead=ahead)
+            fewest, most = FORGET_BUDGETS
+            if self.clock.monotonic() > until:
+                self._forget_budget = max(fewest, budget // 2)
+            elif gone >= budget:
+                self._forget_budget = min(most, budget * 2)
             self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:

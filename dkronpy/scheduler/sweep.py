@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from dkronpy.dispatch.courier import Courier
@@ -137,9 +138,12 @@ class Sweep:
             bodies = pipe.execute() if names else []
         known, self._jobs = self._jobs, {}
         for name, body in zip(names, bodies, strict=True):
-            if body is not None:
-                before = known.get(name)
-                self._jobs[name] = before if before and before[0] == body else (body, decode_definition(body))
+            before = known.get(name)
+            if before and before[0] == body:
+                self._jobs[name] = before
+            elif body is not None:
+                with suppress(Exception):  # beat sets aside what cannot be read; the others are seen to all the same
+                    self._jobs[name] = body, decode_definition(body)
 
     def _job(self, name: str) -> Job | None:
         known = self._jobs.get(name)

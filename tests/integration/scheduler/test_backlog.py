@@ -37,15 +37,15 @@ def site(store: object, store_server: StoreServer) -> Iterator[Site]:
         made.deployment.store.client.delete(QUEUE)
 
 
-def queue(site: Site) -> str:
+def queue(site: Site, job: str = "backup", node: str = "n1") -> str:
     """Fire a run with its message, at a moment of its own; its execution."""
     store, began = site.deployment.store, site.deployment.store.now_ms()
     now = wait_until(lambda: max(0, store.now_ms() - began) and store.now_ms(), description="a millisecond passes")
-    run = run_id("backup", now)
+    run = run_id(job, now)
     name = execution_id(run, 0)
-    to, message = Bells().enclose(name, 1, "backup", "n1")
-    plan = ExecutionPlan(id=name, node="n1", start_by_ms=now + 60_000, look_ms=0, queue=to, message=message)
-    firing = Firing(job="backup", revision=1, runs=(RunPlan(id=run, due_ms=now, executions=(plan,)),))
+    to, message = Bells().enclose(name, 1, job, node)
+    plan = ExecutionPlan(id=name, node=node, start_by_ms=now + 60_000, look_ms=0, queue=to, message=message)
+    firing = Firing(job=job, revision=1, runs=(RunPlan(id=run, due_ms=now, executions=(plan,)),))
     assert site.deployment.ledger.fire([firing], epoch=None)[1] == [1]
     return name
 
@@ -83,3 +83,15 @@ def test_a_message_that_nobody_can_read_hides_nothing(site: Site) -> None:
     site.deployment.store.client.rpush(QUEUE, json.dumps({"headers": {"id": "nothing"}, "delivery": 0}))
 
     assert sweep(site) == [("nothing", 0), (first, 1), (first, 2)]
+
+
+def test_a_definition_that_cannot_be_read_keeps_nothing_else_waiting(site: Site) -> None:
+    site.save("odd")
+    store = site.deployment.store
+    queue(site, "odd", "away")
+    store.client.hset(store.keys.entry("odd"), "job", b"\xff")
+    mine = queue(site)
+    store.client.rpop(QUEUE)
+
+    assert sweep(site) == [(mine, 2)]
+    store.client.delete(queue_name("away"))
