@@ -33,6 +33,8 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda item, several: item not in several,
 }
 _ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ORDERED = (str, (int, float))
+"""What is more or less than its like; nothing else is."""
 _MARKS = {ast.BitAnd: ("&", "and"), ast.BitOr: ("|", "or")}
 
 
@@ -93,6 +95,11 @@ def _check(node: ast.expr, text: str) -> None:
         for kind, part in zip(node.ops, node.comparators, strict=True):
             if type(kind) not in _COMPARE:
                 raise _refused(part, text, "'is' compares nothing here", "equality is written ==, its opposite !=")
+        for kind, *parts in zip(node.ops, (node.left, *node.comparators), node.comparators, strict=False):
+            several = next((part for part in parts if isinstance(part, (ast.Tuple, ast.List))), None)
+            if several is not None and isinstance(kind, _ORDERS):
+                hint = "whether it is one of them is asked with in"
+                raise _refused(several, text, "several values are neither more nor less than others", hint)
         for part in (node.left, *node.comparators):
             _check_value(part, text)
     else:
@@ -167,7 +174,7 @@ def _holds(kind: ast.cmpop, left: Any, right: Any) -> bool:
         inside = left is not None and isinstance(right, (list, tuple, str)) and _is_in(left, right)
         return inside if isinstance(kind, ast.In) else not inside
     left, right = _alike(left, right), _alike(right, left)
-    if isinstance(kind, _ORDERS) and (left is None or right is None or isinstance(left, str) != isinstance(right, str)):
+    if isinstance(kind, _ORDERS) and not any(isinstance(left, one) and isinstance(right, one) for one in _ORDERED):
         return False
     return bool(_COMPARE[type(kind)](left, right))
 

@@ -17,8 +17,8 @@ from dkronpy.cli.times import read_moment
 from dkronpy.errors import DkronpyError
 from dkronpy.importers.kubernetes import read_kubernetes
 from dkronpy.job import Job, Run
-from dkronpy.node import any_node
-from dkronpy.node_expression import ExpressionError, read_expression
+from dkronpy.node import Node, any_node
+from dkronpy.node_expression import ExpressionError, read_expression, satisfies
 from dkronpy.schedule.ics import read_ics
 from tests.security.parsers import PARSERS, try_one
 from tests.support import ROOT
@@ -66,6 +66,9 @@ def test_what_the_fuzzer_found_is_refused_in_one_line() -> None:
     with pytest.raises(ExpressionError, match="- stands before a number only"):
         read_expression("role == -'web'")
     assert read_expression("load > -0.5") is not None
+    with pytest.raises(ExpressionError, match="several values are neither more nor less than others at column 1"):
+        read_expression("() <4 <4")
+    assert not satisfies(Node(name="n1", instance="a", executors=("shell",)), "executors < 4")
     on = any_node(where="load < -'x'")
     job = Job(name="a", schedule="@daily", run=Run("shell", {"command": "x"}), on=on)
     assert [problem.field for problem in job.check()] == ["on"]
