@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, final
@@ -36,6 +38,12 @@ def wait_until(predicate: Callable[[], T], *, timeout: float = 10.0, description
             raise AssertionError(f"did not happen within {timeout:g} s: {description}")
         pause.wait(0.01)
     return answer
+
+
+def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: a browser of other tests may have left a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result(timeout=60)
 
 
 def free_port() -> int:

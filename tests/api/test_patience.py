@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
 from dkronpy.api.patience import PatientProtocol
+from tests.support import run_apart
 
 BIG = 20_000_000
-T = TypeVar("T")
 
 
 class Impatient(PatientProtocol):
@@ -55,12 +54,6 @@ async def serving() -> AsyncIterator[int]:
             one.transport.abort()
 
 
-def apart(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it in a thread of its own: a browser of other tests may have left a loop running in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result(timeout=60)
-
-
 async def ended(port: int, said: bytes) -> bytes:
     """What comes back until the server ends the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -83,7 +76,7 @@ def test_who_stops_in_the_middle_loses_the_connection(said: bytes) -> None:
         async with serving() as port:
             return await ended(port, said)
 
-    assert apart(run()) == b""
+    assert run_apart(run()) == b""
 
 
 def test_so_does_who_was_answered_once_and_begins_again() -> None:
@@ -91,7 +84,7 @@ def test_so_does_who_was_answered_once_and_begins_again() -> None:
         async with serving() as port:
             return await ended(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHos")
 
-    answer = apart(run())
+    answer = run_apart(run())
     assert (answer.count(b"HTTP/1.1 200"), answer[-1:]) == (1, b"0")
 
 
@@ -108,7 +101,7 @@ def test_who_does_not_read_loses_it_as_well() -> None:
             writer.close()
             return found
 
-    assert apart(run()) < BIG
+    assert run_apart(run()) < BIG
 
 
 def test_who_is_slow_and_goes_on_is_served_and_so_is_who_waits_for_us() -> None:
@@ -124,6 +117,6 @@ def test_who_is_slow_and_goes_on_is_served_and_so_is_who_waits_for_us() -> None:
             close = b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             return slow, await ended(port, close)
 
-    slow, waiting = apart(run())
+    slow, waiting = run_apart(run())
     assert slow.endswith(b"\r\n\r\n20")
     assert waiting.endswith(b"\r\n\r\n0")

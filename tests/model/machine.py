@@ -250,7 +250,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """When some have come, one beat is paused before it writes whom it found, and another leads."""
         with self.step() as world:
             sleeper, other = world.beats[beat], world.beats[1 - beat]
-            if name in world.stored:
+            job = world.stored.get(name)
+            if job is not None:
+                world.save(msgspec.structs.replace(job, on=all_nodes()))  # seldom would it be one, and at rest
                 world.down = set(NODES)
                 self.by_hand += 1
                 world.run_by_hand(name, f"{self.by_hand:04x}")

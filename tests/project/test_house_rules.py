@@ -51,8 +51,8 @@ FORBIDDEN = {
     "a path of one machine": re.compile(r"(?<![\w.}$-])/(?:work|root)" + r"/(?=[\w.])"),
     "a path outside the repository": re.compile(r"\.\./" + "shared"),
 }
-PROGRAMS = {"callables.py"}
-"""Modules beside the tests that are not tests: what a job runs may well sleep."""
+NO_TESTS = {"callables.py", "support.py"}
+"""Modules beside the tests: what a job runs may well sleep, and one of them has what tests use instead."""
 VAGUE_NAMES = {"base", "common", "helpers", "misc", "util", "utils"}
 
 
@@ -100,6 +100,7 @@ def dotted_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     [
         (r"^time\.sleep$", "wait_until of tests.support, or an event with a deadline"),
         (r"^pytest\.(skip|xfail|importorskip)$|^pytest\.mark\.(skip|skipif|xfail)$", "a test that can run"),
+        (r"^asyncio\.run$", "run_apart of tests.support"),
         (r"^unittest\.mock\b|^mock\.", "the real thing, started by the test"),
     ],
 )
@@ -107,7 +108,7 @@ def test_tests_do_not_use(pattern: str, instead: str) -> None:
     found = [
         f"{path}:{line}: {name}; use {instead}"
         for path in tracked(".py", under=("tests",))
-        if path.name not in PROGRAMS
+        if path.name not in NO_TESTS
         for line, name in dotted_names(syntax(path))
         if re.search(pattern, name)
     ]

@@ -8,6 +8,7 @@ import msgspec
 
 from dkronpy.client import Client
 from dkronpy.web.pulse import Pulse
+from tests.support import run_apart
 from tests.unit.web.conftest import save
 
 
@@ -27,4 +28,4 @@ def test_what_happens_while_the_reader_is_being_started_is_told(client: Client) 
     pulse.begin()
     topic = f"run:{client.run_job('backup').run.id}"
     pulse.begin()  # another browser, a moment later: the first one has heard of nothing yet
-    assert topic in asyncio.run(asyncio.wait_for(_until(pulse, topic), 20))
+    assert topic in run_apart(asyncio.wait_for(_until(pulse, topic), 20))
