@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ import redis
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.store.connection import SHARED, Scripts, Store
 from dkronpy.store.keys import Keys
-from dkronpy.supervisor.embedded import find_server
+from dkronpy.supervisor.embedded import ENVIRONMENT, find_server
 
 CLOCK = "dkronpy:simulation:now"
 READS_CLOCK = """\
@@ -26,13 +27,17 @@ READS_CLOCK = """\
 READS_KEY = f"""\
   return tonumber(redis.call('GET', '{CLOCK}'))
 """
+READS_VARIABLE = """\
+  return clock
+"""
 PATIENCE_SECONDS = 20.0
 TOGETHER = ("claim", "finish")
 """The steps that agents take, of which many are sent as one."""
 CALLS = f"""\
 local answers = {{}}
+clock = tonumber(redis.call('GET', '{CLOCK}'))
 for i, call in ipairs(cmsgpack.unpack(ARGV[3])) do
-  if call[1] > 0 then redis.call('SET', '{CLOCK}', int(call[1])) end
+  if call[1] > 0 then clock = call[1] end
   local answer = steps[call[2]](call[3])
   answers[i] = {{ answer[1], answer[2] }}
 end
@@ -43,11 +48,11 @@ return {{ answers, first(R .. ':schedule'), first(P .. 'open') }}
 _pack = msgspec.msgpack.Encoder().encode
 
 
-def clocked(text: str) -> str:
+def clocked(text: str, reads: str = READS_KEY) -> str:
     """The shared part of the steps, on the virtual clock."""
     if text.count(READS_CLOCK) != 1:
         raise AssertionError("record.lua reads the server's clock in another way than the simulation expects")
-    return text.replace(READS_CLOCK, READS_KEY)
+    return text.replace(READS_CLOCK, reads)
 
 
 class Calls:
@@ -82,7 +87,7 @@ class VirtualScripts(Scripts):
             prelude += (folder / f"{name}.lua").read_text()
         steps = [f"{name} = function(ARGV)\n{(folder / f'{name}.lua').read_text()}end,\n" for name in TOGETHER]
         self._together = client.register_script(
-            self.shared(prelude) + "local steps = {\n" + "".join(steps) + "}\n" + CALLS
+            "local clock\n" + clocked(prelude, READS_VARIABLE) + "local steps = {\n" + "".join(steps) + "}\n" + CALLS
         )
         self._calls: Calls | None = None
 
@@ -144,7 +149,9 @@ def virtual_store() -> Iterator[VirtualStore]:
             str(find_server()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no",
             "--dir", folder, "--loglevel", "warning",
         ]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT}
+        )
         try:
             _await(process, socket)
             store = VirtualStore(f"unix://{socket}?db=0")

@@ -9,16 +9,14 @@ _NO_COMPARE = Edit("fire", "if stands[entry] ~= tonumber(expected) then return 0
 
 CAUGHT: dict[str, tuple[Edit, ...]] = {
     "claim without looking at the state": (
-        Edit("claim", "if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end", ""),
+        Edit("claim", "if e.state ~= 'queued' then return { 'is ' .. e.state, now } end", ""),
     ),
-    "claim by a node that it is not meant for": (Edit("claim", "if e[3] ~= node then", "if false then"),),
+    "claim by a node that it is not meant for": (Edit("claim", "if e.node ~= node then", "if false then"),),
     "claim without a new token": (Edit("claim", "'token') or 0) + 1, now)", "'token') or 0), now)"),),
     "claim of whatever definition is there": (Edit("claim", "if definition[1] ~= revision then", "if false then"),),
     "finish by whatever token": (Edit("finish", "if e[2] ~= token then", "if false then"),),
     "finish that counts a replay again": (
-        Edit(
-            "finish", "if e[1] ~= 'lost' and redis.call('HGET', key, a .. 'state') ~= 'running' then", "if false then"
-        ),
+        Edit("finish", "if e[1] ~= 'lost' and e[1] ~= 'running' then", "if false then"),
     ),
     "finish that retries what was cancelled or has no attempts left": (
         Edit("finish", "and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1'", ""),
@@ -99,11 +97,11 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
         Edit("record", "redis.call('SREM', P .. 'job:' .. job .. ':active', id)", ""),
     ),
     "close that does not take back what it counted as lost": (
-        Edit("record", "count(job, run_key, 'lost', -1, now)", ""),
+        Edit("record", "by.lost, run.n.lost = -1,", "run.n.lost ="),
     ),
     "close that never lets a record expire": (Edit("record", "redis.call('PEXPIRE', key, kept)", ""),),
     "runs of a deleted job that count for its successor": (
-        Edit("record", "tonumber(redis.call('HGET', run_key, 'revision') or 0) >= tonumber(since)", "true"),
+        Edit("record", "if not since or run.revision < tonumber(since) then", "if false then"),
     ),
     "save that forgets what was in force": (
         Edit("save", "redis.call('LPUSH', history,", "local _ = (history and function(...) end)("),

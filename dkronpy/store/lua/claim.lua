@@ -6,14 +6,16 @@ local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local key = P .. 'exec:' .. id
 local run, job = run_of(id), job_of(id)
-local e = read_execution(id, 'state', 'delivery', 'node', 'attempt', 'start_by_ms')
+local record = redis.call('HGETALL', key)  -- as the answer has it: what is written below goes behind
+local e = setmetatable({}, { __index = USUAL })
+for i = 1, #record, 2 do e[record[i]] = record[i + 1] end
 
-if not e[1] then return { 'gone', now } end
-if e[1] ~= 'queued' then return { 'is ' .. e[1], now } end
-if e[3] ~= node then return { 'is for node ' .. (e[3] or ''), now } end
-if delivery > tonumber(e[2]) then return { 'was never sent', now } end
-local attempt = tonumber(e[4]) + 1
-local start_by = tonumber(e[5])
+if not e.node then return { 'gone', now } end
+if e.state ~= 'queued' then return { 'is ' .. e.state, now } end
+if e.node ~= node then return { 'is for node ' .. e.node, now } end
+if delivery > tonumber(e.delivery) then return { 'was never sent', now } end
+local attempt = tonumber(e.attempt) + 1
+local start_by = tonumber(e.start_by_ms)
 if attempt == 1 and start_by > 0 and now > start_by then
   close(id, 'skipped', 'not_started_in_deadline', 'node ' .. node .. ' took it up after the start deadline', now, ttl)
   return { 'is too late', now }
@@ -29,9 +31,11 @@ if definition[1] ~= revision then body = redis.call('GET', P .. 'def:' .. job ..
 local token = math.max(tonumber(redis.call('GET', P .. 'token') or 0) + 1, now)
 redis.call('SET', P .. 'token', int(token))
 local a = 'a' .. attempt .. '.'
-redis.call('HSET', key, 'state', 'running', 'token', int(token), 'attempt', attempt, 'holder', holder,
-  a .. 'token', int(token), a .. 'node', node, a .. 'started_ms', int(now), a .. 'state', 'running')
-redis.call('HSETNX', key, 'started_ms', int(now))
+local fields = { 'state', 'running', 'token', int(token), 'attempt', int(attempt), 'holder', holder,
+  a .. 'token', int(token), a .. 'node', node, a .. 'started_ms', int(now), a .. 'state', 'running' }
+if not e.started_ms then fields[17], fields[18] = 'started_ms', int(now) end
+redis.call('HSET', key, unpack(fields))
+for i = 1, #fields do record[#record + 1] = fields[i] end
 redis.call('ZADD', P .. 'open', int(now + lease), id)
 event('started', 'execution', id, 'run', run, 'job', job, 'node', node, 'attempt', attempt, 'at', int(now))
-return { 'ok', token, attempt, now, redis.call('HGETALL', key), body, tonumber(revision) }
+return { 'ok', token, attempt, now, record, body, tonumber(revision) }

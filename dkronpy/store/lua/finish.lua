@@ -14,22 +14,26 @@ if e[2] ~= token then
   event('fenced', 'execution', id, 'job', job_of(id), 'token', token, 'state', state, 'at', int(now))
   return { 'fenced', '', now }
 end
-local a = 'a' .. e[3] .. '.'
-if e[1] ~= 'lost' and redis.call('HGET', key, a .. 'state') ~= 'running' then return { 'again', '', now } end
+if e[1] ~= 'lost' and e[1] ~= 'running' then return { 'again', '', now } end
 
-redis.call('HSET', key, a .. 'state', state, a .. 'reason', reason, a .. 'message', message, a .. 'exit_code', exit_code,
-  a .. 'finished_ms', int(now))
-if ARGV[12] ~= '0' then redis.call('HSET', key, a .. 'began_ms', ARGV[12]) end
-if ARGV[11] ~= '' then redis.call('HSET', key, 'result', ARGV[11]) end
+local a = 'a' .. e[3] .. '.'
+local attempt = { a .. 'state', state, a .. 'reason', reason, a .. 'message', message, a .. 'exit_code', exit_code,
+  a .. 'finished_ms', int(now) }
+local function add(field, value)
+  attempt[#attempt + 1] = field
+  attempt[#attempt + 1] = value
+end
+if ARGV[12] ~= '0' then add(a .. 'began_ms', ARGV[12]) end
+if ARGV[11] ~= '' then add('result', ARGV[11]) end
 if e[1] == 'lost' then
-  redis.call('HSET', key, 'amended', 1)
-  return { 'amended', close(id, state, reason, message, now, ttl), now }
+  add('amended', 1)
+  return { 'amended', close(id, state, reason, message, now, ttl, unpack(attempt)), now }
 end
 if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1' then
-  redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message)
+  redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message, unpack(attempt))
   redis.call('ZADD', P .. 'open', int(now + tonumber(pause)), id)
   event('retry', 'execution', id, 'run', run_of(id), 'job', job_of(id), 'node', e[6], 'attempt', e[3], 'reason', reason,
     'pause_ms', pause, 'at', int(now))
   return { 'retry', '', now }
 end
-return { 'closed', close(id, state, reason, message, now, ttl), now }
+return { 'closed', close(id, state, reason, message, now, ttl, unpack(attempt)), now }

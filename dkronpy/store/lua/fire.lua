@@ -53,8 +53,8 @@ local function exists(id) return made[id] or some and redis.call('EXISTS', P .. 
 
 local function save_skipped(job, id, key, reason)
   redis.call('HSET', key, 'decision', 'skip', 'n_skipped', 1)
-  count(job, key, 'skipped', tonumber(redis.call('HGET', key, 'count') or 1), now)
-  settle_run(id, job, reason, redis.call('HGET', key, 'message') or '', now, ttl)
+  local r = redis.call('HMGET', key, 'count', 'message')
+  settle_run(id, job, read_run(key), { skipped = tonumber(r[1] or 1) }, reason, r[2] or '', now, ttl)
 end
 
 -- What a run has to pass: nothing and it is in, or the gate at which it waits; a third answer says why it is not even to wait.

@@ -71,44 +71,54 @@ end
 
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
 
--- Whether a run counts for the job that has its name now: one that was deleted does not come back as a hash of counters,
--- and one that was made anew does not inherit what the runs of the former come to.
-local function counts(job, run_key)
-  local since = redis.call('HGET', P .. 'job:' .. job, 'since_rev')
-  return since and tonumber(redis.call('HGET', run_key, 'revision') or 0) >= tonumber(since)
+-- What the end of a run rests on, read at once: how its executions ended so far, and what it leaves behind for others.
+local function read_run(key)
+  local r = redis.call('HMGET', key, 'n_success', 'n_failed', 'n_skipped', 'n_lost', 'revision', 'open', 'gate', 'waits',
+    'size', 'executions')
+  local size = r[9] or r[10] and select(2, string.gsub(r[10], '%S+', ''))  -- 0.1 listed the executions by name
+  return {
+    n = { success = tonumber(r[1] or 0), failed = tonumber(r[2] or 0), skipped = tonumber(r[3] or 0), lost = tonumber(r[4] or 0) },
+    revision = tonumber(r[5] or 0), open = r[6] and tonumber(r[6]), gate = r[7], waits = r[8], size = tonumber(size or 1),
+  }
 end
 
-local function count(job, run_key, state, by, now)
-  if not counts(job, run_key) then return end
+-- Count for a job what a run has come to, as {state = by}, and write with it what else the job shows then, a list of fields.
+-- Nothing is counted for a job that has the name now and never had the run: one that was deleted does not come back as a hash
+-- of counters, and one that was made anew does not inherit what the runs of the former come to.
+local function count(job, run, by, shown, now)
   local key = P .. 'job:' .. job
-  redis.call('HINCRBY', key, COUNTER[state], by)
-  if by > 0 and state == 'success' then redis.call('HSET', key, 'last_success_ms', int(now)) end
-  if by > 0 and (state == 'failed' or state == 'lost') then redis.call('HSET', key, 'last_error_ms', int(now)) end
+  local since = redis.call('HGET', key, 'since_rev')
+  if not since or run.revision < tonumber(since) then return end
+  for state, n in pairs(by) do
+    redis.call('HINCRBY', key, COUNTER[state], n)
+    local last = n > 0 and (state == 'success' and 'last_success_ms' or state ~= 'skipped' and 'last_error_ms')
+    if last then
+      shown[#shown + 1] = last
+      shown[#shown + 1] = int(now)
+    end
+  end
+  if #shown > 0 then redis.call('HSET', key, unpack(shown)) end
 end
 
 -- The state of a run follows from how many of its executions ended how.
-local function run_state(run_key)
-  local n = redis.call('HMGET', run_key, 'n_success', 'n_failed', 'n_skipped', 'n_lost')
-  local success, failed, skipped, lost = tonumber(n[1] or 0), tonumber(n[2] or 0), tonumber(n[3] or 0), tonumber(n[4] or 0)
-  if success + failed + lost == 0 then return 'skipped' end
-  if failed + lost == 0 and skipped == 0 then return 'success' end
-  if success > 0 then return 'partially_failed' end
-  if failed > 0 then return 'failed' end
+local function run_state(n)
+  if n.success + n.failed + n.lost == 0 then return 'skipped' end
+  if n.failed + n.lost == 0 and n.skipped == 0 then return 'success' end
+  if n.success > 0 then return 'partially_failed' end
+  if n.failed > 0 then return 'failed' end
   return 'lost'
 end
 
 -- What a run that had to pass gates leaves behind for others: gate.lua.
 local leave_gates
 
--- A run ends when the last of its executions does; its job then shows the run's state. All its records live equally long
--- from then on: for a lost one its holder may still speak up.
-local function settle_run(run_id, job, reason, message, now, ttl)
+-- A run ends when the last of its executions does, and counts what that was; its job then shows the run's state. All its
+-- records live equally long from then on: for a lost one its holder may still speak up. Further fields of the run are written with it.
+local function settle_run(run_id, job, run, by, reason, message, now, ttl, ...)
   local key = P .. 'run:' .. run_id
-  local state = run_state(key)
-  local record = redis.call('HMGET', key, 'n_lost', 'size', 'gate', 'waits', 'executions')
-  local kept = tonumber(record[1] or 0) > 0 and LOST_TTL or ttl
-  -- 0.1 listed the executions by name
-  for n = 0, tonumber(record[2] or record[5] and select(2, string.gsub(record[5], '%S+', '')) or 1) - 1 do
+  local state = run_state(run.n)
+  local kept = run.n.lost > 0 and LOST_TTL or ttl
+  for n = 0, run.size - 1 do
     local execution = P .. 'exec:' .. run_id .. '.' .. n
     redis.call('PEXPIRE', execution, kept)
     if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not
@@ -116,49 +126,46 @@ local function settle_run(run_id, job, reason, message, now, ttl)
       if e[1] and e[1] ~= '' then reason, message = e[1], e[2] end
     end
   end
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now), ...)
   redis.call('PEXPIRE', key, kept)
   redis.call('ZADD', P .. 'done', int(now), run_id)
-  if counts(job, key) then
-    redis.call('HSET', P .. 'job:' .. job, 'status', state, 'last_run', run_id)
-  end
+  count(job, run, by, { 'status', state, 'last_run', run_id }, now)
   event('run', 'run', run_id, 'job', job, 'state', state, 'reason', reason, 'at', int(now))
-  if record[3] then leave_gates(run_id, job, record[3], record[4], now) end
+  if run.gate then leave_gates(run_id, job, run.gate, run.waits, now) end
   return state
 end
 
 -- The next part of a rolling run: see gate.lua.
 local roll
 
--- How many executions of a run are open now that one has ended; a run of one does not count them.
-local function still_open(run_key)
-  if redis.call('HEXISTS', run_key, 'open') == 0 then return 0 end
-  return redis.call('HINCRBY', run_key, 'open', -1)
-end
-
 -- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
-local function close(id, state, reason, message, now, ttl)
-  local key = P .. 'exec:' .. id
+-- Further fields of the execution are written with it.
+local function close(id, state, reason, message, now, ttl, ...)
+  local key, run_id, job = P .. 'exec:' .. id, run_of(id), job_of(id)
   local e = read_execution(id, 'node', 'state', 'attempt', 'rolling')
-  local run_id, job, before = run_of(id), job_of(id), e[2]
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now))
-  redis.call('PEXPIRE', key, LOST_TTL)  -- until its run ends
+  local run_key = P .. 'run:' .. run_id
+  local run = read_run(run_key)
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now), ...)
   redis.call('ZREM', P .. 'open', id)
   redis.call('SREM', P .. 'job:' .. job .. ':active', id)
-  local run_key = P .. 'run:' .. run_id
-  count(job, run_key, state, 1, now)
   event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[1] or '', 'state', state, 'reason', reason,
     'attempt', e[3] or '0', 'at', int(now))
-  redis.call('HINCRBY', run_key, 'n_' .. state, 1)
-  if before == 'lost' then  -- amended: the run was settled before
-    count(job, run_key, 'lost', -1, now)
-    redis.call('HINCRBY', run_key, 'n_lost', -1)
-    if tonumber(redis.call('HGET', run_key, 'open') or 0) > 0 then return '' end
-  elseif still_open(run_key) > 0 then
-    if e[4] then roll(run_id, state, now, ttl) end
-    return ''
+  local by, amended = { [state] = 1 }, e[2] == 'lost'  -- amended: the run was settled before
+  run.n[state] = run.n[state] + 1
+  local fields = { 'n_' .. state, int(run.n[state]) }
+  if amended then
+    by.lost, run.n.lost = -1, run.n.lost - 1
+    fields[3], fields[4] = 'n_lost', int(run.n.lost)
+  elseif run.open then  -- a run of one does not count those that are open
+    run.open = run.open - 1
+    fields[3], fields[4] = 'open', int(run.open)
   end
-  return settle_run(run_id, job, reason, message, now, ttl)
+  if (run.open or 0) <= 0 then return settle_run(run_id, job, run, by, reason, message, now, ttl, unpack(fields)) end
+  redis.call('PEXPIRE', key, LOST_TTL)  -- until its run ends
+  redis.call('HSET', run_key, unpack(fields))
+  count(job, run, by, {}, now)
+  if e[4] and not amended then roll(run_id, state, now, ttl) end
+  return ''
 end
 
 -- How an execution ends that waits for a further attempt which will not come: as its last attempt did, with that one's reason.
