@@ -17,7 +17,7 @@ import redis
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.store.connection import SHARED, Scripts, Store
 from dkronpy.store.keys import Keys
-from dkronpy.supervisor.embedded import ENVIRONMENT, find_server
+from dkronpy.supervisor.embedded import find_server
 
 CLOCK = "dkronpy:simulation:now"
 READS_CLOCK = """\
@@ -30,6 +30,11 @@ READS_KEY = f"""\
 READS_VARIABLE = """\
   return clock
 """
+MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000:glibc.malloc.mxfast=0"
+    ":glibc.malloc.trim_threshold=1000000000:glibc.malloc.top_pad=16000000"
+}
+"""As the embedded store's, and more: a server that lives for seconds need give nothing back to the system."""
 PATIENCE_SECONDS = 20.0
 TOGETHER = ("claim", "finish")
 """The steps that agents take, of which many are sent as one."""
@@ -150,7 +155,7 @@ def virtual_store() -> Iterator[VirtualStore]:
             "--dir", folder, "--loglevel", "warning",
         ]  # fmt: skip
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT}
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env={**os.environ, **MEMORY}
         )
         try:
             _await(process, socket)
