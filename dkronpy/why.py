@@ -75,20 +75,17 @@ def _share(execution: Execution) -> str:
     if execution.state == "queued":
         why = f": {execution.message}" if execution.message else ""
         return f"{where} it waits in the queue." if execution.node else f"{where}; it waits for one{why}."
-    waited = (
-        f", started {say_span(execution.started_ms - execution.queued_ms)} after that" if execution.started_ms else ""
-    )
+    waited = f" it began {say_span(execution.started_ms - execution.queued_ms)} later" if execution.started_ms else ""
+    then = f"{waited} and" if waited else " it"
     tries = f" at attempt {execution.attempt}" if execution.attempt > 1 else ""
     if execution.state == "running":
-        return f"{where}{waited} it is running{tries}."
+        return f"{where}{then} is running{tries}."
     if execution.state == "retry_wait":
         return f"{where} attempt {execution.attempt} failed ({execution.reason}) and it waits for its next attempt."
-    took = f", took {say_span(execution.finished_ms - execution.started_ms)}" if execution.started_ms else ""
+    took = f" after {say_span(execution.finished_ms - execution.started_ms)}" if execution.started_ms else ""
     if execution.state == "success":
         amended = " (reported late)" if execution.amended else ""
-        return f"{where}{waited} it ended in success{amended}{tries}{took}."
+        return f"{where}{then} ended in success{amended}{tries}{took}."
     message = f" [{execution.message}]" if execution.message else ""
     verb = {"failed": "failed", "skipped": "was skipped", "lost": "was lost"}[execution.state]
-    return (
-        f"{where}{waited} it {verb}{tries} ({execution.reason}), because {_because(execution.reason)}{message}{took}."
-    )
+    return f"{where}{then} {verb}{tries}{took}: {_because(execution.reason)} ({execution.reason}){message}."

@@ -80,7 +80,7 @@ def show(name: str, kind: Kind, printer: Printer) -> None:
     """Show what an executor does and every option that it takes."""
     from dkronpy.errors import NotFoundError
     from dkronpy.plugins.options import describe
-    from dkronpy.plugins.registry import missing_packages, names, options_type, plugin_class
+    from dkronpy.plugins.registry import missing_packages, names, options_type
     from dkronpy.schedule.problems import did_you_mean
 
     if name not in names(kind):
@@ -89,7 +89,7 @@ def show(name: str, kind: Kind, printer: Printer) -> None:
         raise NotFoundError(f"there is no {kind} {name!r}", hint=hint)
     if printer.for_people:
         problem = missing_packages(kind, name)
-        write(_first_line(plugin_class(kind, name)) + (f"\nHere {problem}" if problem else "") + "\n\n")
+        write(_summary(kind, name) + (f"\nHere {problem}" if problem else "") + "\n\n")
     rows = [
         {
             "option": entry.name,
@@ -134,18 +134,30 @@ for verb in (list_command, show, new):
 
 
 def _row(kind: Kind, name: str) -> dict[str, Any]:
-    from dkronpy.plugins.registry import executor_class, missing_packages, plugin_class
+    from dkronpy.plugins.registry import missing_packages
 
     try:
-        found = executor_class(name) if kind == "executor" else plugin_class(kind, name)
+        does = _summary(kind, name)
     except DkronpyError as error:
         return {"name": name, "usable": False, "does": "", "problem": str(error)}
     problem = missing_packages(kind, name)
-    return {"name": name, "usable": not problem, "does": _first_line(found), "problem": problem}
+    return {
+        "name": name,
+        "usable": not problem,
+        "does": does,
+        "problem": problem,
+    }
 
 
-def _first_line(kind: type) -> str:
-    return (kind.__doc__ or "").strip().partition("\n")[0]
+def _summary(kind: Kind, name: str) -> str:
+    """What it does: an executor is told by an example of its options, another plugin in its own words."""
+    from dkronpy.plugins.options import summarise
+    from dkronpy.plugins.registry import executor_class, options_type, plugin_class
+
+    if kind != "executor":
+        return summarise(plugin_class(kind, name))
+    executor_class(name)  # raises where it cannot be loaded
+    return summarise(options_type(name))
 
 
 def _default(value: Any, printer: Printer) -> Any:

@@ -213,6 +213,11 @@ def describe(cls: type[Options]) -> tuple[FieldDoc, ...]:
     return tuple(_describe(field, type_hints(cls)[field.name]) for field in _fields(cls))
 
 
+def summarise(cls: type) -> str:
+    """What a plugin, or what its options stand for, is in a line: the first of its docstring."""
+    return (cls.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+
+
 def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> FieldDoc:
     metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
     extra: dict[str, Any] = {}

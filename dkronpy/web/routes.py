@@ -12,6 +12,7 @@ from dkronpy.client import Client
 from dkronpy.web import (
     audit_log,
     coming_week,
+    executors,
     files,
     first,
     graph,
@@ -44,7 +45,7 @@ from dkronpy.web.site import SITE, Site
 
 _MODULES: tuple[Any, ...] = (
     overview, jobs, job, job_run, job_statistics, job_due, job_definition, job_edit, graph, runs, run, nodes,
-    coming_week, spread, settings, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
+    coming_week, spread, settings, executors, pauses, timeline_page, tokens, audit_log, first, stream, sign_in, files,
     nowhere,
 )  # fmt: skip
 

@@ -22,6 +22,8 @@ from dkronpy.web.render import render
 from dkronpy.web.site import THEME_COOKIE, THEMES, ZONE_COOKIE, site_of, viewer_of
 
 _YEAR_SECONDS = 365 * 24 * 3600
+BROWSERS_ZONE = "browser"
+"""Instead of a zone: whichever the browser says that it is in."""
 _SECRET = ("auth", "password", "token", "key")
 
 
@@ -61,7 +63,9 @@ def prefer(request: AnyRequest) -> Response[Any]:
     """Keep zone and theme in cookies."""
     zone, theme = text_of(request, "zone", 100), text_of(request, "theme", 20)
     answer = see_other(local_place(text_of(request, "back") or place("/settings?done=preferences")))
-    if zone:
+    if zone == BROWSERS_ZONE:
+        answer.cookies.append(Cookie(ZONE_COOKIE, path=BASE, max_age=0, samesite="strict"))
+    elif zone:
         try:
             zoneinfo.ZoneInfo(check_zone(zone))
         except (ScheduleError, ValueError, OSError) as error:

@@ -87,6 +87,12 @@ class Viewer:
         """The name of the token, '' where none is asked for."""
         return self.door.who(self.request)
 
+    @property
+    def here(self) -> str:
+        """The address of the page that is looked at, with what is asked of it."""
+        query = self.request.scope["query_string"].decode("ascii", "replace")
+        return self.request.scope["path"] + (f"?{query}" if query else "")
+
     def may(self, action: str, job: str | None = None) -> bool:
         """Whether a button for this has any use."""
         return self.door.may(self.request, action, job)

@@ -378,3 +378,12 @@ def test_jobs_of_a_busy_minute_are_spread(site: Site, open_page: NewPage) -> Non
     page.get_by_role("button", name="Spread the chosen jobs").click()
     expect(page.get_by_role("status").first).to_contain_text("a minute of its own")
     assert [site.client.job(name).job.schedule for name in ("crowd-1", "crowd-2")] == ["0 H 13 * * *", "0 7 13 * * *"]
+
+
+def test_keys_lead_to_the_buttons_that_run_and_pause(site: Site, open_page: NewPage) -> None:
+    page = live(open_page("/ui/jobs/by-hand"))
+    page.keyboard.press("r")
+    expect(page.get_by_role("button", name="Run now: by-hand")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("#ask-pause input[name=reason]")).to_be_focused()
+    assert not site.client.maintenance.pauses(), "a key alone pauses nothing"

@@ -35,6 +35,7 @@ PAGES = {
     "/schedule": ("/schedule", "/schedule?hour={hour}", "/schedule?view=day&hour={minute}", "/schedule?view=month"),
     "/schedule/spread": ("/schedule/spread?minute={minute}",),
     "/settings": ("/settings",),
+    "/executors": ("/executors",),
     "/pauses": ("/pauses",),
     "/timeline": ("/timeline?span=6h", "/timeline?rows=nodes", "/timeline?rows=chains"),
     "/tokens": ("/tokens",),

@@ -22,6 +22,8 @@
     ".": () => step(1, (row) => row.querySelector(".badge.bad")),
     x: () => { const all = rows(), row = all[here(all)], tick = row && row.querySelector("[data-tick]"); if (tick) tick.click(); },
     "[": () => click('#part a[rel="prev"]'), "]": () => click('#part a[rel="next"]'),
+    r: () => { const all = rows(), run = (all[here(all)] || document).querySelector('main [aria-label^="Run "]'); if (run) run.focus(); },
+    p: () => { click("#ask-pause:not([open]) summary"); const why = document.querySelector("#ask-pause input[name=reason]"); if (why) why.focus(); },
     f: () => click("#follow"), t: () => click("#theme"),
     g: (event) => { went = event.timeStamp; },
   };

@@ -12,8 +12,8 @@ from dkronpy.web.chains import chain_of
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
 
 PAGES = (
-    "/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/pauses", "/tokens", "/audit", "/new",
-    "/jobs/backup",
+    "/", "/jobs", "/runs", "/nodes", "/schedule", "/graph", "/settings", "/executors", "/pauses", "/tokens", "/audit",
+    "/new", "/jobs/backup",
     "/jobs/backup/edit", "/jobs/backup/statistics", "/jobs/backup/due", "/jobs/backup/definition",
 )  # fmt: skip
 
@@ -155,7 +155,8 @@ def test_jobs_that_are_none_of_your_business_are_not_there(browser: Browser, cli
     door.jobs = {"mine"}
     for path in ("/", "/jobs", "/runs", "/runs?state=running", "/runs?job=theirs", "/schedule", "/nodes"):
         assert not re.search(
-            r"theirs(?!\"> <select)", browser.get(path).replace('value="theirs"', "").replace("<code>theirs</code>", "")
+            r"theirs(?!\"> <select)",
+            re.sub(r'value="theirs"|value="[^"]*\?job=theirs"|<code>theirs</code>', "", browser.get(path)),
         ), path
 
 
@@ -194,3 +195,22 @@ def test_a_job_that_was_deleted_meanwhile_has_no_chain(browser: Browser, client:
     views = board.jobs()
     assert chain_of("build", views, board)
     assert chain_of("gone", views, board) is None
+
+
+def test_executors_are_described_with_what_a_job_tells_them(browser: Browser) -> None:
+    text = visible(browser.get("/executors"))
+    assert "No node that is up has it." in text
+    assert "command" in text
+    assert "has to be given" in text
+
+
+def test_times_change_to_utc_and_back_on_the_page_that_is_looked_at(browser: Browser) -> None:
+    browser.get("/settings")
+    browser.send("/preferences", zone="Asia/Tokyo")
+    page = browser.get("/runs?state=failed")
+    assert 'value="/ui/runs?state=failed"' in page
+    assert 'name="zone" value="UTC"' in page
+    browser.send("/preferences", zone="UTC")
+    assert 'name="zone" value="browser"' in browser.get("/runs")
+    browser.send("/preferences", zone="browser")
+    assert "data-zone-unknown" in browser.get("/runs")
