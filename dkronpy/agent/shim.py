@@ -50,6 +50,8 @@ DRAIN = 0.25
 _MEMORY_INTERVAL = 0.2
 _KILL_INTERVAL = 0.02
 _GIVE_UP_AFTER = 5.0
+_LONGEST_WAIT = 3600.0
+"""Seconds; poll takes no more than 24 days at a time."""
 _STDIN_AT = 2
 _TRIES = 2
 STUCK_STATUS = 3
@@ -170,7 +172,7 @@ class Shim:
     def _milliseconds_to_wait(self) -> float | None:
         ends = self._kill_at, self._give_up_at, self._vouched_until
         deadline = min(self._timeout_at, self._memory_at, self._drain_until, *ends)
-        return None if deadline == inf else max(0.0, deadline - time.monotonic()) * 1000 + 1
+        return None if deadline == inf else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT) * 1000 + 1
 
     def _read_report(self, report: int) -> bool:
         data = os.read(report, PACKET_BYTES)

@@ -164,3 +164,8 @@ def test_a_command_that_is_cancelled_before_it_began_never_begins(launcher: Laun
         child.kill("cancelled")
         _, ended = finish(child)
         assert (ended.signal, ended.reason, ended.confirmed_gone) == (signal.SIGTERM, "cancelled", True)
+
+
+def test_a_timeout_may_be_longer_than_the_system_can_wait_at_once(run: Run) -> None:
+    output, ended = run("echo", "on", timeout=timedelta(days=60))
+    assert (output, ended.code, ended.reason) == (b"on\n", 0, "")
