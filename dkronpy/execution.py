@@ -70,17 +70,23 @@ def due_of(run_id: str) -> int:
         return 0
 
 
-class Output(msgspec.Struct, frozen=True, kw_only=True):
+class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an attempt printed: the first and the last bytes, and how many there were in all."""
 
     head: bytes = b""
     tail: bytes = b""
     size: int = 0
+    marks: bytes = b""
+    """When what of it came, and on which stream: see ``dkronpy.marks``. Empty where nobody has noted it."""
 
     @property
     def omitted(self) -> int:
         """How many bytes between head and tail were not kept."""
         return self.size - len(self.head) - len(self.tail)
+
+    def pieces(self) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+        """Head and tail, each with the offset of its first byte."""
+        return (0, self.head), (self.size - len(self.tail), self.tail)
 
     def text(self) -> str:
         """Readable text: bytes that are not UTF-8 become U+FFFD, a cut is said where it is."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from dkronpy.execution import Output
+from dkronpy.marks import MERGED, Mark, Marking
 from dkronpy.masking import Masker
 from dkronpy.store.output import OutputWriter
 
@@ -16,19 +18,25 @@ OFFLINE_SECONDS = 2.0
 
 
 class AttemptOutput:
-    """The output of one attempt: written by its thread, flushed by that or by the pump."""
+    """The output of one attempt: written by its thread, flushed by that or by the pump.
 
-    def __init__(self, writer: OutputWriter, masker: Masker) -> None:
+    *now_ms* says at which moment, in milliseconds since the epoch, something comes.
+    """
+
+    def __init__(self, writer: OutputWriter, masker: Masker, now_ms: Callable[[], int]) -> None:
         self._writer = writer
         self._masker = masker
+        self._now_ms = now_ms
         self._pending = bytearray()
+        self._passed = 0
+        self._marking = Marking()
         self._offline_until = 0.0
         self._lock = threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
         with self._lock:
-            self._pending += self._masker.feed(data)
+            self._append(self._masker.feed(data), self._now_ms())
             if len(self._pending) >= FLUSH_BYTES:
                 self._flush()
 
@@ -40,18 +48,29 @@ class AttemptOutput:
     def end(self) -> Output:
         """Pass on the rest, tell those who follow that it was all, and return what is kept."""
         with self._lock:
-            self._pending += self._masker.end()
+            self._append(self._masker.end(), self._now_ms())
             online = time.monotonic() >= self._offline_until
-            self._writer.write(bytes(self._pending), stream=online, last=online)
+            self._writer.write(bytes(self._pending), marks=self._marks(), stream=online, last=online)
             self._pending = bytearray()
             return self._writer.output()
+
+    def _append(self, data: bytes, ms: int, stream: int = MERGED) -> None:
+        if data:
+            self._marking.add(Mark(self._passed, ms, stream))
+            self._passed += len(data)
+            self._pending += data
+
+    def _marks(self) -> list[Mark]:
+        """The marks since the last time; the last one stays here, for the next to be compared with."""
+        marks, self._marking.marks = self._marking.marks, self._marking.marks[-1:]
+        return marks
 
     def _flush(self) -> None:
         if not self._pending:
             return
         data, self._pending = bytes(self._pending), bytearray()
         online = time.monotonic() >= self._offline_until
-        if not self._writer.write(data, stream=online) and online:
+        if not self._writer.write(data, marks=self._marks(), stream=online) and online:
             self._offline_until = time.monotonic() + OFFLINE_SECONDS
 
 

@@ -127,7 +127,9 @@ class Runner:
             return self._refuse(claim, error)
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
-        output = AttemptOutput(OutputWriter(self.store, execution.id, claim.attempt, job.output_limit), masker)
+        writer = OutputWriter(self.store, execution.id, claim.attempt, job.output_limit)
+        # Times are the store's, as all others of a record; only how much has passed is this machine's word.
+        output = AttemptOutput(writer, masker, lambda: claim.now_ms + round((time.monotonic() - taken) * 1000))
         kill = job.limited if job.on_lease_loss is None else job.on_lease_loss == "kill"
         limit, vouched_until = run_time.limit(job.timeout), self.leases.vouched(asked) if kill else None
         context = self._context(claim, prepared, output, limit, vouched_until)

@@ -116,7 +116,10 @@ EXAMPLES: Mapping[str, Any] = {
     "Cancelled": {"run": _RUN, "executions": {_EXECUTION: "told"}},
     "ExecutionOut": _EXECUTION_OUT,
     "ExecutionList": {"items": [_EXECUTION_OUT]},
-    "OutputOut": {"attempt": 2, "size": 12, "head": "MSwyMDQgcm93cwo=", "tail": ""},
+    "OutputOut": {
+        "attempt": 2, "size": 12, "head": "MSwyMDQgcm93cwo=", "tail": "",
+        "marks": [[0, 1795672800120, "merged"]], "grain_ms": 100,
+    },
     "Times": {"job": "report", "times": ["2026-11-27T05:00:00.000Z", "2026-11-28T05:00:00.000Z"]},
     "Why": {
         "job": "report", "at": _DUE, "run": _RUN,

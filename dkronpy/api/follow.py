@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import anyio
 import anyio.to_thread
+import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
@@ -22,6 +23,9 @@ from dkronpy.api.runs import find_execution
 from dkronpy.api.services import Services, services_of
 from dkronpy.api.sse import QUIET, entries, streamed
 from dkronpy.execution import Execution, Output
+from dkronpy.marks import Marks, between
+from dkronpy.store.output import Piece
+from dkronpy.wire.runs import marks_out
 
 _ASK_SECONDS = 0.3
 
@@ -33,6 +37,12 @@ class Events:
         self._raw = raw
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._seen, self._held = seen, 0
+
+    def marks(self, marks: Marks, offset: int, end: int) -> bytes:
+        """The event of the marks of a chunk, as far as that was not seen before; none where there are none."""
+        found = between(marks.marks, max(offset, self._seen + self._held), end)
+        rows = msgspec.json.encode(marks_out(Marks(tuple(found)))).decode()
+        return _event("marks", rows, self._seen) if found else b""
 
     def chunk(self, offset: int, data: bytes) -> bytes:
         """The event of a chunk; what was seen before is left out, and a gap is told."""
@@ -75,17 +85,22 @@ async def follow(
     encoding: Annotated[
         Literal["text", "base64"], QueryParameter(description="What ``data`` is: text, or bytes in base64.")
     ] = "text",
+    marks: Annotated[
+        bool, QueryParameter(description="Tell by events ``marks``, each before its output, when what of it came.")
+    ] = False,
     last: Annotated[str, HeaderParameter(name="Last-Event-ID", description="The offset to go on from.")] = "",
 ) -> Stream:
     """Events ``output`` (data: a JSON string), ``gap`` (bytes that were not kept) and, once, ``end`` (the state)."""
     services = services_of(request)
     await anyio.to_thread.run_sync(find_execution, request, execution)
     seen = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else 0
-    told = _follow(services, execution, attempt, Events(seen, raw=encoding == "base64"))
+    told = _follow(services, execution, attempt, Events(seen, raw=encoding == "base64"), marks=marks)
     return streamed(request, told, f"the output of {execution}")
 
 
-async def _follow(services: Services, name: str, attempt: int | None, events: Events) -> AsyncIterator[bytes]:
+async def _follow(
+    services: Services, name: str, attempt: int | None, events: Events, *, marks: bool
+) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     execution = await _execution(services, name)
     while execution is not None and not (attempt or execution.attempt) and not execution.terminal:
@@ -96,26 +111,33 @@ async def _follow(services: Services, name: str, attempt: int | None, events: Ev
         return
     number = attempt or execution.attempt
     if not execution.terminal and number == execution.attempt:
-        async for offset, data in _live(services, name, number):
-            yield QUIET if data is None else events.chunk(offset, data)
+        async for piece in _live(services, name, number):
+            yield QUIET if piece is None else _told(events, piece, marks=marks)
         execution = await _settled(services, name, number) or execution
     output: Output = await anyio.to_thread.run_sync(services.client.output, execution, number)
-    yield events.chunk(0, output.head)
-    if output.tail:
-        yield events.chunk(output.size - len(output.tail), output.tail)
+    for offset, data in output.pieces():
+        if data or not offset:
+            yield _told(events, Piece(offset, data, output.marks), marks=marks)
     yield events.end(execution)
 
 
-async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[tuple[int, bytes | None]]:
-    """(offset, bytes) as they come; (0, None) whenever nothing did. Ends with the output or with the attempt."""
+def _told(events: Events, piece: Piece, *, marks: bool) -> bytes:
+    told = b""
+    if marks:
+        told = events.marks(Marks.decode(piece.marks), piece.offset, piece.offset + len(piece.data))
+    return told + events.chunk(piece.offset, piece.data)
+
+
+async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[Piece | None]:
+    """Pieces as they come; None whenever nothing did. Ends with the output or with the attempt."""
     async with aclosing(entries(services, services.store.keys.output(name, attempt))) as rows:
         async for _, fields in rows:
             if b"end" in fields:
                 return
             if fields:
-                yield int(fields[b"o"]), fields[b"d"]
+                yield Piece(int(fields[b"o"]), fields[b"d"], fields.get(b"m", b""))
                 continue
-            yield 0, None
+            yield None
             execution = await _execution(services, name)
             if execution is None or execution.terminal or execution.attempt != attempt:
                 return

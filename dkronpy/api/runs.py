@@ -26,6 +26,7 @@ from dkronpy.wire.runs import (
     RunList,
     RunOut,
     execution_out,
+    output_out,
     run_out,
     view_out,
 )
@@ -147,10 +148,10 @@ def show_bytes(
     execution: FromPath[str],
     attempt: Annotated[int | None, QueryParameter(ge=1, description="Which attempt; the last one unless said.")] = None,
 ) -> OutputOut:
-    """What an attempt printed so far, byte for byte."""
+    """What an attempt printed so far, byte for byte, and when what of it came."""
     found = find_execution(request, execution)
     output = services_of(request).client.output(found, attempt)
-    return OutputOut(attempt=attempt or found.attempt, size=output.size, head=output.head, tail=output.tail)
+    return output_out(output, attempt or found.attempt)
 
 
 def find_execution(request: AnyRequest, name: str) -> Execution:

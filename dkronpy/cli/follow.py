@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from dkronpy.cli.failure import say
 from dkronpy.cli.output import write_bytes
+from dkronpy.cli.times import rfc3339
+from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError, NotFoundError
 
 if TYPE_CHECKING:
     from dkronpy.client import Client
     from dkronpy.execution import Execution
+    from dkronpy.marks import Marks
 
 PAUSE_SECONDS = 0.1
 JOIN_SECONDS = 3.0
@@ -22,26 +25,39 @@ _lock = threading.Lock()
 class Sink:
     """Standard output for one execution: bytes pass as they are; with a *label* each line bears it."""
 
-    def __init__(self, label: str = "") -> None:
+    def __init__(self, label: str = "", *, times: bool = False) -> None:
         self._label = label.encode()
+        self._times = times
         self._in_line = False
+
+    def take(self, offset: int, data: bytes, marks: Marks) -> None:
+        """Put out the bytes at *offset*; with *times* each line bears the moment at which it began to come."""
+        if not self._times:
+            self.write(data)
+            return
+        for run in marks.runs(offset, data):
+            stamp = rfc3339(from_ms(run.ms)) if run.ms else "-"
+            self._write(run.data, self._label + f"{stamp:24} ".encode())
 
     def write(self, data: bytes) -> None:
         """Put bytes out at once."""
+        self._write(data, self._label)
+
+    def _write(self, data: bytes, label: bytes) -> None:
         if data:
             with _lock:
-                write_bytes(self._labelled(data) if self._label else data)
+                write_bytes(self._labelled(data, label) if label else data)
 
     def cut(self, count: int) -> None:
         """Say, beside the data, that some of it is missing here."""
         with _lock:
             say(f"[... {count:,} bytes left out ...]")
 
-    def _labelled(self, data: bytes) -> bytes:
+    def _labelled(self, data: bytes, label: bytes) -> bytes:
         lines = data.splitlines(keepends=True)
-        first = b"" if self._in_line else self._label
+        first = b"" if self._in_line else label
         self._in_line = not lines[-1].endswith(b"\n")
-        return first + self._label.join(lines)
+        return first + label.join(lines)
 
 
 class Follower:
@@ -50,11 +66,14 @@ class Follower:
     With *retries* an execution is followed through all its attempts, from the latest on; otherwise through one.
     """
 
-    def __init__(self, client: Client, run: str, *, attempt: int | None = None, retries: bool = True) -> None:
+    def __init__(
+        self, client: Client, run: str, *, attempt: int | None = None, retries: bool = True, times: bool = False
+    ) -> None:
         self.client = client
         self.run = run
         self._only = attempt
         self._retries = retries
+        self._times = times
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._error: Exception | None = None
@@ -65,7 +84,7 @@ class Follower:
         width = max((len(one.node) for one in executions), default=0)
         for one in executions:
             label = f"{one.node or one.id.rpartition('.')[2]:{width}} | " if len(executions) > 1 else ""
-            thread = threading.Thread(target=self._follow, args=(one.id, Sink(label)), daemon=True)
+            thread = threading.Thread(target=self._follow, args=(one.id, Sink(label, times=self._times)), daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -113,16 +132,17 @@ class Follower:
         if not self._runs(execution_id, number):
             print_output(self.client, self._execution(execution_id), number, sink)
             return
+        from dkronpy.marks import Marks
+
         printed, over = 0, False
         for piece in self.client.follow(execution_id, number):
             if self._stopping.is_set():
                 return
             if piece is not None:
-                offset, data = piece
-                if offset > printed:
-                    sink.cut(offset - printed)
-                sink.write(data)
-                printed = offset + len(data)
+                if piece.offset > printed:
+                    sink.cut(piece.offset - printed)
+                sink.take(piece.offset, piece.data, Marks.decode(piece.marks))
+                printed = piece.offset + len(piece.data)
             elif over:
                 return  # its node died and wrote no end
             else:
@@ -143,12 +163,16 @@ def print_output(
     client: Client, execution: Execution, attempt: int | None, sink: Sink, *, tail: int | None = None
 ) -> None:
     """Print what an attempt has printed so far, or its last *tail* lines; a cut in the middle is said."""
+    from dkronpy.marks import Marks
+
     output = client.output(execution, attempt)
+    marks = Marks.decode(output.marks)
     if tail is not None:
-        kept = output.tail if output.omitted > 0 else output.head + output.tail
-        sink.write(b"".join(kept.splitlines(keepends=True)[-tail:]) if tail else b"")
+        offset, kept = output.pieces()[1] if output.omitted > 0 else (0, output.head + output.tail)
+        last = b"".join(kept.splitlines(keepends=True)[-tail:]) if tail else b""
+        sink.take(offset + len(kept) - len(last), last, marks)
         return
-    sink.write(output.head)
+    sink.take(0, output.head, marks)
     if output.omitted > 0:
         sink.cut(output.omitted)
-    sink.write(output.tail)
+    sink.take(output.size - len(output.tail), output.tail, marks)

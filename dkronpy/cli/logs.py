@@ -26,7 +26,7 @@ RECENT = 50
     short_help="Print what a job printed.",
     example="""
     dkronpy logs backup
-    dkronpy logs backup -f
+    dkronpy logs backup -f --timestamps
     dkronpy logs backup@2026-11-23T02:30:00.000Z --tail 20
     dkronpy logs backup@2026-11-23T02:30:00.000Z.0 --attempt 1 > output.bin
     """,
@@ -35,8 +35,9 @@ RECENT = 50
 @click.option("-f", "--follow", is_flag=True, help="Replay it, then follow it until the attempt ends.")
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="This attempt. [default: the last]")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of what is there.")
+@click.option("--timestamps", is_flag=True, help="Put before each line when it came, in UTC.")
 @pass_session
-def logs(session: Session, what: str, follow: bool, attempt: int | None, tail: int | None) -> None:
+def logs(session: Session, what: str, follow: bool, attempt: int | None, tail: int | None, timestamps: bool) -> None:
     """Print the output of a job's latest run, of a run, or of one execution; bytes pass unchanged."""
     if follow and tail is not None:
         raise click.UsageError("--tail shows the end of what is there, and -f goes on from its beginning; give one")
@@ -46,18 +47,18 @@ def logs(session: Session, what: str, follow: bool, attempt: int | None, tail: i
         if attempt and attempt > execution.attempt and (execution.terminal or not follow):
             raise NotFoundError(f"{execution.id} has no attempt {attempt}; it has had {execution.attempt}")
     if follow:
-        _follow(client, view, attempt)
+        _follow(client, view, attempt, times=timestamps)
         return
     for execution in view.executions:
         if len(view.executions) > 1:
             say(f"==> {execution.node or execution.id} <==")
-        print_output(client, execution, attempt, Sink(), tail=tail)
+        print_output(client, execution, attempt, Sink(times=timestamps), tail=tail)
         if not execution.terminal:
             say(f"({execution.state}; `dkronpy logs {execution.id} -f` follows it)")
 
 
-def _follow(client: Client, view: RunView, attempt: int | None) -> None:
-    follower = Follower(client, view.run.id, attempt=attempt, retries=False)
+def _follow(client: Client, view: RunView, attempt: int | None, *, times: bool) -> None:
+    follower = Follower(client, view.run.id, attempt=attempt, retries=False, times=times)
     follower.start(view.executions)
     try:
         while not follower.wait(0.2):

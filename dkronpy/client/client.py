@@ -29,7 +29,7 @@ from dkronpy.node import Node
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
 from dkronpy.store.ledger import Firing
-from dkronpy.store.output import follow_output, read_output
+from dkronpy.store.output import Piece, follow_output, read_output
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.why import why_nothing, why_run
 
@@ -206,8 +206,8 @@ class Client(JobsClient):
             live = read_output(self.deployment.store, execution.id, number) if number else None
         return live if live is not None else Output()
 
-    def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
-        """Replay an attempt's output, then follow it to its end: (offset, bytes); None when nothing came."""
+    def follow(self, execution_id: str, attempt: int) -> Iterator[Piece | None]:
+        """Replay an attempt's output, then follow it to its end: piece by piece; None when nothing came."""
         with self.deployment.store.errors():
             yield from follow_output(self.deployment.store, execution_id, attempt)
 

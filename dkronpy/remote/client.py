@@ -36,6 +36,7 @@ from dkronpy.remote.pools import RemotePools
 from dkronpy.remote.stream import pieces, sent_events
 from dkronpy.remote.tokens import RemoteTokens
 from dkronpy.store.jobs import Change, Saved, StoredJob
+from dkronpy.store.output import Piece
 from dkronpy.store.revisions import Revision
 from dkronpy.wire.deployment import EventList, NodeList, Quarantined, StatusOut, event_in, node_in, status_in
 from dkronpy.wire.jobs import STORED, JobList, RevisionList, Times, Why, job_in, revision_in
@@ -212,8 +213,8 @@ class Client(StoreClient):
         path = f"/api/v1/executions/{segment(execution.id)}/bytes"
         return output_in(self.connection.get(OutputOut, path, attempt=attempt))
 
-    def follow(self, execution_id: str, attempt: int) -> Iterator[tuple[int, bytes] | None]:
-        query = {"attempt": attempt, "encoding": "base64"}
+    def follow(self, execution_id: str, attempt: int) -> Iterator[Piece | None]:
+        query = {"attempt": attempt, "encoding": "base64", "marks": "true"}
         lines = self.connection.lines("GET", f"/api/v1/executions/{segment(execution_id)}/follow", query)
         yield from pieces(sent_events(lines))
 

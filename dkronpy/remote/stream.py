@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from dkronpy.store.output import Piece
+from dkronpy.wire.runs import marks_in
+
 
 class Sent(NamedTuple):
     """One event. A comment, which says that nothing is new, has the kind ``''``."""
@@ -39,12 +42,16 @@ def sent_events(lines: Iterable[bytes]) -> Iterator[Sent]:
                 data.append(value)
 
 
-def pieces(events: Iterable[Sent]) -> Iterator[tuple[int, bytes] | None]:
-    """(offset, bytes) of the events of an output that is followed as base64; None when nothing came."""
+def pieces(events: Iterable[Sent]) -> Iterator[Piece | None]:
+    """The pieces of an output that is followed as base64, with marks; None when nothing came."""
+    marks = b""
     for event in events:
         if event.kind == "output":
             data = base64.b64decode(json.loads(event.data))
-            yield int(event.id) - len(data), data
+            yield Piece(int(event.id) - len(data), data, marks)
+            marks = b""
+        elif event.kind == "marks":
+            marks = marks_in(json.loads(event.data)).encode()
         elif event.kind == "end":
             return
         elif not event.kind:

@@ -28,7 +28,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dkronpy.errors import StoreRefusedError
 
-VERSION = 2
+VERSION = 3
 _PART = "results"
 _LOCK = 0x646B726F6E7079  # "dkronpy": whoever creates the tables holds PostgreSQL's advisory lock of this number
 
@@ -108,12 +108,16 @@ OUTPUT = Table(
     Column("head", LargeBinary, nullable=False),
     Column("tail", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("marks", LargeBinary),
     Column("record_rank", SmallInteger, nullable=False),
 )
 
 
-UPGRADES = {1: ("ALTER TABLE dkronpy_run ADD COLUMN params TEXT DEFAULT '' NOT NULL",)}
-"""What makes the tables of a version those of the next one."""
+UPGRADES = {
+    1: ("ALTER TABLE dkronpy_run ADD COLUMN params TEXT DEFAULT '' NOT NULL",),
+    2: ("ALTER TABLE dkronpy_output ADD COLUMN marks {bytes}",),
+}
+"""What makes the tables of a version those of the next one; ``bytes`` is what this database calls them."""
 
 
 def create(engine: Engine) -> None:
@@ -139,9 +143,10 @@ def create(engine: Engine) -> None:
 
 
 def _upgrade(connection: Connection, found: int) -> None:
+    kind = LargeBinary().compile(dialect=connection.dialect)
     for version in range(found, VERSION):
         for statement in UPGRADES[version]:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.format(bytes=kind))
     connection.execute(SCHEMA.update().where(SCHEMA.c.part == _PART).values(version=VERSION))
 
 

@@ -94,7 +94,7 @@ class SqlResults:
     def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
         query = sa.select(*_EXECUTION_COLUMNS, EXECUTION.c.output_size).where(EXECUTION.c.id == execution_id)
         if output:
-            query = query.add_columns(OUTPUT.c.head, OUTPUT.c.tail).outerjoin(
+            query = query.add_columns(OUTPUT.c.head, OUTPUT.c.tail, OUTPUT.c.marks).outerjoin(
                 OUTPUT, OUTPUT.c.execution_id == EXECUTION.c.id
             )
         return next(iter(self._executions(query)), None)
@@ -278,7 +278,7 @@ def _run(row: sa.RowMapping) -> Run:
 def _execution(row: sa.RowMapping) -> Execution:
     fields: dict[str, Any] = dict(row)
     size = fields.pop("output_size")
-    head, tail = fields.pop("head", None), fields.pop("tail", None)
-    output = Output(size=size) if head is None else Output(head=head, tail=tail or b"", size=size)
+    head, tail, marks = (fields.pop(name, None) for name in ("head", "tail", "marks"))
+    output = Output(size=size) if head is None else Output(head=head, tail=tail or b"", size=size, marks=marks or b"")
     attempts = msgspec.convert(fields.pop("attempts"), tuple[Attempt, ...])
     return Execution(**fields, attempts=attempts, output=output)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import redis
 
 from dkronpy.execution import Output
+from dkronpy.marks import Mark, Marking, Marks
 from dkronpy.store.connection import Store
 
 TTL_SECONDS = 3600
 """How long the stream outlives its last chunk; by then the results backend has the output."""
 CHUNK = 16 * 1024
+CHUNK_MARKS = 500
+"""Marks of one chunk."""
+
+
+class Piece(NamedTuple):
+    """Some bytes of an output that grows, at their *offset*, with marks as ``Marks.encode`` writes them."""
+
+    offset: int
+    data: bytes
+    marks: bytes = b""
 
 
 class OutputWriter:
@@ -28,15 +39,18 @@ class OutputWriter:
         self._tail: deque[tuple[bytes, bytes]] = deque()
         self._tail_size = 0
         self._size = 0
+        self._marking = Marking()
 
-    def write(self, data: bytes, *, stream: bool = True, last: bool = False) -> bool:
-        """Append bytes: one round trip however many chunks they make; none at all without *stream*.
+    def write(self, data: bytes, *, marks: Iterable[Mark] = (), stream: bool = True, last: bool = False) -> bool:
+        """Append bytes with their marks: one round trip however many chunks they make; none at all without *stream*.
 
         Those who follow are told whether they are the *last*. Returns False when the store did not take them; they
         are kept for the record all the same.
         """
         if not data and not last:
             return True
+        for mark in marks:
+            self._marking.add(mark)
         adds, dropped = self._plan(data) if data else ([], [])
         ids: list[bytes] = [b""] * len(adds)
         try:
@@ -44,7 +58,7 @@ class OutputWriter:
                 return False
             with self._client.pipeline(transaction=False) as pipe:
                 for offset, chunk in adds:
-                    pipe.xadd(self._key, {"o": offset, "d": chunk})
+                    pipe.xadd(self._key, {"o": offset, "d": chunk, **self._marks_of(offset, chunk)})
                 if dropped:
                     pipe.xdel(self._key, *dropped)
                 if last:
@@ -57,7 +71,18 @@ class OutputWriter:
             for (offset, chunk), entry_id in zip(adds, ids, strict=True):
                 if offset >= self._head_room:
                     self._tail.append((entry_id, chunk))
+            self._marking.bound(self._kept())
         return True
+
+    def _marks_of(self, offset: int, chunk: bytes) -> dict[str, bytes]:
+        """The field of a chunk that holds its marks, if there are any: it can be read when those before are gone."""
+        found = self._marking.of([(offset, offset + len(chunk))], CHUNK_MARKS).encode()
+        return {"m": found} if found else {}
+
+    def _kept(self) -> list[tuple[int, int]]:
+        """Which parts of all that was written are kept, from where to where."""
+        head = len(self._head)
+        return [(0, head), (max(head, self._size - self._tail_limit), self._size)]
 
     def _plan(self, data: bytes) -> tuple[list[tuple[int, bytes]], list[bytes]]:
         adds: list[tuple[int, bytes]] = []
@@ -94,7 +119,8 @@ class OutputWriter:
     def output(self) -> Output:
         """What is kept, for the record."""
         tail = b"".join(chunk for _, chunk in self._tail)[-self._tail_limit :] if self._tail_limit else b""
-        return Output(head=bytes(self._head), tail=tail, size=self._size)
+        marks = self._marking.of(self._kept()).encode()
+        return Output(head=bytes(self._head), tail=tail, size=self._size, marks=marks)
 
 
 def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
@@ -102,7 +128,7 @@ def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
     rows = store.client.xrange(store.keys.output(execution_id, attempt))
     if not rows:
         return None
-    head, tail, size = bytearray(), bytearray(), 0
+    head, tail, size, marking = bytearray(), bytearray(), 0, Marking()
     for _, fields in rows:
         offset = int(fields[b"o"])
         chunk = fields.get(b"d", b"")
@@ -111,15 +137,17 @@ def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
         else:
             tail += chunk
         size = max(size, offset + len(chunk))
+        found = Marks.decode(fields.get(b"m", b""))
+        marking.grain_ms = max(marking.grain_ms, found.grain_ms)
+        for mark in found.marks:
+            marking.add(mark)
         if b"t" in fields:  # while it goes on only whole chunks are dropped, so that there may be a part too much
             del tail[: max(0, len(tail) - int(fields[b"t"]))]
-    return Output(head=bytes(head), tail=bytes(tail), size=size)
+    return Output(head=bytes(head), tail=bytes(tail), size=size, marks=marking.of([(0, size)]).encode())
 
 
-def follow_output(
-    store: Store, execution_id: str, attempt: int, *, block_ms: int = 1000
-) -> Iterator[tuple[int, bytes] | None]:
-    """Replay an attempt's output, then follow it: (offset, bytes) a chunk, None whenever nothing came for a while.
+def follow_output(store: Store, execution_id: str, attempt: int, *, block_ms: int = 1000) -> Iterator[Piece | None]:
+    """Replay an attempt's output, then follow it: chunk by chunk, and None whenever nothing came for a while.
 
     Ends when the attempt's output has ended.
     """
@@ -134,4 +162,4 @@ def follow_output(
             last = entry_id
             if b"end" in fields:
                 return
-            yield int(fields[b"o"]), fields[b"d"]
+            yield Piece(int(fields[b"o"]), fields[b"d"], fields.get(b"m", b""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from litestar import Response
 from litestar.params import FromPath
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from dkronpy.client import RunView
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
-from dkronpy.web.ansi import to_html
+from dkronpy.marks import Marks
 from dkronpy.web.board import figures
 from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
@@ -19,6 +20,7 @@ from dkronpy.web.endings import last_line
 from dkronpy.web.gantt import gantt
 from dkronpy.web.handlers import PageError, form, number_of, page, see_other
 from dkronpy.web.job_run import given_to, written
+from dkronpy.web.log_html import LogHtml
 from dkronpy.web.places import run_place
 from dkronpy.web.render import HEADERS, render
 from dkronpy.web.site import Site, Viewer, site_of, viewer_of
@@ -51,7 +53,7 @@ def show(request: AnyRequest, run: FromPath[str]) -> Response[Any]:
         chosen=execution,
         number=number,
         pinned="attempt" in request.query_params,
-        log=_log(site, execution, number),
+        log=_log(site, execution, number, viewer.zone),
         usual=figures(history),
         gantt=gantt(view.executions, viewer.now_ms),
         last_line=_last_line(site, execution, number) if view.run.state in _WRONG else "",
@@ -80,20 +82,26 @@ def _attempt(execution: Execution | None, asked: str) -> int:
     return number if 1 <= number <= last else last
 
 
-def _log(site: Site, execution: Execution | None, number: int) -> dict[str, Any]:
+def _log(site: Site, execution: Execution | None, number: int, zone: ZoneInfo) -> dict[str, Any]:
     """What is known of the output: its last part as HTML, where it ends in bytes, and whether more may come."""
     if execution is None or not number:
-        return {"html": "", "size": 0, "from": 0, "live": False}
+        return {"html": "", "size": 0, "live": False, "times": False}
     output = site.client.output(execution, number)
-    text = output.text().encode("utf-8", "replace")
-    kept = text[-SHOWN:]
-    if len(kept) < len(text):  # a line that is cut in two tells nobody anything
-        kept = kept[kept.find(b"\n") + 1 :]
+    marks, (_, tail) = Marks.decode(output.marks), output.pieces()
+    begin = max(0, output.size - SHOWN) if output.omitted <= 0 or len(tail[1]) >= SHOWN else 0
+    whole = tail[1] if output.omitted > 0 else output.head + tail[1]
+    if begin:  # a line that is cut in two tells nobody anything
+        kept = whole[-SHOWN:]
+        begin += kept.find(b"\n") + 1
+    html = LogHtml(begin, zone)
+    pieces = "".join(html.piece(offset, data, marks) for offset, data in output.pieces())
     live = execution.state == "running" and number == execution.attempt
     return {
-        "html": Markup(to_html(kept.decode("utf-8", "replace"))),  # noqa: S704 - to_html escapes all of it
+        "html": Markup(pieces + html.end()),  # noqa: S704 - all of it was escaped
         "size": output.size,
-        "cut": len(text) - len(kept),
+        "cut": begin,
+        "times": bool(marks.marks) or live,
+        "grain_ms": marks.grain_ms,
         "live": live,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import functools
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,11 +16,13 @@ from litestar.response import Stream
 
 from dkronpy.client import Client
 from dkronpy.execution import Execution
-from dkronpy.web.ansi import Ansi
+from dkronpy.marks import Marks
+from dkronpy.store.output import Piece
 from dkronpy.web.door import AnyRequest
 from dkronpy.web.handlers import PageError, number_of
+from dkronpy.web.log_html import LogHtml
 from dkronpy.web.render import HEADERS
-from dkronpy.web.site import site_of
+from dkronpy.web.site import site_of, viewer_of
 
 _EVENTS = {**HEADERS, "X-Accel-Buffering": "no"}
 _KIND = "text/event-stream"
@@ -49,16 +50,17 @@ async def follow(
     if not 0 <= index < len(view.executions) or attempt < 1:
         raise PageError(404, f"run {run!r} has no attempt {attempt} of execution {index}")
     asked = str(request.headers.get("last-event-id") or request.query_params.get("from", ""))
-    seen = number_of(asked)
-    return Stream(_follow(site.client, view.executions[index], attempt, seen), media_type=_KIND, headers=_EVENTS)
+    html = LogHtml(number_of(asked), viewer_of(request).zone)
+    return Stream(_follow(site.client, view.executions[index], attempt, html), media_type=_KIND, headers=_EVENTS)
 
 
-async def _follow(client: Client, execution: Execution, attempt: int, seen: int) -> AsyncIterator[bytes]:
+async def _follow(client: Client, execution: Execution, attempt: int, html: LogHtml) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
-    output = _Html(seen)
+    output = _Html(html)
     if execution.terminal or attempt != execution.attempt:
         kept = await anyio.to_thread.run_sync(client.output, execution, attempt)
-        yield output.piece(0, kept.head) + output.piece(kept.size - len(kept.tail), kept.tail) + output.end()
+        pieces = (Piece(offset, data, kept.marks) for offset, data in kept.pieces())
+        yield b"".join(map(output.piece, pieces)) + output.end()
         return
     chunks = client.follow(execution.id, attempt)
     limiter = anyio.CapacityLimiter(1)
@@ -67,7 +69,7 @@ async def _follow(client: Client, execution: Execution, attempt: int, seen: int)
         if chunk == "end":
             break
         if chunk is not None:
-            yield output.piece(*chunk)
+            yield output.piece(chunk)
             continue
         yield b": nothing new\n\n"
         if not await anyio.to_thread.run_sync(_goes_on, client, execution, attempt):
@@ -86,30 +88,24 @@ def _goes_on(client: Client, execution: Execution, attempt: int) -> bool:
 
 
 class _Html:
-    """Bytes at offsets as messages of HTML, from the offset on that the reader has seen."""
+    """The output as messages."""
 
-    def __init__(self, seen: int) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._ansi, self._seen = Ansi(), seen
+    def __init__(self, html: LogHtml) -> None:
+        self._html = html
 
-    def piece(self, offset: int, data: bytes) -> bytes:
+    def piece(self, piece: Piece) -> bytes:
         """The message of a chunk; b'' for what was seen already."""
-        data = data[max(0, self._seen - offset) :]
-        if not data:
-            return b""
-        left_out = ""
-        if offset > self._seen:
-            left_out = f"\n[... {offset - self._seen:,} bytes left out ...]\n"
-        self._seen = max(self._seen, offset) + len(data)
-        return self._message("output", self._ansi.feed(left_out + self._decoder.decode(data)))
+        before = self._html.seen
+        html = self._html.piece(piece.offset, piece.data, Marks.decode(piece.marks))
+        return self._message("output", html) if self._html.seen > before else b""
 
     def end(self) -> bytes:
         """The message that there is no more."""
-        rest = self._ansi.feed(self._decoder.decode(b"", final=True)) + self._ansi.end()
+        rest = self._html.end()
         return (self._message("output", rest) if rest else b"") + self._message("end", "")
 
     def _message(self, kind: str, html: str) -> bytes:
-        return b"id: %d\nevent: %s\ndata: %s\n\n" % (self._seen, kind.encode(), msgspec.json.encode(html))
+        return b"id: %d\nevent: %s\ndata: %s\n\n" % (self._html.seen, kind.encode(), msgspec.json.encode(html))
 
 
 def _route(path: str, function: Any) -> HTTPRouteHandler:

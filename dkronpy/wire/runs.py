@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,6 +12,7 @@ from dkronpy.client import RunView
 from dkronpy.clock import iso_ms, to_ms
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.job.chain import Link
+from dkronpy.marks import GRAIN_MS, STREAMS, Mark, Marks
 
 
 class AttemptOut(msgspec.Struct, kw_only=True):
@@ -110,12 +113,18 @@ class Cancelled(msgspec.Struct, kw_only=True):
 
 
 class OutputOut(msgspec.Struct, kw_only=True):
-    """Output byte by byte: what was kept of its beginning and of its end, in base64; ``size`` is how much there was."""
+    """Output byte by byte: what was kept of its beginning and of its end, in base64; ``size`` is how much there was.
+
+    ``marks`` say what came when, in order: from the byte at an offset on, the moment in ms since the epoch, and the
+    stream. They are right to ``grain_ms``; there are none of an output of which nobody noted them.
+    """
 
     attempt: int
     size: int
     head: bytes
     tail: bytes
+    marks: list[tuple[int, int, Literal["merged", "stdout", "stderr", "mixed"]]] = []
+    grain_ms: int = GRAIN_MS
 
 
 def run_out(run: Run, executions: tuple[Execution, ...] | None = None) -> RunOut:
@@ -201,7 +210,27 @@ def _attempt_in(one: AttemptOut) -> Attempt:
 
 def output_in(one: OutputOut) -> Output:
     """The output that its JSON stands for."""
-    return Output(head=one.head, tail=one.tail, size=one.size)
+    marks = marks_in(one.marks, one.grain_ms)
+    return Output(head=one.head, tail=one.tail, size=one.size, marks=marks.encode())
+
+
+def output_out(output: Output, attempt: int) -> OutputOut:
+    """An output as JSON."""
+    marks = Marks.decode(output.marks)
+    return OutputOut(
+        attempt=attempt, size=output.size, head=output.head, tail=output.tail, marks=marks_out(marks),
+        grain_ms=marks.grain_ms,
+    )  # fmt: skip
+
+
+def marks_out(marks: Marks) -> list[tuple[int, int, Any]]:
+    """Marks as JSON."""
+    return [(mark.offset, mark.ms, STREAMS[mark.stream]) for mark in marks.marks]
+
+
+def marks_in(rows: Iterable[tuple[int, int, str]], grain_ms: int = GRAIN_MS) -> Marks:
+    """The marks that their JSON stands for."""
+    return Marks(tuple(Mark(offset, ms, STREAMS.index(name)) for offset, ms, name in rows), grain_ms)
 
 
 def time_out(ms: int) -> str | None:

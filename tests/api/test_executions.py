@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -197,6 +198,14 @@ def test_output_is_followed_to_its_end_and_resumed_at_a_byte(api: Api, site: Sit
     replayed = events(api.get(path, headers={"Last-Event-ID": str(middle)}))
     assert printed(replayed) == whole.encode()[middle:].decode()
     assert api.get("/api/v1/executions/none/follow").status_code == 404
+    marked = events(api.get(path + "?marks=true"))
+    assert printed(marked) == whole
+    marks = [mark for _, kind, data in marked if kind == "marks" for mark in data]
+    assert marks == api.get(path.replace("/follow", "/bytes")).json()["marks"]
+    line = len("line-é-1\n".encode())
+    assert [offset for offset, _, _ in marks] == [0, line, 2 * line, 3 * line]
+    moments = [ms for _, ms, _ in marks]
+    assert all(later - earlier >= 100 for earlier, later in pairwise(moments))
 
 
 def test_a_gap_in_what_was_kept_is_told(api: Api, site: Site) -> None:

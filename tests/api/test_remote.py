@@ -20,9 +20,11 @@ from dkronpy.api.services import Services
 from dkronpy.client import Client as StoreClient
 from dkronpy.clock import from_ms
 from dkronpy.errors import ConfigError, ConflictError, DeniedError, InvalidError, NotFoundError, StoreUnavailableError
+from dkronpy.marks import STDERR, Mark, Marks
 from dkronpy.remote.client import Client
 from dkronpy.remote.connection import Connection
 from dkronpy.remote.stream import pieces, sent_events
+from dkronpy.store.output import Piece
 from dkronpy.why import why_run
 from tests.api.site import Api, Site, site_on
 from tests.support import ROOT, StoreServer, wait_until
@@ -102,6 +104,8 @@ def test_runs_are_started_followed_and_cancelled_as_on_the_store(site: Site, rem
     assert (output.head[:8], output.omitted > 0, output.tail[-4:]) == (b"caf\xc3\xa9 \xff\n", True, b"end\n")
     followed = [piece for piece in remote.follow(execution.id, 1) if piece is not None]
     assert followed[0][1] == output.head
+    assert output.marks
+    assert Marks.decode(followed[0].marks).marks[0] == Marks.decode(output.marks).marks[0]
     assert (followed[-1][0] + len(followed[-1][1]), followed[-1][1]) == (output.size, output.tail)
     seen = {event.kind for event in remote.changes(position, 1000) or ()}
     assert {"run", "execution"} <= seen
@@ -160,7 +164,11 @@ def test_a_token_may_do_what_its_role_may(empty: Site) -> None:
 
 def test_streams_are_read_line_by_line() -> None:
     lines = [b": nothing", b"", b"id: 5", b"event: output", b'data: "YWJj"', b"", b"event: end", b"data: {}", b"", b"x"]
-    assert list(pieces(sent_events(lines))) == [None, (2, b"abc")]
+    assert list(pieces(sent_events(lines))) == [None, Piece(2, b"abc")]
+    marked = [b"event: marks", b'data: [[2, 5000, "stderr"]]', b"", *lines[2:]]
+    (piece,) = pieces(sent_events(marked))
+    assert piece is not None
+    assert Marks.decode(piece.marks).marks == (Mark(2, 5000, STDERR),)
     assert [event.data for event in sent_events([b"data: a", b"data:b", b""])] == ["a\nb"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from dkronpy.job import Job
-from tests.browser.conftest import Counting, NewPage, Site, ended, live, running, shell
+from tests.browser.conftest import Counting, NewPage, Site, ended, in_both_themes, live, running, shell
 
 _LISTEN = """() => {
   window.same = true;
@@ -65,6 +65,38 @@ def test_a_cut_connection_leaves_no_hole(site: Site, open_page: NewPage, counts:
     assert [int(number) for number in re.findall(r"line (\d+) ", text)] == list(range(1, 13))
 
 
+def test_each_line_bears_its_time_when_that_is_wanted(open_page: NewPage, counts: Counting, axe: str) -> None:
+    page = live(open_page(f"/ui/runs/{counts.run}"))
+    expect(page.locator("#log pre")).to_contain_text("line 3 ")
+    expect(page.locator("#log i[data-t]").first).to_be_hidden()
+    page.locator("#times").click()
+    expect(page.locator("#times")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#log i[data-t]").first).to_be_visible()
+    counts.go_on()
+    expect(page.locator("#log pre")).to_contain_text("line 12 ")
+    expect(page.locator("#state")).to_contain_text("success")
+    expect(page.locator("#follow")).to_have_count(0)  # it has loaded the whole of it anew
+    assert page.evaluate(LINES_WITHOUT_A_TIME) == []
+    assert "data-t" not in page.locator("#log pre").inner_text()
+    page.reload()
+    expect(page.locator("#times")).to_have_attribute("aria-pressed", "true")
+    stamp = page.locator("#log i[data-t]").first
+    expect(stamp).to_be_visible()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", stamp.get_attribute("data-t") or "")
+    assert not in_both_themes(page, axe)
+    page.locator("#find").fill("line 12 ")
+    expect(page.locator("#found-lines")).to_have_text("1 of 1")
+    page.locator("#times").click()
+    expect(stamp).to_be_hidden()
+
+
+LINES_WITHOUT_A_TIME = """() => {
+  const copy = document.querySelector("#log pre").cloneNode(true);
+  copy.querySelectorAll("i[data-t]").forEach((one) => one.textContent = "@" + one.dataset.t + " ");
+  return copy.textContent.split("\\n").filter((line) => line && !/^@\\d\\d:\\d\\d:\\d\\d /.test(line));
+}"""
+
+
 def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_page: NewPage, tmp_path: Path) -> None:
     go = tmp_path / "go"
     command = shell(f"echo ready; while [ ! -e {go} ]; do sleep 0.1; done; seq 100000; echo the end")
@@ -72,6 +104,7 @@ def test_a_hundred_thousand_lines_are_followed_and_searched(site: Site, open_pag
     run = running(site, "much")
     page = live(open_page(f"/ui/runs/{run}"))
     expect(page.locator("#log pre")).to_contain_text("ready")
+    page.locator("#times").click()
     go.touch()
     expect(page.locator("#log pre")).to_contain_text("the end", timeout=60_000)
     lines = page.locator("#log pre").evaluate("(it) => it.textContent.split('\\n')")

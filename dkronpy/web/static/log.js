@@ -12,7 +12,8 @@
         this.onTopics = ({ detail }) => { if (detail.includes(this.dataset.wait) || detail.includes("all")) this.reload(); };
         document.addEventListener("dk:topics", this.onTopics);
       }
-      if (remembered()) wrap(this, false);
+      if (remembered(STRAIGHT)) wrap(this, false);
+      if (remembered(TIMES)) times(this, true);
       this.toEnd();
     }
     disconnectedCallback() {
@@ -72,14 +73,15 @@
       this.reloading = false;
     }
   }
-  const STRAIGHT = "dkronpy-log-straight";
-  const wrap = (log, on) => {
-    log.classList.toggle("straight", !on);
-    const button = document.getElementById("wrap");
+  const STRAIGHT = "dkronpy-log-straight", TIMES = "dkronpy-log-times";
+  const set = (id, on, key, kept) => {
+    const button = document.getElementById(id);
     if (button) button.setAttribute("aria-pressed", String(on));
-    try { localStorage.setItem(STRAIGHT, on ? "0" : "1"); } catch { /* not kept, then */ }
+    try { localStorage.setItem(key, kept ? "1" : "0"); } catch { /* not kept, then */ }
   };
-  const remembered = () => { try { return localStorage.getItem(STRAIGHT) === "1"; } catch { return false; } };
+  const wrap = (log, on) => { log.classList.toggle("straight", !on); set("wrap", on, STRAIGHT, !on); };
+  const times = (log, on) => { log.classList.toggle("times", on); set("times", on, TIMES, on); };
+  const remembered = (key) => { try { return localStorage.getItem(key) === "1"; } catch { return false; } };
   customElements.define("run-log", RunLog);
   document.addEventListener("click", (event) => {
     const log = document.getElementById("log");
@@ -87,6 +89,10 @@
     if (event.target.id === "follow") log.toggle();
     if (event.target.id === "wrap") {
       wrap(log, log.classList.contains("straight"));
+    }
+    if (event.target.id === "times") {
+      times(log, !log.classList.contains("times"));
+      log.toEnd();
     }
   });
 })();

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+from datetime import datetime
 from pathlib import Path
 
 from dkronpy.job.json import go_time
@@ -105,6 +107,10 @@ def test_an_interrupt_leaves_the_run_running_and_says_so(fleet: CommandLine) -> 
     ended(fleet, run)
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def test_logs_replay_then_follow_until_the_attempt_ends(fleet: CommandLine, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     fleet.shell("follow", f"echo one; while [ ! -e {gate} ]; do sleep 0.05; done; echo two")
@@ -120,6 +126,13 @@ def test_logs_replay_then_follow_until_the_attempt_ends(fleet: CommandLine, tmp_
         assert (process.returncode, out, err) == (0, b"two\n", b"")
     assert fleet("logs", "follow", "-f").stdout == "one\ntwo\n"
     assert fleet("logs", "follow", "--tail", "1").stdout == "two\n"
+    stamped = r"(20\d\d-\d\d-\d\dT[\d:.]+Z) +one\n(20\d\d-\d\d-\d\dT[\d:.]+Z) +two\n"
+    for options in ((), ("-f",)):
+        found = re.fullmatch(stamped, fleet("logs", "follow", "--timestamps", *options).stdout)
+        assert found is not None
+        assert _moment(found[1]) < _moment(found[2])
+    last = fleet("logs", "follow", "--timestamps", "--tail", "1").stdout
+    assert last == found[0].splitlines(keepends=True)[-1]
     assert fleet("logs", "follow", "--tail", "0").stdout == ""
 
 

@@ -107,10 +107,11 @@ class TestOutput:
         [
             Output(),
             Output(head=b"\xff\xfe\x00 not UTF-8 \xc3\x28", tail=b"\x80\x81", size=1000),
+            Output(head=b"one\n", size=4, marks=b"\x93\x64\x00\xff"),
             Output(head="ünïcödé 日本語 💥".encode(), size=29),
             Output(head=bytes(range(256)) * 8192, tail=b"\x00" * 2_000_000, size=5_000_000_000),
         ],
-        ids=["empty", "not-utf-8", "unicode", "large"],
+        ids=["empty", "not-utf-8", "marked", "unicode", "large"],
     )
     def test_it_comes_back_byte_for_byte(self, results: ResultsBackend, output: Output) -> None:
         execution = an_execution(output=output)

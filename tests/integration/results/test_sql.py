@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from dkronpy.errors import StoreRefusedError
+from dkronpy.execution import Output
 from dkronpy.results.engine import make_engine
 from dkronpy.results.schema import VERSION
 from tests.integration.results.conftest import Opener, Place
@@ -54,12 +55,16 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date(sql_place: Place, o
     engine = make_engine(sql_place.url)
     with engine.begin() as connection:  # as 0.1 made them
         connection.execute(sa.text("ALTER TABLE dkronpy_run DROP COLUMN params"))
+        connection.execute(sa.text("ALTER TABLE dkronpy_output DROP COLUMN marks"))
         connection.execute(sa.text("UPDATE dkronpy_schema SET version = 1"))
     engine.dispose()
     save_in_processes(sql_place.url, *([f"job{number}"] for number in range(4)), threads=1, count=1)
     results = open_place(sql_place.url)
     assert results.run(a_run().id) == msgspec.structs.replace(a_run(), params="")
     assert len(results.runs()) == 5
+    marked = an_execution(output=Output(head=b"one\n", size=4, marks=b"\x93\x64\x00\xff"))
+    results.save_execution(marked)
+    assert results.execution(marked.id) == marked
 
 
 def test_tables_of_a_later_version_are_left_alone(sql_place: Place, open_place: Opener) -> None:

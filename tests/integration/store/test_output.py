@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dkronpy.execution import Output
-from dkronpy.store.output import CHUNK, OutputWriter, follow_output, read_output
+from dkronpy.marks import STDERR, STDOUT, Mark, Marks
+from dkronpy.store.output import CHUNK, OutputWriter, Piece, follow_output, read_output
 from tests.integration.store.plans import Desk
 from tests.support import StoreServer
 
@@ -80,10 +81,10 @@ def test_who_follows_sees_what_was_there_and_what_comes_until_the_end(desk: Desk
     writer.write(b"one\n")
     followed = follow_output(desk.store, NAME, 1, block_ms=10)
 
-    assert next(followed) == (0, b"one\n")
+    assert next(followed) == Piece(0, b"one\n")
     assert next(followed) is None, "nothing came for a while"
     writer.write(b"two\n")
-    assert next(followed) == (4, b"two\n")
+    assert next(followed) == Piece(4, b"two\n")
     writer.end()
     assert list(followed) == []
 
@@ -105,3 +106,35 @@ def test_output_that_the_store_does_not_take_is_kept_for_the_record(make_store_s
 
 def test_an_attempt_without_a_stream_has_no_output(desk: Desk) -> None:
     assert read_output(desk.store, NAME, 1) is None
+
+
+def test_marks_stay_with_the_bytes_that_are_kept(desk: Desk) -> None:
+    writer = OutputWriter(desk.store, NAME, 1, 1_000)
+    for number in range(500):  # 5,000 bytes: one line a second, every tenth on the other stream
+        mark = Mark(10 * number, 1000 * number, STDERR if number % 10 == 0 else STDOUT)
+        writer.write(b"%09d\n" % number, marks=[mark])
+    writer.end()
+    live = read_output(desk.store, NAME, 1)
+    assert live is not None
+
+    for output in (writer.output(), live):
+        marks = Marks.decode(output.marks)
+        assert output.omitted == 4_000
+        for offset, data in output.pieces():
+            for run in marks.runs(offset, data):
+                for line in run.data.splitlines():
+                    assert run.ms == 1000 * int(line)
+                    assert (run.stream == STDERR) == (int(line) % 10 == 0)
+
+
+def test_a_chunk_that_is_followed_says_itself_when_it_came(desk: Desk) -> None:
+    writer = OutputWriter(desk.store, NAME, 1, 100)
+    writer.write(b"a" * 40, marks=[Mark(0, 5_000, STDERR)])
+    writer.write(b"b" * 40)  # within a grain of the first: nothing new
+    followed = follow_output(desk.store, NAME, 1, block_ms=10)
+
+    told = [next(followed) for _ in range(3)]
+
+    assert [piece and Marks.decode(piece.marks).marks for piece in told] == [
+        (Mark(offset, 5_000, STDERR),) for offset in (0, 40, 50)
+    ]
