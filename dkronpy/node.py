@@ -13,6 +13,8 @@ QUEUE_PREFIX = "dkronpy.node."
 Strategy = Literal["random", "least_busy", "sticky", "spread"]
 BELOW = "\x06\x169"
 """What kombu puts behind a queue's key for the messages that are taken last."""
+CLOCK_MAY_DIFFER_MS = 1000
+"""A node whose clock differs from the store's by more is told of."""
 
 
 def queue_name(node: str) -> str:
@@ -39,6 +41,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     executors: tuple[str, ...] = ()
     instance: str = ""
     started_ms: int = 0
+    clock_ms: int = 0
+    """What its own clock said when it reported; 0 if it did not say."""
     seen_ms: int = 0
     alive: bool = True
     leases_renewed: int = 0
@@ -58,6 +62,19 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     def free(self) -> int:
         """How many more executions it has room for."""
         return max(0, self.capacity - self.running)
+
+    @property
+    def clock_offset_ms(self) -> int | None:
+        """How far its clock is ahead of the store's, to within the way that a report takes; None if it is not known."""
+        return self.clock_ms - self.seen_ms if self.clock_ms and self.seen_ms else None
+
+    @property
+    def clock_fault(self) -> str:
+        """How its clock differs from the store's by more than it may: ``12.4 s ahead``; '' where it does not."""
+        offset = self.clock_offset_ms or 0
+        if not self.alive or abs(offset) <= CLOCK_MAY_DIFFER_MS:
+            return ""
+        return f"{abs(offset) / 1000:.1f} s {'ahead' if offset > 0 else 'behind'}"
 
     def fact(self, name: str) -> Any:
         """What it reports under a name of ``node_expression.FACTS``."""

@@ -93,6 +93,7 @@ class Agent:
             executors=self.offered,
             instance=self.instance,
             started_ms=self.started_ms,
+            clock_ms=SystemClock().now_ms(),
             leases_renewed=self.leases.renewed,
             leases_missed=self.leases.missed,
             connections=self.runner.connections(),

@@ -24,6 +24,10 @@ _REPORTED: Sequence[tuple[type[Any], str, str, Any]] = (
         lambda node: node.running if node.alive else 0,
     ),
     (
+        GaugeMetricFamily, "dkronpy_node_clock_offset_seconds", "How far its clock is ahead of the store's.",
+        lambda node: (node.clock_offset_ms or 0) / 1000,
+    ),
+    (
         CounterMetricFamily, "dkronpy_lease_renewals", "How often its agent renewed its leases.",
         lambda node: node.leases_renewed,
     ),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dkronpy.client import Client, Status
-from dkronpy.node import QUEUE_PREFIX, Node
+from dkronpy.node import CLOCK_MAY_DIFFER_MS, QUEUE_PREFIX, Node
 from dkronpy.settings import Settings
 from dkronpy.settings.values import is_redis
 from dkronpy.store.connection import connect, store_errors
@@ -24,6 +24,7 @@ def check_deployment(client: Client, settings: Settings) -> Iterator[Finding]:
         ("leader", lambda: _leader(status)),
         ("lag", lambda: _lag(status)),
         ("nodes", lambda: _nodes(status)),
+        ("clocks", lambda: _clocks(status)),
         ("targets", lambda: _targets(client, status.nodes)),
         ("signatures", lambda: _signatures(client)),
         ("quarantine", lambda: _quarantine(client)),
@@ -72,6 +73,16 @@ def _nodes(status: Status) -> Finding:
     if other:
         return warn("nodes", f"another version than {VERSION}: {some(other)}", "upgrade them one after another")
     return ok("nodes", f"{len(alive)} alive: {some([node.name for node in alive])}")
+
+
+def _clocks(status: Status) -> Finding:
+    """Due times go by the store's clock; times of output, and of when a command began, by the node's."""
+    known = [node for node in status.nodes if node.alive and node.clock_offset_ms is not None]
+    wrong = [f"{node.name} ({node.clock_fault})" for node in known if node.clock_fault]
+    if wrong:
+        told = f"a clock differs from the store's: {some(wrong)}"
+        return warn("clocks", told, "let chrony or systemd-timesyncd keep the clocks of all machines")
+    return ok("clocks", f"{counted(len(known), 'node')} within {CLOCK_MAY_DIFFER_MS / 1000:g} s of the store's clock")
 
 
 def _targets(client: Client, nodes: tuple[Node, ...]) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from tests.support import spawn, wait_until
 
 CHECKS = [
     "settings", "versions", "configuration", "executors", "time zones", "secrets", "data folder", "store",
-    "store version", "persistence", "eviction", "memory", "clock", "open ports", "leader", "lag", "nodes", "targets",
-    "quarantine", "queues", "signatures",
+    "store version", "persistence", "eviction", "memory", "clock", "open ports", "leader", "lag", "nodes", "clocks",
+    "targets", "quarantine", "queues", "signatures",
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_a_broken_deployment_is_told_check_by_check(tmp_path: Path, make_store_s
     client.save_job(Job(name="lonely", schedule=manual(), run=Shell("x"), on=any_node(role="none")))
     nodes, redis = client.deployment.nodes, client.deployment.store.client
     for name in ("n1", "gone"):
-        nodes.report(Node(name=name, instance=name, version="0.0.1"))
+        nodes.report(Node(name=name, instance=name, version="0.0.1", clock_ms=client.status().now_ms + 90_000))
     nodes.leave("gone", "gone")
     redis.lpush("dkronpy.node.gone", "message", "message")
     redis.lpush("dkronpy.node.n1", "message")
@@ -75,7 +76,7 @@ def test_a_broken_deployment_is_told_check_by_check(tmp_path: Path, make_store_s
     wrong = {name: row["state"] for name, row in found.items() if row["state"] != "ok"}
     assert wrong == {
         "configuration": "fail", "secrets": "fail", "persistence": "fail", "eviction": "fail", "leader": "fail",
-        "lag": "fail", "nodes": "warn", "targets": "fail", "quarantine": "fail", "queues": "warn",
+        "lag": "fail", "nodes": "warn", "clocks": "warn", "targets": "fail", "quarantine": "fail", "queues": "warn",
     }  # fmt: skip
     assert all(found[name]["fix"] for name in wrong)
     assert "CONFIG SET appendonly yes" in found["persistence"]["fix"]
@@ -84,6 +85,7 @@ def test_a_broken_deployment_is_told_check_by_check(tmp_path: Path, make_store_s
     assert "lonely" in found["targets"]["message"]
     assert "redbeat:bad: ValueError: no such field" in found["quarantine"]["message"]
     assert found["queues"]["message"].startswith("2 messages for gone:")
+    assert re.search(r"n1 \(\d\d\.\d s ahead\)", found["clocks"]["message"])
     assert "dkronpy node forget gone" in found["nodes"]["fix"]
     assert found["lag"]["message"].startswith("the longest owed due time has been waiting for 6")
 

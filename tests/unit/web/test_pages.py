@@ -7,6 +7,7 @@ import re
 import pytest
 
 from dkronpy.client import Client
+from dkronpy.node import Node
 from dkronpy.web.board import Board
 from dkronpy.web.chains import chain_of
 from tests.unit.web.conftest import Browser, Door, save, shell, visible
@@ -214,3 +215,14 @@ def test_times_change_to_utc_and_back_on_the_page_that_is_looked_at(browser: Bro
     assert 'name="zone" value="browser"' in browser.get("/runs")
     browser.send("/preferences", zone="browser")
     assert "data-zone-unknown" in browser.get("/runs")
+
+
+def test_a_node_whose_clock_is_wrong_is_told_of(browser: Browser, client: Client) -> None:
+    nodes = client.deployment.nodes
+    nodes.report(Node(name="wrong", instance="b", clock_ms=client.status().now_ms - 61_000))
+    nodes.report(Node(name="right", instance="a", clock_ms=client.status().now_ms))
+    text = visible(browser.get("/nodes"))
+    assert text.count("! clock") == 1
+    assert re.search(r"! clock 6[1-9]\.\d s behind", text)
+    assert "Clock as the store's" in visible(browser.get("/nodes/right"))
+    assert re.search(r"Clock ! 6[1-9]\.\d s behind compared with the store's", visible(browser.get("/nodes/wrong")))
