@@ -23,7 +23,7 @@ from dkronpy.deployment import Deployment
 from dkronpy.execution import Execution, Run, execution_id, run_id
 from dkronpy.results.backend import PRUNED_JOBS
 from dkronpy.results.schema import EXECUTION, RUN
-from dkronpy.scheduler.farewell import FORGET_BUDGET, FORGET_MS, FORGET_SOON_MS
+from dkronpy.scheduler.farewell import FORGET_BUDGETS, FORGET_MS, FORGET_SOON_MS
 from dkronpy.scheduler.keeping import Keeping
 from dkronpy.settings import Settings
 from scripts.many_jobs import store_jobs
@@ -96,7 +96,7 @@ def passes(deployment: Deployment, jobs: int) -> dict[str, float]:
     results, seen = deployment.results, 0
     while True:
         began = time.perf_counter()
-        went = results.prune(now, keeping, budget=FORGET_BUDGET, ahead=keeping.ahead)
+        went = results.prune(now, keeping, budget=FORGET_BUDGETS[0], ahead=keeping.ahead)
         spent.append((time.perf_counter() - began) * 1000)
         gone += went
         round_ms += FORGET_SOON_MS if went else FORGET_MS
