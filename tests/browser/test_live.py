@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -88,6 +89,15 @@ def test_each_line_bears_its_time_when_that_is_wanted(open_page: NewPage, counts
     expect(page.locator("#found-lines")).to_have_text("1 of 1")
     page.locator("#times").click()
     expect(stamp).to_be_hidden()
+
+
+def test_times_are_the_browsers_from_its_first_visit(site: Site, open_page: NewPage) -> None:
+    run, _ = site.fleet.run_now("by-hand")
+    path, stamp = f"/ui/runs/{run.id}", "#log i[data-t]"
+    utc = open_page(path, timezone_id="UTC").locator(stamp).first.get_attribute("data-t")
+    there = datetime.strptime(utc or "", "%H:%M:%S") + timedelta(hours=5, minutes=45)  # noqa: DTZ007 - a time of day
+    page = live(open_page(path, timezone_id="Asia/Kathmandu"))
+    expect(page.locator(stamp).first).to_have_attribute("data-t", f"{there:%H:%M:%S}")
 
 
 LINES_WITHOUT_A_TIME = """() => {

@@ -7,7 +7,11 @@
     if (zone && navigator.cookieEnabled) {
       keep("dkronpy_zone", zone);
       if (zone !== "UTC" && document.cookie.includes("dkronpy_zone")) {
-        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" }).then(() => document.dispatchEvent(new CustomEvent("dk:refreshed")));
+        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" }).then(() => {
+          document.dispatchEvent(new CustomEvent("dk:refreshed"));
+          const log = document.getElementById("log"); // what it shows stays as it is while a page is renewed: its times were written in UTC
+          if (log && log.reload) log.reload();
+        });
         document.getElementById("zone-name").textContent = zone;
       }
     }
