@@ -166,7 +166,10 @@ def _encode_result(result: Any) -> msgspec.Raw:
     else:
         if len(encoded) <= RESULT_BYTES:
             return msgspec.Raw(encoded)
-    return msgspec.Raw(msgspec.json.encode(text.encode("utf-8", "replace")[:RESULT_BYTES].decode("utf-8", "ignore")))
+    text = text.encode("utf-8", "replace")[:RESULT_BYTES].decode("utf-8", "ignore")
+    while len(encoded := msgspec.json.encode(text)) > 2 * RESULT_BYTES + 2:  # control characters take six each
+        text = text[: len(text) // 2]  # no report may be longer than a packet
+    return msgspec.Raw(encoded)
 
 
 def _exit_status(exc: SystemExit) -> int:

@@ -91,3 +91,15 @@ class Nested:
 
 
 not_callable = 3
+
+
+class ControlCharacters:
+    """Its text takes six times as many bytes in JSON."""
+
+    def __repr__(self) -> str:
+        return "\x01" * 64_000
+
+
+def control_characters() -> ControlCharacters:
+    """A result without a JSON form."""
+    return ControlCharacters()

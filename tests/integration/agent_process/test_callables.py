@@ -151,3 +151,8 @@ def test_a_function_that_ignores_the_event_is_killed_after_the_grace(call: Any) 
 def test_a_function_without_a_context_is_ended_by_term(call: Any) -> None:
     _, ended = call("talk_slowly", timeout=timedelta(seconds=0.5), grace=timedelta(seconds=60))
     assert (ended.reason, ended.signal) == ("timeout", signal.SIGTERM)
+
+
+def test_a_result_that_json_makes_long_is_cut(call: Any) -> None:
+    _, ended = call("control_characters")
+    assert (ended.code, ended.reason, set(ended.result)) == (0, "", {"\x01"})
