@@ -46,6 +46,12 @@ class Masker:
         self._forms = sorted({form for value in values for form in disguises(value)}, key=len, reverse=True)
         self._kept = b""
 
+    def another(self) -> Masker:
+        """One for another stream with the same secrets."""
+        other = Masker(())
+        other._forms = self._forms
+        return other
+
     def feed(self, data: bytes) -> bytes:
         """What can be passed on of all that came so far; the possible beginning of a secret is held back."""
         if not self._forms:

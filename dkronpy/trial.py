@@ -20,6 +20,7 @@ from dkronpy.clock import SystemClock, from_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Output, execution_id, run_id
 from dkronpy.job import Job
+from dkronpy.marks import MERGED
 from dkronpy.masking import Masker
 from dkronpy.plugins.executor import Command, Executor, ExecutorError, Exit, Outcome
 from dkronpy.plugins.options import Options, resolve_secrets
@@ -132,7 +133,7 @@ class _Live(AttemptOutput):
         self._live_masker, self._live_write = masker, write
         self._live_lock = threading.Lock()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, stream: int = MERGED) -> None:
         with self._live_lock:
             self._live_write(self._live_masker.feed(data))
 

@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Iterator, Mapping
 from math import ceil
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -127,6 +127,13 @@ class ProcessOptions(Options, frozen=True, kw_only=True):
     process_limit: Annotated[
         int, doc("How many processes and threads its user may have in all. 0 is no limit, and root has none.")
     ] = 0
+    stderr: Annotated[
+        Literal["merged", "separate"],
+        doc(
+            "`separate` tells standard error apart, so that it can be shown alone; what is written to both within a "
+            "moment may change places. `merged` keeps the order of writing."
+        ),
+    ] = "merged"
     success_codes: Annotated[Statuses, doc("The exit statuses that are a success, as `0,1,2`.")] = (0,)
     skip_codes: SkipCodes = ""
     retry_codes: RetryCodes = ""
@@ -155,6 +162,7 @@ class ProcessOptions(Options, frozen=True, kw_only=True):
             timeout=as_timedelta(self.timeout),
             mem_limit=limit,
             limits={name: value for name, value in limits.items() if value},
+            separate_stderr=self.stderr == "separate",
             **what,
         )
 

@@ -129,8 +129,8 @@ class AttemptContext:
         with self._launcher.launch(ready) as child:
             self._stand_by(child)
             self.on_cancel(lambda reason: child.kill(reason, timedelta(0) if self._at_once else None))
-            while chunk := child.read():
-                self.write(chunk)
+            for stream, data in child.pieces():
+                self._output.write(data, stream)
             return child.wait()
 
     def _stand_by(self, child: ChildProcess) -> None:

@@ -111,18 +111,20 @@ class Launcher:
 def _begin(shim: WaitingShim, command: Command, *, keep_background: bool) -> ChildProcess | None:
     """Hand *command* to a shim; None where that was killed before the command could begin."""
     try:
-        output, writing = os.pipe()
+        reading, writing = _make_pipes(2 if command.separate_stderr else 1)
     except OSError:
         shim.socket.close()
         raise
-    child = ChildProcess(shim.socket, output, command.env.get(EXECUTION_ID, ""))
+    child = ChildProcess(shim.socket, reading, command.env.get(EXECUTION_ID, ""))
     try:
         with ExitStack() as handed_over:
-            handed_over.callback(os.close, writing)
-            fds = [writing]
+            for fd in writing:
+                handed_over.callback(os.close, fd)
+            files = []
             for content in _contents(command):
-                fds.append(_make_memory_file(content))
-                handed_over.callback(os.close, fds[-1])
+                files.append(_make_memory_file(content))
+                handed_over.callback(os.close, files[-1])
+            fds = [writing[0], files[0], *writing[1:], *files[1:]]
             with suppress(BrokenPipeError, ConnectionResetError):
                 launch = _launch_of(command, keep_background=keep_background)
                 socket.send_fds(shim.socket, [msgspec.json.encode(launch)], fds)
@@ -136,6 +138,21 @@ def _begin(shim: WaitingShim, command: Command, *, keep_background: bool) -> Chi
     return None
 
 
+def _make_pipes(count: int) -> tuple[list[int], list[int]]:
+    """The ends to read from, and those to write to. Raises OSError for want of descriptors, and leaves none open."""
+    reading: list[int] = []
+    writing: list[int] = []
+    try:
+        for _ in range(count):
+            for end, ends in zip(os.pipe(), (reading, writing), strict=True):
+                ends.append(end)
+    except OSError:
+        for fd in (*reading, *writing):
+            os.close(fd)
+        raise
+    return reading, writing
+
+
 def _launch_of(command: Command, *, keep_background: bool) -> Launch:
     return Launch(
         cwd=_current_directory(),
@@ -144,6 +161,7 @@ def _launch_of(command: Command, *, keep_background: bool) -> Launch:
         timeout=None if command.timeout is None else command.timeout.total_seconds(),
         mem_limit=command.mem_limit,
         vouched_until=command.vouched_until,
+        separate_stderr=command.separate_stderr,
     )
 
 
@@ -160,7 +178,7 @@ def _refused(ended: Exit) -> ChildProcess:
     os.close(writing)
     with theirs:
         send_message(theirs, Ended(exit=ended))
-    return ChildProcess(ours, output, "")
+    return ChildProcess(ours, [output], "")
 
 
 def _make_memory_file(content: bytes) -> int:

@@ -17,6 +17,35 @@ OFFLINE_SECONDS = 2.0
 """After the store did not take output, it is not asked again for this long; the record has it all the same."""
 
 
+class _Stream:
+    """One of several streams of an output: its lines are passed on whole, so that none is torn by the others."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._line = b""
+        self._since = 0.0
+
+    def feed(self, data: bytes) -> bytes:
+        """What of all that came so far makes lines, or more than is gathered."""
+        text = self._line + self._masker.feed(data)
+        end = len(text) if len(text) >= FLUSH_BYTES else text.rfind(b"\n") + 1
+        if end or not self._line:
+            self._since = time.monotonic()
+        self._line = text[end:]
+        return text[:end]
+
+    def overdue(self) -> bytes:
+        """The beginning of a line that has waited long enough for its end: a prompt, or a bar that grows."""
+        if time.monotonic() - self._since < FLUSH_SECONDS:
+            return b""
+        line, self._line = self._line, b""
+        return line
+
+    def end(self) -> bytes:
+        """The rest."""
+        return self._line + self._masker.end()
+
+
 class AttemptOutput:
     """The output of one attempt: written by its thread, flushed by that or by the pump.
 
@@ -27,32 +56,47 @@ class AttemptOutput:
         self._writer = writer
         self._masker = masker
         self._now_ms = now_ms
+        self._streams: dict[int, _Stream] = {}
         self._pending = bytearray()
         self._passed = 0
         self._marking = Marking()
         self._offline_until = 0.0
         self._lock = threading.Lock()
 
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
+    def write(self, data: bytes, stream: int = MERGED) -> None:
+        """Append bytes of one of the streams of ``dkronpy.marks``."""
         with self._lock:
-            self._append(self._masker.feed(data), self._now_ms())
+            if stream == MERGED:
+                self._append(self._masker.feed(data), self._now_ms())
+            else:
+                self._append(self._stream(stream).feed(data), self._now_ms(), stream)
             if len(self._pending) >= FLUSH_BYTES:
                 self._flush()
 
     def flush(self) -> None:
         """Pass on what has gathered."""
         with self._lock:
+            for stream, lines in self._streams.items():
+                self._append(lines.overdue(), self._now_ms(), stream)
             self._flush()
 
     def end(self) -> Output:
         """Pass on the rest, tell those who follow that it was all, and return what is kept."""
         with self._lock:
+            for stream, lines in self._streams.items():
+                self._append(lines.end(), self._now_ms(), stream)
             self._append(self._masker.end(), self._now_ms())
             online = time.monotonic() >= self._offline_until
             self._writer.write(bytes(self._pending), marks=self._marks(), stream=online, last=online)
             self._pending = bytearray()
             return self._writer.output()
+
+    def _stream(self, stream: int) -> _Stream:
+        """A secret is masked wherever in a stream it is cut, so each has a masker of its own."""
+        found = self._streams.get(stream)
+        if found is None:
+            found = self._streams[stream] = _Stream(self._masker.another())
+        return found
 
     def _append(self, data: bytes, ms: int, stream: int = MERGED) -> None:
         if data:

@@ -19,10 +19,10 @@ from dkronpy.plugins.command import Command
 _SPAWN_FAILED_STATUS = 127
 
 
-def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: int, shim: int) -> NoReturn:
+def run_child(command: Command, *, cwd: str, streams: list[int], report: int, shim: int) -> NoReturn:
     """Turn this freshly forked child of *shim*, the leader of a session, into *command*; never returns.
 
-    *stdin* and *output* become descriptors 0, 1 and 2; every other one closes as a new program begins. What
+    The three *streams* become descriptors 0, 1 and 2; every other one closes as a new program begins. What
     goes wrong before that is written as a ``Report`` to *report*. Written to touch little memory: each page
     that a forked process writes to is copied, and that is most of what a run costs.
     """
@@ -30,11 +30,9 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs expect the defaults
             signal.signal(number, signal.SIG_DFL)
-        os.dup2(stdin, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(stdin)
-        os.close(output)
+        for standard, fd in enumerate(streams):
+            os.dup2(fd, standard)
+            os.close(fd)
         _set_limits(command)
         if command.no_new_privs:
             gain_no_privileges()
@@ -57,7 +55,7 @@ def run_child(command: Command, *, cwd: str, stdin: int, output: int, report: in
 
 
 def _become_user(command: Command) -> None:
-    """Change groups and user; the output pipe changes hands too, so that /dev/stderr can be opened."""
+    """Change groups and user; the output pipes change hands too, so that /dev/stderr can be opened."""
     if command.user is None and command.group is None:
         return
     user = _find_user(command.user) if command.user is not None else None
@@ -68,6 +66,7 @@ def _become_user(command: Command) -> None:
     who = command.user if command.group is None else f"{command.user or ''}:{command.group}"
     try:
         os.fchown(1, uid, gid)
+        os.fchown(2, uid, gid)
         if user:
             os.initgroups(user.pw_name, gid)
         else:

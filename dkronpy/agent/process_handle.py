@@ -8,6 +8,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import overload
@@ -15,6 +17,7 @@ from typing import overload
 from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Started, Vouch, read_news, send_message
 from dkronpy.agent.process_tree import find_processes, signal_all
 from dkronpy.errors import DkronpyError
+from dkronpy.marks import MERGED, STDERR, STDOUT
 from dkronpy.plugins.command import Exit
 
 _ANSWER_SECONDS = 30.0
@@ -28,14 +31,17 @@ class HelperError(DkronpyError):
 class ChildProcess:
     """One command that runs behind its shim.
 
-    One thread reads and waits; ``kill`` may come from any. ``stdout`` is the readable descriptor of the
-    output, standard output and error in the order in which they were written.
+    One thread reads and waits; ``kill`` may come from any. *outputs* are the readable descriptors of its output: one
+    for standard output and error in the order in which they were written, or one for each. ``stdout`` is the first.
     """
 
-    def __init__(self, control: socket.socket, stdout: int, execution_id: str) -> None:
-        os.set_blocking(stdout, False)
+    def __init__(self, control: socket.socket, outputs: Sequence[int], execution_id: str) -> None:
+        for fd in outputs:
+            os.set_blocking(fd, False)
         self.pid = 0
-        self.stdout = stdout
+        self.stdout = outputs[0]
+        self._outputs = dict(zip(outputs, (STDOUT, STDERR) if len(outputs) > 1 else (MERGED,), strict=True))
+        self._reading = list(outputs)
         self._control = control
         self._execution_id = execution_id
         self._exit: Exit | None = None
@@ -52,15 +58,29 @@ class ChildProcess:
 
     def read(self, max_bytes: int = 65_536, timeout: timedelta | None = None) -> bytes | None:
         """The next bytes of output; empty once there are no more, None when none came within *timeout*."""
+        piece = self.read_piece(max_bytes, timeout)
+        return None if piece is None else piece[1]
+
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """The output as it comes, each piece with its stream (of ``dkronpy.marks``), until there is no more."""
+        while (piece := self.read_piece()) and piece[1]:
+            yield piece
+
+    def read_piece(self, max_bytes: int = 65_536, timeout: timedelta | None = None) -> tuple[int, bytes] | None:
+        """As ``read``, with the stream. Of what came on both at a time, either comes in turn, standard output first."""
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         while True:
             over = self._exit is not None
-            try:
-                return os.read(self.stdout, max_bytes)
-            except BlockingIOError:
-                if over:  # someone outside the tree holds the pipe open; nobody of the tree is left to write
-                    return b""
-            if not self._wait_for_news(deadline, also=self.stdout):
+            for fd in list(self._reading):
+                with suppress(BlockingIOError):
+                    data = os.read(fd, max_bytes)
+                    self._reading.remove(fd)
+                    if data:
+                        self._reading.append(fd)  # the other has its turn first, whatever comes here
+                        return self._outputs[fd], data
+            if over or not self._reading:  # someone outside the tree may hold a pipe open; nobody of the tree is left
+                return MERGED, b""
+            if not self._wait_for_news(deadline, also=self._reading):
                 return None
 
     @overload
@@ -108,14 +128,15 @@ class ChildProcess:
             if not self._closed:
                 self._closed = True
                 self._control.close()
-                os.close(self.stdout)
+                for fd in self._outputs:
+                    os.close(fd)
 
-    def _wait_for_news(self, deadline: float | None, also: int | None = None) -> bool:
-        """Wait until the shim says something or *also* can be read; False when the deadline passed first."""
+    def _wait_for_news(self, deadline: float | None, also: Iterable[int] = ()) -> bool:
+        """Wait until the shim says something or one of *also* can be read; False when the deadline passed first."""
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
-        if also is not None:
-            poller.register(also, select.POLLIN)
+        for fd in also:
+            poller.register(fd, select.POLLIN)
         left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
         ready = poller.poll(left)
         if any(fd == self._control.fileno() for fd, _ in ready):

@@ -1,9 +1,9 @@
 """What agent, helper and shim say to each other: one message a packet, over Unix sockets that keep packets.
 
 The helper sends a ``Spare`` with a socket for every shim that waits. A launch goes from the agent over that socket,
-as ``Launch`` with two or three file descriptors: the writing end of its output, a file in memory that holds the
-``Command``, and one with its standard input. From then on agent and shim talk over the same socket. Its end means
-that the other side is gone.
+as ``Launch`` with two to four file descriptors: the writing end of its output, a file in memory that holds the
+``Command``, the writing end of its standard error where that is separate, and a file with its standard input where it
+has any. From then on agent and shim talk over the same socket. Its end means that the other side is gone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dkronpy.plugins.command import Command, Exit
 
 PACKET_BYTES = 200_000  # under Linux's default limit of a socket's buffer (212,992)
 RESULT_BYTES = 64_000
-_MAX_FDS = 3
+_MAX_FDS = 4
 # Plain numbers: an operation on Python's constants for flags goes through much code of ``enum``, and each page of
 # memory that a forked process writes to, if only to count a reference, is a copy of its own.
 _UNIX, _PACKETS = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
@@ -56,6 +56,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     mem_limit: int | None = None
     vouched_until: float | None = None
+    separate_stderr: bool = False
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):

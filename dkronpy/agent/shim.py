@@ -52,7 +52,6 @@ _KILL_INTERVAL = 0.02
 _GIVE_UP_AFTER = 5.0
 _LONGEST_WAIT = 3600.0
 """Seconds; poll takes no more than 24 days at a time."""
-_STDIN_AT = 2
 _TRIES = 2
 STUCK_STATUS = 3
 """Exit status of a shim that could not see the last process of its tree gone."""
@@ -115,8 +114,9 @@ class Shim:
     def _start(self, packet: bytes, fds: list[int]) -> int:
         """Let the child begin and return the descriptor on which its report comes."""
         self._launch = launch = read_launch(packet)
-        output, command = fds[:2]
-        stdin = fds[2] if len(fds) > _STDIN_AT else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        output, command, *others = fds
+        errors = others.pop(0) if launch.separate_stderr else output
+        stdin = others[0] if others else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._began = time.monotonic()
         if launch.timeout is not None:
             self._timeout_at = self._began + launch.timeout
@@ -124,19 +124,19 @@ class Shim:
             self._memory_at = self._began
         if launch.vouched_until is not None:
             self._vouched_until = launch.vouched_until
-        report = self._begin(command, stdin, output)
-        for fd in (stdin, output, command):
+        report = self._begin(command, stdin, output, errors)
+        for fd in {stdin, output, errors, command}:
             os.close(fd)
         return report
 
-    def _begin(self, command: int, stdin: int, output: int) -> int:
+    def _begin(self, command: int, stdin: int, output: int, errors: int) -> int:
         """As ``_start``. The agent is told before the child is: what may have begun must not be launched again."""
         for _ in range(_TRIES):
             child, self._waiting = self._waiting or WaitingChild(self._control, self._rehearse), None
             self._child = child.pid
             if not send_message(self._control, Started(pid=child.pid)):
                 raise OSError(errno.EPIPE, "the agent is gone")
-            if child.run(self._launch.cwd, command, stdin, output):
+            if child.run(self._launch.cwd, command, stdin, output, errors):
                 return child.report
         raise OSError(errno.ECHILD, "the child was killed before it began")
 

@@ -58,9 +58,9 @@ class WaitingChild:
         theirs.close()
         os.close(writing)
 
-    def run(self, cwd: str, command: int, stdin: int, output: int) -> bool:
+    def run(self, cwd: str, command: int, stdin: int, output: int, errors: int) -> bool:
         """Let it become the command in the file *command*; False where it is gone already."""
-        sent = send_packet(self._socket, os.fsencode(cwd), [command, stdin, output])
+        sent = send_packet(self._socket, os.fsencode(cwd), [command, stdin, output, errors])
         self._socket.close()
         if not sent:
             os.close(self.report)
@@ -77,9 +77,7 @@ def _become_what_comes(sock: socket.SocketType, report: int, shim: int, rehearse
         packet, fds = receive_packet(sock) if os.getppid() == shim else (b"", [])
         if packet:
             sock.close()
-            run_child(
-                _take(fds[0], report), cwd=os.fsdecode(packet), stdin=fds[1], output=fds[2], report=report, shim=shim
-            )
+            run_child(_take(fds[0], report), cwd=os.fsdecode(packet), streams=fds[1:], report=report, shim=shim)
     except BaseException:  # noqa: BLE001 - nothing may return into the shim's code
         sys.excepthook(*sys.exc_info())
     finally:

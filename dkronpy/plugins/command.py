@@ -18,7 +18,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     the whole process tree; ``limits`` are the system's for each process, by their names (``CPU`` in seconds, ``FSIZE``
     in bytes, ``NPROC``, ``NOFILE``). With ``no_new_privs`` no program gives it rights that it does not have. ``grace``
     is what lies between TERM and KILL. With ``vouched_until``, in seconds of the monotonic clock, it is killed then,
-    unless the agent puts that off.
+    unless the agent puts that off. With ``separate_stderr`` its standard error is read apart from its standard output.
     """
 
     argv: tuple[str, ...] | None = None
@@ -38,6 +38,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     sys_path: tuple[str, ...] = ()
     context: dict[str, Any] = {}
     vouched_until: float | None = None
+    separate_stderr: bool = False
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

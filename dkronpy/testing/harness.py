@@ -161,8 +161,8 @@ class ExecutorHarness:
         ready = msgspec.structs.replace(command, timeout=min(limits, default=None), context=self._facts())
         with self._started_launcher().launch(ready) as child:
             self.on_cancel(child.kill)
-            while chunk := child.read():
-                self.write(chunk)
+            for _stream, data in child.pieces():
+                self.write(data)
             return child.wait()
 
     def _name(self) -> None:

@@ -11,6 +11,7 @@ from dkronpy import on_node
 from dkronpy.app import make_app
 from dkronpy.job import Job, Run
 from dkronpy.job.retry import Retry
+from dkronpy.marks import STDERR, STDOUT, Marks
 from dkronpy.why import why_run
 from tests.acceptance.fleet import Fleet, left_running
 from tests.support import wait_until
@@ -329,3 +330,14 @@ def test_a_newer_run_ends_the_earlier_one_at_once_and_takes_its_place(fleet: Fle
 def output_of(fleet: Fleet, run_id: str) -> str:
     (execution,) = fleet.client.run(run_id).executions
     return fleet.client.output(execution).text()
+
+
+def test_standard_error_is_told_apart_where_a_job_wants_that(fleet: Fleet) -> None:
+    start(fleet)
+    command = "echo begins; sleep 0.3; echo it is late >&2; sleep 0.3; echo ends"
+    fleet.save(Job(name="apart", schedule="@manually", run=shell(command, stderr="separate")))
+    _, (execution,) = fleet.run_now("apart")
+    output = fleet.client.output(execution)
+    marks = Marks.decode(output.marks)
+    told = [(run.stream, run.data) for run in marks.runs(0, output.head)]
+    assert told == [(STDOUT, b"begins\n"), (STDERR, b"it is late\n"), (STDOUT, b"ends\n")]

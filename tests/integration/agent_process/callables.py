@@ -103,3 +103,9 @@ class ControlCharacters:
 def control_characters() -> ControlCharacters:
     """A result without a JSON form."""
     return ControlCharacters()
+
+
+def write_to_both() -> None:
+    """One line to standard output, one to standard error."""
+    print("to stdout")
+    print("to stderr", file=sys.stderr)

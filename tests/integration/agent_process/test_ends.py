@@ -127,18 +127,21 @@ def test_a_command_that_signals_its_own_group_reaches_nobody_else(run: Run) -> N
     assert (ended.signal, ended.reason, ended.confirmed_gone) == (signal.SIGTERM, "", True)
 
 
-def test_another_user(run: Run) -> None:
+@pytest.mark.parametrize("separate", [False, True])
+def test_another_user(run: Run, separate: bool) -> None:
     assert os.getuid() == 0, "this test must run as root, as it does in CI"
     nobody = pwd.getpwnam("nobody")
     script = "id -u; id -g; id -G; echo to-stderr > /dev/stderr; cat /dev/stdin"
-    output, ended = run("sh", "-c", script, user="nobody", stdin=b"input", cwd="/")
-    assert output.decode().split() == [
-        str(nobody.pw_uid),
-        str(nobody.pw_gid),
-        str(nobody.pw_gid),
-        "to-stderr",
-        "input",
-    ]
+    output, ended = run("sh", "-c", script, user="nobody", stdin=b"input", cwd="/", separate_stderr=separate)
+    assert sorted(output.decode().split()) == sorted(
+        [
+            str(nobody.pw_uid),
+            str(nobody.pw_gid),
+            str(nobody.pw_gid),
+            "to-stderr",
+            "input",
+        ]
+    )
     assert ended.code == 0
     assert run("id", "-un", user=str(nobody.pw_uid))[0] == b"nobody\n"
     assert run("id", "-gn", user="nobody", group="daemon")[0] == b"daemon\n"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from dkronpy.agent.output import AttemptOutput
 from dkronpy.execution import Output
-from dkronpy.marks import STDERR, STDOUT, Mark, Marks
+from dkronpy.marks import MERGED, STDERR, STDOUT, Mark, Marks
+from dkronpy.masking import Masker
 from dkronpy.store.output import CHUNK, OutputWriter, Piece, follow_output, read_output
 from tests.integration.store.plans import Desk
-from tests.support import StoreServer
+from tests.support import StoreServer, wait_until
 
 NAME = "backup@1970-01-01T00:01:00.000Z.0"
 
@@ -138,3 +140,35 @@ def test_a_chunk_that_is_followed_says_itself_when_it_came(desk: Desk) -> None:
     assert [piece and Marks.decode(piece.marks).marks for piece in told] == [
         (Mark(offset, 5_000, STDERR),) for offset in (0, 40, 50)
     ]
+
+
+def test_streams_that_are_told_apart_keep_their_lines_and_their_secrets(desk: Desk) -> None:
+    moments = iter(range(1_000, 100_000, 1_000))
+    output = AttemptOutput(OutputWriter(desk.store, NAME, 1, 1_000), Masker(["hunter-two"]), lambda: next(moments))
+    output.write(b"password: hunt", STDOUT)
+    output.write(b"warning: it is short\n", STDERR)
+    output.write(b"er-two\nlast line", STDOUT)
+    output.write(b"the agent's own words\n")
+    kept = output.end()
+
+    told = [
+        (run.stream, run.data) for offset, data in kept.pieces() for run in Marks.decode(kept.marks).runs(offset, data)
+    ]
+    assert told == [
+        (STDERR, b"warning: it is short\n"),
+        (STDOUT, b"password: ***\n"),
+        (MERGED, b"the agent's own words\n"),
+        (STDOUT, b"last line"),
+    ]
+
+
+def test_the_beginning_of_a_line_waits_for_its_end_only_a_moment(desk: Desk) -> None:
+    output = AttemptOutput(OutputWriter(desk.store, NAME, 1, 1_000), Masker([]), lambda: 1_000)
+    output.write(b"are you sure? ", STDOUT)
+
+    def shown() -> bool:
+        output.flush()
+        live = read_output(desk.store, NAME, 1)
+        return live is not None and live.head == b"are you sure? "
+
+    wait_until(shown, timeout=10, description="a prompt without an end of line is shown")
