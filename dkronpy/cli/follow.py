@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dkronpy.cli.failure import say
@@ -15,29 +15,48 @@ from dkronpy.errors import DkronpyError, NotFoundError
 if TYPE_CHECKING:
     from dkronpy.client import Client
     from dkronpy.execution import Execution
-    from dkronpy.marks import Marks
+    from dkronpy.marks import Marks, Run
 
 PAUSE_SECONDS = 0.1
 JOIN_SECONDS = 3.0
 _lock = threading.Lock()
 
 
-class Sink:
-    """Standard output for one execution: bytes pass as they are; with a *label* each line bears it."""
+NOT_TOLD_APART = (
+    'its standard error is merged into its output: stderr="separate" in the job\'s shell options keeps it apart'
+)
 
-    def __init__(self, label: str = "", *, times: bool = False) -> None:
+
+class Sink:
+    """Standard output for one execution: bytes pass as they are; with a *label* each line bears it.
+
+    With *times* each line bears the moment at which it began to come; with *stderr* what is of the job's standard
+    output alone is left out.
+    """
+
+    def __init__(self, label: str = "", *, times: bool = False, stderr: bool = False) -> None:
         self._label = label.encode()
         self._times = times
+        self._stderr = stderr
         self._in_line = False
+        self._took = self._told = False
 
-    def take(self, offset: int, data: bytes, marks: Marks) -> None:
-        """Put out the bytes at *offset*; with *times* each line bears the moment at which it began to come."""
-        if not self._times:
-            self.write(data)
-            return
-        for run in marks.runs(offset, data):
-            stamp = rfc3339(from_ms(run.ms)) if run.ms else "-"
-            self._write(run.data, self._label + f"{stamp:24} ".encode())
+    def take(self, offset: int, data: bytes, marks: Marks, *, tail: int | None = None) -> None:
+        """Put out the bytes at *offset*, or the last *tail* lines of what is wanted of them."""
+        from dkronpy.marks import STDOUT
+
+        runs = list(marks.runs(offset, data))
+        self._took, self._told = self._took or bool(runs), self._told or marks.separate
+        wanted = [run for run in runs if not self._stderr or run.stream != STDOUT]
+        for run in wanted if tail is None else _last_lines(wanted, tail):
+            stamp = f"{rfc3339(from_ms(run.ms)) if run.ms else '-':24} " if self._times else ""
+            self._write(run.data, self._label + stamp.encode())
+
+    def end(self) -> None:
+        """Say, beside the data, what could not be left out."""
+        if self._stderr and self._took and not self._told:
+            with _lock:
+                say(NOT_TOLD_APART)
 
     def write(self, data: bytes) -> None:
         """Put bytes out at once."""
@@ -60,6 +79,17 @@ class Sink:
         return first + label.join(lines)
 
 
+def _last_lines(runs: list[Run], count: int) -> Iterator[Run]:
+    """The last *count* lines of what these runs are in one."""
+    whole = b"".join([run.data for run in runs])
+    lines = whole.splitlines(keepends=True)[-count:] if count else []
+    before = len(whole) - sum(map(len, lines))
+    for run in runs:
+        if last := run.data[before:]:
+            yield run._replace(data=last)
+        before = max(0, before - len(run.data))
+
+
 class Follower:
     """Prints the executions of a run as they go, each in a thread of its own, until they end or ``stop`` is called.
 
@@ -67,13 +97,19 @@ class Follower:
     """
 
     def __init__(
-        self, client: Client, run: str, *, attempt: int | None = None, retries: bool = True, times: bool = False
+        self,
+        client: Client,
+        run: str,
+        *,
+        attempt: int | None = None,
+        retries: bool = True,
+        sink: Callable[[str], Sink] = Sink,
     ) -> None:
         self.client = client
         self.run = run
         self._only = attempt
         self._retries = retries
-        self._times = times
+        self._sink = sink
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._error: Exception | None = None
@@ -84,7 +120,7 @@ class Follower:
         width = max((len(one.node) for one in executions), default=0)
         for one in executions:
             label = f"{one.node or one.id.rpartition('.')[2]:{width}} | " if len(executions) > 1 else ""
-            thread = threading.Thread(target=self._follow, args=(one.id, Sink(label, times=self._times)), daemon=True)
+            thread = threading.Thread(target=self._follow, args=(one.id, self._sink(label)), daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -108,6 +144,7 @@ class Follower:
         try:
             for number in self._attempts(execution_id):
                 self._attempt(execution_id, number, sink)
+            sink.end()
         except (DkronpyError, OSError) as error:
             self._error = error
             self._stopping.set()
@@ -169,8 +206,7 @@ def print_output(
     marks = Marks.decode(output.marks)
     if tail is not None:
         offset, kept = output.pieces()[1] if output.omitted > 0 else (0, output.head + output.tail)
-        last = b"".join(kept.splitlines(keepends=True)[-tail:]) if tail else b""
-        sink.take(offset + len(kept) - len(last), last, marks)
+        sink.take(offset, kept, marks, tail=tail)
         return
     sink.take(0, output.head, marks)
     if output.omitted > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ RECENT = 50
     example="""
     dkronpy logs backup
     dkronpy logs backup -f --timestamps
+    dkronpy logs backup --stderr
     dkronpy logs backup@2026-11-23T02:30:00.000Z --tail 20
     dkronpy logs backup@2026-11-23T02:30:00.000Z.0 --attempt 1 > output.bin
     """,
@@ -36,29 +38,33 @@ RECENT = 50
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="This attempt. [default: the last]")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of what is there.")
 @click.option("--timestamps", is_flag=True, help="Put before each line when it came, in UTC.")
+@click.option("--stderr", is_flag=True, help="Leave out standard output where the job keeps the two apart.")
 @pass_session
-def logs(session: Session, what: str, follow: bool, attempt: int | None, tail: int | None, timestamps: bool) -> None:
+def logs(
+    session: Session, what: str, follow: bool, attempt: int | None, tail: int | None, timestamps: bool, stderr: bool
+) -> None:
     """Print the output of a job's latest run, of a run, or of one execution; bytes pass unchanged."""
     if follow and tail is not None:
         raise click.UsageError("--tail shows the end of what is there, and -f goes on from its beginning; give one")
-    client = session.client
+    client, sink = session.client, functools.partial(Sink, times=timestamps, stderr=stderr)
     view = find_executions(client, what)
     for execution in view.executions:
         if attempt and attempt > execution.attempt and (execution.terminal or not follow):
             raise NotFoundError(f"{execution.id} has no attempt {attempt}; it has had {execution.attempt}")
     if follow:
-        _follow(client, view, attempt, times=timestamps)
+        _follow(view, Follower(client, view.run.id, attempt=attempt, retries=False, sink=sink))
         return
     for execution in view.executions:
         if len(view.executions) > 1:
             say(f"==> {execution.node or execution.id} <==")
-        print_output(client, execution, attempt, Sink(times=timestamps), tail=tail)
+        out = sink()
+        print_output(client, execution, attempt, out, tail=tail)
+        out.end()
         if not execution.terminal:
             say(f"({execution.state}; `dkronpy logs {execution.id} -f` follows it)")
 
 
-def _follow(client: Client, view: RunView, attempt: int | None, *, times: bool) -> None:
-    follower = Follower(client, view.run.id, attempt=attempt, retries=False, times=times)
+def _follow(view: RunView, follower: Follower) -> None:
     follower.start(view.executions)
     try:
         while not follower.wait(0.2):

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from dkronpy.client import RunView
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
-from dkronpy.marks import Marks
+from dkronpy.marks import STDERR, Marks
 from dkronpy.web.board import figures
 from dkronpy.web.chains import picture_of_runs
 from dkronpy.web.door import AnyRequest
@@ -85,7 +85,7 @@ def _attempt(execution: Execution | None, asked: str) -> int:
 def _log(site: Site, execution: Execution | None, number: int, zone: ZoneInfo) -> dict[str, Any]:
     """What is known of the output: its last part as HTML, where it ends in bytes, and whether more may come."""
     if execution is None or not number:
-        return {"html": "", "size": 0, "live": False, "times": False}
+        return {"html": "", "size": 0, "live": False, "times": False, "stderr": False}
     output = site.client.output(execution, number)
     marks, (_, tail) = Marks.decode(output.marks), output.pieces()
     begin = max(0, output.size - SHOWN) if output.omitted <= 0 or len(tail[1]) >= SHOWN else 0
@@ -94,14 +94,16 @@ def _log(site: Site, execution: Execution | None, number: int, zone: ZoneInfo) -
         kept = whole[-SHOWN:]
         begin += kept.find(b"\n") + 1
     html = LogHtml(begin, zone)
-    pieces = "".join(html.piece(offset, data, marks) for offset, data in output.pieces())
+    pieces = "".join(html.piece(offset, data, marks) for offset, data in output.pieces()) + html.end()
     live = execution.state == "running" and number == execution.attempt
     return {
-        "html": Markup(pieces + html.end()),  # noqa: S704 - all of it was escaped
+        "html": Markup(pieces),  # noqa: S704 - all of it was escaped
         "size": output.size,
         "cut": begin,
         "times": bool(marks.marks) or live,
         "grain_ms": marks.grain_ms,
+        "stderr": html.stderr,
+        "had_stderr": any(mark.stream == STDERR for mark in marks.marks),
         "live": live,
     }
 

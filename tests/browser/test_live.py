@@ -9,6 +9,8 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from dkronpy.job import Job
+from dkronpy.marks import MIXED, STDERR, STDOUT, Mark
+from dkronpy.store.output import OutputWriter
 from tests.browser.conftest import Counting, NewPage, Site, ended, in_both_themes, live, running, shell
 
 _LISTEN = """() => {
@@ -98,6 +100,66 @@ def test_times_are_the_browsers_from_its_first_visit(site: Site, open_page: NewP
     there = datetime.strptime(utc or "", "%H:%M:%S") + timedelta(hours=5, minutes=45)  # noqa: DTZ007 - a time of day
     page = live(open_page(path, timezone_id="Asia/Kathmandu"))
     expect(page.locator(stamp).first).to_have_attribute("data-t", f"{there:%H:%M:%S}")
+
+
+def test_standard_error_alone_is_shown_when_that_is_wanted(
+    site: Site, open_page: NewPage, axe: str, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = shell(f"while [ ! -e {go} ]; do sleep 0.1; done")
+    site.client.save_job(Job(name="apart", schedule="@manually", run=command))
+    run = running(site, "apart")
+    writer = OutputWriter(site.client.deployment.store, f"{run}.0", 1, 100_000)
+    written = Written(writer)
+    written.add(b"reading 12 rows\n", STDOUT)
+    page = live(open_page(f"/ui/runs/{run}"))
+    button, text = page.locator("#stderr"), page.locator("#log pre")
+    expect(text).to_contain_text("12 rows")
+    expect(button).to_be_hidden()
+    written.add(b"Traceback of 12:\n  line 3\n", STDERR)  # it comes live, and with it the choice
+    written.add(b"wrote 12 rows", STDOUT)
+    written.add(b"\x1b[31mKeyError\x1b[0m: 'customer'\n", STDERR)
+    written.add(b"the end of 12\n", MIXED)
+    expect(text).to_contain_text("the end")
+    alone = ["Traceback of 12:", "  line 3", "KeyError: 'customer'", "the end of 12"]
+    everything = ["reading 12 rows", *alone[:2], "wrote 12 rows", *alone[2:]]
+
+    def shown() -> list[str]:
+        return [line for line in text.inner_text().splitlines() if line]
+
+    assert shown() == everything
+    expect(page.get_by_role("group", name="stderr").first).to_contain_text("Traceback")
+    page.locator("#find").fill("12")
+    expect(page.locator("#found-lines")).to_have_text("1 of 4")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#found-lines")).to_have_text("1 of 2")
+    assert shown() == alone
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert shown() == alone
+    assert not in_both_themes(page, axe)
+    button.click()
+    assert shown() == everything
+    assert not in_both_themes(page, axe)
+    written.add(b"more\n" * 600, STDERR)
+    written.add(b"and more\n", STDOUT)
+    expect(text).to_contain_text("and more")
+    expect(page.locator("#log .block")).to_have_count(2)  # a page that holds much is drawn in blocks
+    go.touch()
+    ended(site, run)
+
+
+class Written:
+    """An output whose streams are told apart, written by hand."""
+
+    def __init__(self, writer: OutputWriter) -> None:
+        self._writer, self._size = writer, 0
+
+    def add(self, data: bytes, stream: int) -> None:
+        """Go on with these bytes."""
+        self._writer.write(data, marks=[Mark(self._size, 1_795_400_000_000 + self._size, stream)])
+        self._size += len(data)
 
 
 LINES_WITHOUT_A_TIME = """() => {

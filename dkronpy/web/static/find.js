@@ -4,10 +4,12 @@
   const can = typeof Highlight !== "undefined" && CSS.highlights;
   let hits = [], at = -1, waiting = 0;
   const pre = () => document.querySelector("#log pre");
+  const seen = (root) => document.createTreeWalker(root, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT, (node) => // less what is left out
+    node.nodeType === Node.TEXT_NODE ? NodeFilter.FILTER_ACCEPT : node.className === "out" ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP);
   const collect = (text) => {
     const root = pre(), nodes = [], starts = [];
     let whole = "";
-    const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const walk = root.closest(".told.stderr") ? seen(root) : document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     for (let node = walk.nextNode(); node; node = walk.nextNode()) { starts.push(whole.length); nodes.push(node); whole += node.data; }
     const lower = whole.toLowerCase(), wanted = text.toLowerCase(), found = [];
     if (lower.length !== whole.length) return found;

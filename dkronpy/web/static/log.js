@@ -14,6 +14,7 @@
       }
       if (remembered(STRAIGHT)) wrap(this, false);
       if (remembered(TIMES)) times(this, true);
+      if (remembered(STDERR)) stderr(this, true);
       this.toEnd();
     }
     disconnectedCallback() {
@@ -43,9 +44,10 @@
       }
       // The server has escaped every character of it; see dkronpy.web.ansi.
       this.block.insertAdjacentHTML("beforeend", html);
+      if (html.includes('<span class="err"')) tell(this);
       document.dispatchEvent(new CustomEvent("dk:output"));
       this.lines += html.split("\n").length - 1;
-      this.ended = html.endsWith("\n");
+      this.ended = /\n(<\/span>)*$/.test(html);
       if (!this.planned) { this.planned = true; requestAnimationFrame(() => { this.planned = false; this.toEnd(); }); }
     }
     atEnd() { return this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 30; }
@@ -73,7 +75,7 @@
       this.reloading = false;
     }
   }
-  const STRAIGHT = "dkronpy-log-straight", TIMES = "dkronpy-log-times";
+  const STRAIGHT = "dkronpy-log-straight", TIMES = "dkronpy-log-times", STDERR = "dkronpy-log-stderr";
   const set = (id, on, key, kept) => {
     const button = document.getElementById(id);
     if (button) button.setAttribute("aria-pressed", String(on));
@@ -81,6 +83,12 @@
   };
   const wrap = (log, on) => { log.classList.toggle("straight", !on); set("wrap", on, STRAIGHT, !on); };
   const times = (log, on) => { log.classList.toggle("times", on); set("times", on, TIMES, on); };
+  const stderr = (log, on) => { log.classList.toggle("stderr", on); set("stderr", on, STDERR, on); };
+  const tell = (log) => { // from the first of its standard error on there is something to choose
+    log.classList.add("told");
+    const button = document.getElementById("stderr");
+    if (button) button.hidden = false;
+  };
   const remembered = (key) => { try { return localStorage.getItem(key) === "1"; } catch { return false; } };
   customElements.define("run-log", RunLog);
   document.addEventListener("click", (event) => {
@@ -93,6 +101,11 @@
     if (event.target.id === "times") {
       times(log, !log.classList.contains("times"));
       log.toEnd();
+    }
+    if (event.target.id === "stderr") {
+      stderr(log, !log.classList.contains("stderr"));
+      log.toEnd();
+      document.dispatchEvent(new CustomEvent("dk:output"));
     }
   });
 })();

@@ -8,9 +8,12 @@ import signal
 from datetime import datetime
 from pathlib import Path
 
+from dkronpy.cli.follow import NOT_TOLD_APART
 from dkronpy.job.json import go_time
 from dkronpy.job.retry import Retry
+from dkronpy.marks import MERGED, STDERR, STDOUT, Mark
 from dkronpy.node import all_nodes, any_node
+from dkronpy.store.output import OutputWriter
 from tests.integration.cli.conftest import CommandLine
 from tests.support import wait_until
 
@@ -134,6 +137,43 @@ def test_logs_replay_then_follow_until_the_attempt_ends(fleet: CommandLine, tmp_
     last = fleet("logs", "follow", "--timestamps", "--tail", "1").stdout
     assert last == found[0].splitlines(keepends=True)[-1]
     assert fleet("logs", "follow", "--tail", "0").stdout == ""
+
+
+def test_standard_error_alone_is_printed_where_it_was_kept_apart(fleet: CommandLine, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    fleet.shell("apart", f"while [ ! -e {gate} ]; do sleep 0.05; done")
+    run = run_of(fleet, "apart")
+    wait_until(lambda: fleet.client.run(run).executions[0].state == "running", description="it runs")
+    writer = OutputWriter(fleet.client.deployment.store, f"{run}.0", 1, 1000)
+    streams = ((b"out\n", STDOUT), (b"bad\n", STDERR), (b"more\n", STDOUT), (b"worse\n", STDERR), (b"ours\n", MERGED))
+    offset = 0
+    for data, stream in streams:
+        writer.write(data, marks=[Mark(offset, 1_795_400_000_000 + offset, stream)])
+        offset += len(data)
+    assert fleet("logs", run, "--stderr").stdout == "bad\nworse\nours\n"
+    assert fleet("logs", run, "--stderr", "--tail", "2").stdout == "worse\nours\n"
+    assert fleet("logs", run, "--stderr", "--tail", "0").stdout == ""
+    assert fleet("logs", run, "--tail", "2").stdout == "worse\nours\n"
+    stamped = fleet("logs", run, "--stderr", "--timestamps", "--tail", "2").stdout
+    assert re.fullmatch(r"20\d\d-\S+Z +worse\n20\d\d-\S+Z +ours\n", stamped)
+    with fleet.process("logs", run, "-f", "--stderr") as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == [b"bad\n", b"worse\n", b"ours\n"]
+        gate.touch()
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_standard_error_that_was_merged_is_said_to_be(fleet: CommandLine) -> None:
+    fleet.shell("merged", "echo out; echo bad >&2")
+    fleet.shell("silent", "true")
+    for job in ("merged", "silent"):
+        assert fleet("run", job, "--wait").exit_code == 0
+    for options in ((), ("--tail", "1"), ("-f",)):
+        result = fleet("logs", "merged", "--stderr", *options)
+        assert result.stdout == ("bad\n" if "--tail" in options else "out\nbad\n")
+        assert result.stderr == NOT_TOLD_APART + "\n"
+    assert fleet("logs", "merged").stderr == fleet("logs", "silent", "--stderr").stderr == ""
 
 
 def test_following_may_begin_before_the_run_does(fleet: CommandLine) -> None:
