@@ -22,9 +22,7 @@ JOIN_SECONDS = 3.0
 _lock = threading.Lock()
 
 
-NOT_TOLD_APART = (
-    'its standard error is merged into its output: stderr="separate" in the job\'s shell options keeps it apart'
-)
+NOT_TOLD_APART = 'its standard error is merged into its output: stderr="separate" in the job\'s options keeps it apart'
 
 
 class Sink:
