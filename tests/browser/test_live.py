@@ -100,6 +100,10 @@ def test_times_are_the_browsers_from_its_first_visit(site: Site, open_page: NewP
     there = datetime.strptime(utc or "", "%H:%M:%S") + timedelta(hours=5, minutes=45)  # noqa: DTZ007 - a time of day
     page = live(open_page(path, timezone_id="Asia/Kathmandu"))
     expect(page.locator(stamp).first).to_have_attribute("data-t", f"{there:%H:%M:%S}")
+    page.get_by_role("button", name="in UTC").click()
+    expect(page.locator(stamp).first).to_have_attribute("data-t", utc or "")
+    page.get_by_role("button", name="in this browser's zone").click()
+    expect(page.locator(stamp).first).to_have_attribute("data-t", f"{there:%H:%M:%S}")
 
 
 def test_standard_error_alone_is_shown_when_that_is_wanted(

@@ -13,6 +13,9 @@
           if (log && log.reload) log.reload();
         });
         document.getElementById("zone-name").textContent = zone;
+        const other = document.getElementById("zone-switch");
+        other.value = "UTC";
+        other.textContent = "in UTC";
       }
     }
   }
