@@ -10,12 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 MERGED, STDOUT, STDERR, MIXED = range(4)
-STREAMS = ("merged", "stdout", "stderr", "mixed")
+StreamName = Literal["merged", "stdout", "stderr", "mixed"]
+STREAMS: tuple[StreamName, ...] = ("merged", "stdout", "stderr", "mixed")
 """Their names. ``merged``: one stream, in the order of writing; ``mixed``: of several, not told apart any more."""
 GRAIN_MS = 100
 MOST = 4000

@@ -118,7 +118,7 @@ EXAMPLES: Mapping[str, Any] = {
     "ExecutionList": {"items": [_EXECUTION_OUT]},
     "OutputOut": {
         "attempt": 2, "size": 12, "head": "MSwyMDQgcm93cwo=", "tail": "",
-        "marks": [[0, 1795672800120, "merged"]], "grain_ms": 100,
+        "marks": [{"offset": 0, "ms": 1795672800120, "stream": "merged"}], "grain_ms": 100,
     },
     "Times": {"job": "report", "times": ["2026-11-27T05:00:00.000Z", "2026-11-28T05:00:00.000Z"]},
     "Why": {

@@ -7,8 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from dkronpy.store.output import Piece
-from dkronpy.wire.runs import marks_in
+from dkronpy.wire.runs import MarkOut, marks_in
+
+_read_marks = msgspec.json.Decoder(list[MarkOut]).decode
 
 
 class Sent(NamedTuple):
@@ -51,7 +55,7 @@ def pieces(events: Iterable[Sent]) -> Iterator[Piece | None]:
             yield Piece(int(event.id) - len(data), data, marks)
             marks = b""
         elif event.kind == "marks":
-            marks = marks_in(json.loads(event.data)).encode()
+            marks = marks_in(_read_marks(event.data)).encode()
         elif event.kind == "end":
             return
         elif not event.kind:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
 
 import msgspec
 
@@ -12,7 +11,7 @@ from dkronpy.client import RunView
 from dkronpy.clock import iso_ms, to_ms
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.job.chain import Link
-from dkronpy.marks import GRAIN_MS, STREAMS, Mark, Marks
+from dkronpy.marks import GRAIN_MS, STREAMS, Mark, Marks, StreamName
 
 
 class AttemptOut(msgspec.Struct, kw_only=True):
@@ -112,18 +111,26 @@ class Cancelled(msgspec.Struct, kw_only=True):
     executions: dict[str, str]
 
 
+class MarkOut(msgspec.Struct, kw_only=True):
+    """What follows the byte at *offset*, up to the next mark, came at *ms* (since the epoch), on *stream*."""
+
+    offset: int
+    ms: int
+    stream: StreamName
+
+
 class OutputOut(msgspec.Struct, kw_only=True):
     """Output byte by byte: what was kept of its beginning and of its end, in base64; ``size`` is how much there was.
 
-    ``marks`` say what came when, in order: from the byte at an offset on, the moment in ms since the epoch, and the
-    stream. They are right to ``grain_ms``; there are none of an output of which nobody noted them.
+    ``marks`` say, in order, what came when. They are right to ``grain_ms``; there are none of an output of which nobody
+    noted them.
     """
 
     attempt: int
     size: int
     head: bytes
     tail: bytes
-    marks: list[tuple[int, int, Literal["merged", "stdout", "stderr", "mixed"]]] = []
+    marks: list[MarkOut] = []
     grain_ms: int = GRAIN_MS
 
 
@@ -223,14 +230,14 @@ def output_out(output: Output, attempt: int) -> OutputOut:
     )  # fmt: skip
 
 
-def marks_out(marks: Marks) -> list[tuple[int, int, Any]]:
+def marks_out(marks: Marks) -> list[MarkOut]:
     """Marks as JSON."""
-    return [(mark.offset, mark.ms, STREAMS[mark.stream]) for mark in marks.marks]
+    return [MarkOut(offset=mark.offset, ms=mark.ms, stream=STREAMS[mark.stream]) for mark in marks.marks]
 
 
-def marks_in(rows: Iterable[tuple[int, int, str]], grain_ms: int = GRAIN_MS) -> Marks:
+def marks_in(rows: Iterable[MarkOut], grain_ms: int = GRAIN_MS) -> Marks:
     """The marks that their JSON stands for."""
-    return Marks(tuple(Mark(offset, ms, STREAMS.index(name)) for offset, ms, name in rows), grain_ms)
+    return Marks(tuple(Mark(row.offset, row.ms, STREAMS.index(row.stream)) for row in rows), grain_ms)
 
 
 def time_out(ms: int) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def test_nothing_but_what_is_described_is_answered(
         assert sys.version_info < (3, 11), "install it: scripts/venv dev"
         return
     site, api, known = guarded
-    secret = Services(site.client).tokens.create(f"who-asks-as-{role}", role=role)[1]
+    secret = Services(site.client).tokens.create(f"{role}-{secrets.token_hex(4)}", role=role)[1]
     lines = ['headers = { Authorization = "Bearer ${DKRONPY_TOKEN}" }']
     for name, value in known.items():
         lines.append(f'dictionaries.{name}.values = ["{value}"]')

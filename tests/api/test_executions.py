@@ -203,8 +203,8 @@ def test_output_is_followed_to_its_end_and_resumed_at_a_byte(api: Api, site: Sit
     marks = [mark for _, kind, data in marked if kind == "marks" for mark in data]
     assert marks == api.get(path.replace("/follow", "/bytes")).json()["marks"]
     line = len("line-é-1\n".encode())
-    assert [offset for offset, _, _ in marks] == [0, line, 2 * line, 3 * line]
-    moments = [ms for _, ms, _ in marks]
+    assert [mark["offset"] for mark in marks] == [0, line, 2 * line, 3 * line]
+    moments = [mark["ms"] for mark in marks]
     assert all(later - earlier >= 100 for earlier, later in pairwise(moments))
 
 

@@ -50,6 +50,7 @@ TABLE = {
     "GET /ui/schedule": READ,
     "GET /ui/schedule/spread": EDIT,
     "POST /ui/schedule/spread": EDIT,
+    "GET /ui/executors": READ,
     "GET /ui/settings": READ,
     "POST /ui/preferences": READ,
     "POST /ui/settings/channels/test": ADMIN,

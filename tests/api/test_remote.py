@@ -165,7 +165,7 @@ def test_a_token_may_do_what_its_role_may(empty: Site) -> None:
 def test_streams_are_read_line_by_line() -> None:
     lines = [b": nothing", b"", b"id: 5", b"event: output", b'data: "YWJj"', b"", b"event: end", b"data: {}", b"", b"x"]
     assert list(pieces(sent_events(lines))) == [None, Piece(2, b"abc")]
-    marked = [b"event: marks", b'data: [[2, 5000, "stderr"]]', b"", *lines[2:]]
+    marked = [b"event: marks", b'data: [{"offset": 2, "ms": 5000, "stream": "stderr"}]', b"", *lines[2:]]
     (piece,) = pieces(sent_events(marked))
     assert piece is not None
     assert Marks.decode(piece.marks).marks == (Mark(2, 5000, STDERR),)
