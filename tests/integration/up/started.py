@@ -45,10 +45,18 @@ def processes_of(process: Spawned) -> list[int]:
 def pid_of(process: Spawned, role: str) -> int:
     """The process id of a role."""
     for pid in processes_of(process):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = command_of(pid).split(b"\0")
         if role.encode() in command or (role == "store" and b"-server" in command[0]):
             return pid
     raise AssertionError(f"no process of role {role}:\n{process.output}")
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process; nothing where it has ended meanwhile, as processes that wait for work do."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pids: list[int]) -> list[int]:

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from dkronpy.supervisor.data_dir import read_store_url
-from tests.integration.up.started import HEAD, QUICK, alive, finished, pid_of, processes_of, up
+from tests.integration.up.started import HEAD, QUICK, alive, command_of, finished, pid_of, processes_of, up
 from tests.support import ROOT, spawn, wait_until
 
 TWO = HEAD + (
@@ -122,12 +122,12 @@ def test_nothing_outlives_a_killed_one_and_the_next_one_starts(tmp_path: Path) -
     with up(tmp_path, jobs=jobs) as process:
 
         def sleeping() -> bool:
-            return any(b"987" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in alive(processes_of(process)))
+            return any(b"987" in command_of(pid) for pid in alive(processes_of(process)))
 
         wait_until(sleeping, timeout=30, description="the job's command runs")
         started = processes_of(process)
         process.kill()
-        wait_until(lambda: not alive(started), timeout=3, description=f"all of {started} are gone")
+        wait_until(lambda: not alive(started), timeout=20, description=f"all of {started} are gone")
     assert read_store_url(tmp_path / "data")
     with up(tmp_path, "--executions", "1") as process:
         assert process.wait(60) == 0
