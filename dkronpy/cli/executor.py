@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +94,7 @@ def show(name: str, kind: Kind, printer: Printer) -> None:
             "option": entry.name,
             "type": entry.kind,
             "required": entry.required,
-            "default": _default(entry.default, printer) if not entry.required else None,
+            "default": entry.default_text if printer.for_people and not entry.required else entry.default,
             "dkron": entry.dkron,
             "description": entry.description,
         }
@@ -141,12 +140,7 @@ def _row(kind: Kind, name: str) -> dict[str, Any]:
     except DkronpyError as error:
         return {"name": name, "usable": False, "does": "", "problem": str(error)}
     problem = missing_packages(kind, name)
-    return {
-        "name": name,
-        "usable": not problem,
-        "does": does,
-        "problem": problem,
-    }
+    return {"name": name, "usable": not problem, "does": does, "problem": problem}
 
 
 def _summary(kind: Kind, name: str) -> str:
@@ -158,10 +152,3 @@ def _summary(kind: Kind, name: str) -> str:
         return summarise(plugin_class(kind, name))
     executor_class(name)  # raises where it cannot be loaded
     return summarise(options_type(name))
-
-
-def _default(value: Any, printer: Printer) -> Any:
-    """A default as a person reads it; programs get the value itself."""
-    if not printer.for_people or isinstance(value, str):
-        return value
-    return "" if value in (None, {}, []) else json.dumps(value)

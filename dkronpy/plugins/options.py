@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import json
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -37,6 +38,12 @@ class FieldDoc(msgspec.Struct, frozen=True, kw_only=True):
     default: Any
     dkron: str
     description: str
+
+    @property
+    def default_text(self) -> str:
+        """The default as a person reads it; '' where there is none."""
+        value = self.default
+        return "" if value in (None, {}, []) else value if isinstance(value, str) else json.dumps(value)
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ def _nodes(status: Status) -> Finding:
 
 
 def _clocks(status: Status) -> Finding:
-    """Due times go by the store's clock; times of output, and of when a command began, by the node's."""
+    """Records go by the store's clock; what a job itself reads, writes and signs in with, by the node's."""
     known = [node for node in status.nodes if node.alive and node.clock_offset_ms is not None]
     wrong = [f"{node.name} ({node.clock_fault})" for node in known if node.clock_fault]
     if wrong:

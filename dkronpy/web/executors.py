@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,7 +35,7 @@ def executors(request: AnyRequest) -> Response[Any]:
     where = {name: [node.name for node in nodes if name in node.executors] for name in known}
     return render(
         request, "executors.html", section="settings", where=where, alive=len(nodes),
-        executors=[_describe(name) for name in sorted(known)], default_of=default_of,
+        executors=[_describe(name) for name in sorted(known)],
     )  # fmt: skip
 
 
@@ -49,12 +48,6 @@ def _describe(name: str) -> Described:
     except DkronpyError as error:
         return Described(name=name, problem=str(error))
     return Described(name=name, does=summarise(options), options=describe(options))
-
-
-def default_of(option: FieldDoc) -> str:
-    """A default as a person reads it; '' where there is none."""
-    value = option.default
-    return "" if value in (None, {}, []) else value if isinstance(value, str) else json.dumps(value)
 
 
 ROUTES = [executors]
