@@ -224,8 +224,9 @@ def in_both_themes(page: Page, axe: str) -> list[tuple[str, str, str, str]]:
 
 
 def live(page: Page) -> Page:
-    """Wait until the page follows what happens."""
+    """Wait until the page follows what happens, and is what it is to be in the zone of its browser."""
     page.wait_for_selector('#live[data-state="on"]')
+    expect(page.locator("body[data-zone-unknown], #output[aria-busy]")).to_have_count(0)
     return page
 
 

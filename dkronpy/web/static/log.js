@@ -7,7 +7,7 @@
       this.lines = 0;
       this.follows = true;
       this.pre.addEventListener("scroll", () => { if (!this.placing) this.press(this.atEnd()); });
-      if (this.dataset.follow) this.follow();
+      if (this.dataset.follow && !("zoneUnknown" in document.body.dataset)) this.follow();
       if (this.dataset.wait) {
         this.onTopics = ({ detail }) => { if (detail.includes(this.dataset.wait) || detail.includes("all")) this.reload(); };
         document.addEventListener("dk:topics", this.onTopics);
@@ -67,6 +67,7 @@
       const place = document.getElementById("output");
       if (!place || this.reloading) return;
       this.reloading = true;
+      place.setAttribute("aria-busy", "true"); // until the fresh one stands in its place
       const top = this.pre.scrollTop, follows = this.follows;
       await htmx.ajax("GET", location.pathname + location.search, { target: place, select: "#output", swap: "outerHTML" });
       window.dkronpy.refresh();

@@ -4,20 +4,20 @@
   const keep = (name, value) => { document.cookie = `${name}=${value}; path=${base}; max-age=31536000; samesite=strict`; };
   if ("zoneUnknown" in document.body.dataset) {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if (zone && navigator.cookieEnabled) {
-      keep("dkronpy_zone", zone);
-      if (zone !== "UTC" && document.cookie.includes("dkronpy_zone")) {
-        htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" }).then(() => {
-          document.dispatchEvent(new CustomEvent("dk:refreshed"));
-          const log = document.getElementById("log"); // what it shows stays as it is while a page is renewed: its times were written in UTC
-          if (log && log.reload) log.reload();
-        });
-        document.getElementById("zone-name").textContent = zone;
-        const other = document.getElementById("zone-switch");
-        other.value = "UTC";
-        other.textContent = "in UTC";
-      }
-    }
+    if (zone && navigator.cookieEnabled) keep("dkronpy_zone", zone);
+    const renewed = () => { // a log is left alone where a page is renewed; it has waited for this and begins anew
+      delete document.body.dataset.zoneUnknown;
+      const log = document.getElementById("log");
+      if (log && log.reload) log.reload();
+    };
+    if (zone && zone !== "UTC" && document.cookie.includes("dkronpy_zone")) {
+      htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" })
+        .then(() => document.dispatchEvent(new CustomEvent("dk:refreshed"))).finally(renewed);
+      document.getElementById("zone-name").textContent = zone;
+      const other = document.getElementById("zone-switch");
+      other.value = "UTC";
+      other.textContent = "in UTC";
+    } else renewed();
   }
   const current = document.querySelector('.top [aria-current="page"]'), bar = current && current.closest("nav");
   if (bar && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = current.offsetLeft - bar.offsetLeft - 60;
