@@ -127,9 +127,11 @@ def shown_value(name: str, value: Any) -> str:
 
 def mask_url(url: str) -> str:
     """The URL without its password, wherever it stands."""
-    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+    from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-    parts = urlsplit(url)
+    from dkronpy.settings.redis_url import split_url
+
+    parts = split_url(url)
     if parts.password:
         parts = parts._replace(netloc=f"{parts.username or ''}:{MASK}@{parts.netloc.rpartition('@')[2]}")
     query = parse_qsl(parts.query, keep_blank_values=True)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 import redis
@@ -31,6 +30,7 @@ from dkronpy.results.backend import (
 from dkronpy.results.keep import FAILING, Keep
 from dkronpy.results.redis_scripts import DROP, SAVE, TRIM
 from dkronpy.results.url import bad_url, mask, one_line
+from dkronpy.settings.redis_url import split_url
 
 _MILLISECOND = timedelta(milliseconds=1)
 _STATES: tuple[str, ...] = get_args(RunState)
@@ -342,7 +342,7 @@ def _execution(record: bytes) -> Execution:
 def _pool(url: str, prefix: str) -> redis.ConnectionPool:
     """A pool for *url* that gives up in seconds; options in the URL's query win over these."""
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
         database = "" if parts.scheme == "unix" else parts.path.strip("/")
         pool = pool_of(
             url,

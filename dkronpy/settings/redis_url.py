@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -57,12 +58,27 @@ def kind_of(url: str) -> Kind:
     return "sentinel" if scheme.startswith("sentinel") else "cluster" if scheme.startswith("cluster") else "server"
 
 
+def split_url(url: str) -> SplitResult:
+    """As ``urlsplit``, for several hosts too; that of newer Pythons refuses a bracket behind the first of them.
+
+    Raises ValueError.
+    """
+    scheme, _, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "," not in netloc:
+        return urlsplit(url)
+    user, at, hosts = netloc.rpartition("@")
+    for host in hosts.split(","):
+        urlsplit(f"{scheme}://{user}{at}{host}")
+    return urlsplit(f"{scheme}://{rest[len(netloc) :]}")._replace(netloc=netloc)
+
+
 def read_redis_url(url: str) -> RedisUrl:
     """Read a URL. Raises ValueError, whose text holds no password, for one that is none."""
     scheme, kind = scheme_of(url), kind_of(url)
     if scheme not in SCHEMES:
         raise ValueError(f"accepted: {', '.join(SCHEMES)}://")
-    parts = urlsplit(url)
+    parts = split_url(url)
     if scheme == "unix":
         return RedisUrl(kind="server", plain=url)
     tls = scheme in ("rediss", "sentinels", "clusters")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from dkronpy.errors import ConfigError, StoreRefusedError, StoreUnavailableError
 from dkronpy.redis_pool import directory_of, pool_of
-from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of
+from dkronpy.settings.redis_url import SCHEMES, read_redis_url, scheme_of, split_url
 from dkronpy.store.confirm import NotReplicatedError, Replicas, TooFewReplicasError, refusal
 from dkronpy.store.keys import Keys
 from dkronpy.store.line import StepLine
@@ -25,7 +25,7 @@ SOCKET_TIMEOUT = 5.0
 
 def mask_url(url: str) -> str:
     """The URL without its password, which may stand before the host or, as redis-py has it, in the query."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     if not parts.password and "password=" not in parts.query:
         return url
     if parts.password:

@@ -13,6 +13,7 @@ from dkronpy.job import Job, Run
 from dkronpy.node import Node, all_nodes
 from dkronpy.store.ledger import Claim, Firing
 from tests.integration.store.plans import LEASE, SECOND, Desk
+from tests.support import wait_until
 
 NODES = [Node(name=name) for name in ("n1", "n2", "n3")]
 
@@ -34,8 +35,10 @@ class Gates:
         return name
 
     def fire(self, name: str = "load", *, params: dict[str, str] | None = None) -> str:
-        """One more run; its id."""
+        """One more run, in a millisecond of its own: who came first is told by that; its id."""
         self.fired += 1
+        before = self.desk.store.now_ms()
+        wait_until(lambda: self.desk.store.now_ms() > before, description="the clock moves on")
         stored, now = self.desk.jobs.get(name), self.desk.store.now_ms()
         plan = self.planner.run(
             stored.job, stored.schedule(), self.fired * SECOND, now, LiveNodes(NODES), params=params

@@ -7,6 +7,7 @@ import pytest
 from dkronpy.errors import InvalidError
 from dkronpy.settings import load_settings
 from dkronpy.settings.redis_url import read_redis_url
+from dkronpy.store.connection import mask_url
 
 TAGGED = {"DKRONPY_KEY_PREFIX": "{d}:", "DKRONPY_REDBEAT_KEY_PREFIX": "{d}redbeat:"}
 
@@ -19,6 +20,14 @@ def test_sentinels_are_asked_for_the_master_and_the_rest_is_the_masters() -> Non
     assert (url.kind, url.tls, url.hosts) == ("sentinel", True, (("s1", 26379), ("::1", 26380)))
     assert (url.master_name, url.sentinel_password) == ("jobs", "x")
     assert url.at("10.0.0.7", 6379) == "rediss://ann:p%40ss@10.0.0.7:6379/3?ssl_ca_certs=%2Fca"
+
+
+def test_several_addresses_of_ipv6_are_read_masked_and_checked() -> None:
+    url = "sentinel://ann:pass@[::1]:26379,[fe80::2]/0?sentinel_password=x"
+    assert read_redis_url(url).hosts == (("::1", 26379), ("fe80::2", 26379))
+    assert mask_url(url) == "sentinel://ann:***@[::1]:26379,[fe80::2]/0?sentinel_password=***"
+    with pytest.raises(ValueError, match="IPv6"):
+        read_redis_url("sentinel://h,[::1")
 
 
 def test_a_cluster_needs_some_of_its_nodes() -> None:
