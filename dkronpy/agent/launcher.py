@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 
 from dkronpy.agent.process_handle import ChildProcess, HelperError
-from dkronpy.agent.process_messages import Ended, Launch, make_packet_pair, send_message
+from dkronpy.agent.process_messages import make_packet_pair
 from dkronpy.agent.process_spares import Spares, WaitingShim
 from dkronpy.agent.process_tree import EXECUTION_ID, find_processes
+from dkronpy.agent.shim_exit import not_a_command
+from dkronpy.agent.shim_messages import NO_LAUNCH, Launch, write_launch
 from dkronpy.plugins.command import Command, Exit
 
 __all__ = ["ChildProcess", "Command", "Exit", "HelperError", "Launcher", "find_processes"]
@@ -70,21 +72,23 @@ class Launcher:
         """
         spares = self._programs if command.callable is None else self._callables
         try:
+            launch = _launch_of(command, keep_background=keep_background)
+        except msgspec.ValidationError as exc:
+            return _refused(not_a_command(str(exc)))
+        try:
             for _ in range(_TRIES):
                 taken = spares.take()
                 if isinstance(taken, Exit):
                     return _refused(taken)
-                if taken and (child := self._hand_over(spares, taken, command, keep_background=keep_background)):
+                if taken and (child := self._hand_over(spares, taken, command, launch)):
                     return child
         except OSError as exc:
             raise HelperError(f"the agent cannot start a command: {exc}") from exc
         raise HelperError("the helper process dies as soon as it is asked to start a command")
 
-    def _hand_over(
-        self, spares: Spares, shim: WaitingShim, command: Command, *, keep_background: bool
-    ) -> ChildProcess | None:
+    def _hand_over(self, spares: Spares, shim: WaitingShim, command: Command, launch: Launch) -> ChildProcess | None:
         try:
-            child = _begin(shim, command, keep_background=keep_background)
+            child = _begin(shim, command, launch)
         finally:
             spares.replace(shim)  # now, and not before: on two processors a fork would stand in the command's way
         if child is not None:
@@ -108,26 +112,24 @@ class Launcher:
             spares.stop(max(1.0, deadline - time.monotonic()))
 
 
-def _begin(shim: WaitingShim, command: Command, *, keep_background: bool) -> ChildProcess | None:
+def _begin(shim: WaitingShim, command: Command, launch: Launch) -> ChildProcess | None:
     """Hand *command* to a shim; None where that was killed before the command could begin."""
     try:
         reading, writing = _make_pipes(2 if command.separate_stderr else 1)
     except OSError:
         shim.socket.close()
         raise
-    child = ChildProcess(shim.socket, reading, command.env.get(EXECUTION_ID, ""))
+    child = ChildProcess(shim.socket, reading, launch, command.env.get(EXECUTION_ID, ""))
     try:
         with ExitStack() as handed_over:
             for fd in writing:
                 handed_over.callback(os.close, fd)
             files = []
-            for content in _contents(command):
-                files.append(_make_memory_file(content))
+            for make in (_encode, _open_input):
+                files.append(make(command))
                 handed_over.callback(os.close, files[-1])
-            fds = [writing[0], files[0], *writing[1:], *files[1:]]
             with suppress(BrokenPipeError, ConnectionResetError):
-                launch = _launch_of(command, keep_background=keep_background)
-                socket.send_fds(shim.socket, [msgspec.json.encode(launch)], fds)
+                socket.send_fds(shim.socket, [write_launch(launch)], [*files, writing[0], writing[-1]])
         begun = child.await_start()
     except BaseException:
         child.close()
@@ -154,31 +156,34 @@ def _make_pipes(count: int) -> tuple[list[int], list[int]]:
 
 
 def _launch_of(command: Command, *, keep_background: bool) -> Launch:
-    return Launch(
-        cwd=_current_directory(),
-        keep_background=keep_background,
-        grace=command.grace.total_seconds(),
-        timeout=None if command.timeout is None else command.timeout.total_seconds(),
-        mem_limit=command.mem_limit,
-        vouched_until=command.vouched_until,
-        separate_stderr=command.separate_stderr,
-    )
+    fields = {
+        "cwd": _current_directory(),
+        "keep_background": keep_background,
+        "grace": command.grace.total_seconds(),
+        "timeout": None if command.timeout is None else command.timeout.total_seconds(),
+        "mem_limit": command.mem_limit,
+        "vouched_until": command.vouched_until,
+    }
+    return msgspec.convert(fields, Launch)
 
 
-def _contents(command: Command) -> list[bytes]:
-    """What the child reads: the command, and its standard input where it has any."""
-    encoded = msgspec.msgpack.encode(msgspec.structs.replace(command, stdin=b""))
-    return [encoded, command.stdin] if command.stdin else [encoded]
+def _encode(command: Command) -> int:
+    """A file from which the child reads what it is to become."""
+    return _make_memory_file(msgspec.msgpack.encode(msgspec.structs.replace(command, stdin=b"")))
+
+
+def _open_input(command: Command) -> int:
+    """A file with the command's standard input."""
+    return _make_memory_file(command.stdin) if command.stdin else os.open(os.devnull, os.O_RDONLY)
 
 
 def _refused(ended: Exit) -> ChildProcess:
     """A command that has ended before it could begin."""
     ours, theirs = make_packet_pair()
+    theirs.close()
     output, writing = os.pipe()
     os.close(writing)
-    with theirs:
-        send_message(theirs, Ended(exit=ended))
-    return ChildProcess(ours, [output], "")
+    return ChildProcess(ours, [output], NO_LAUNCH, "", ended)
 
 
 def _make_memory_file(content: bytes) -> int:

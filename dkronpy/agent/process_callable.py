@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from dkronpy.agent.process_linux import show_environment
-from dkronpy.agent.process_messages import RESULT_BYTES, Report, SpawnError
+from dkronpy.agent.process_messages import RESULT_BYTES, Report, SpawnError, write_report
 from dkronpy.agent.process_tree import EXECUTION_ID
 from dkronpy.plugins.command import Command
 from dkronpy.plugins.executor import RunContext
@@ -64,7 +64,7 @@ def run_callable(command: Command, report: int) -> NoReturn:
         traceback.print_exc()
         message = Report(reason="executor_error", message=_one_line(exc))
         status = _FAILED_STATUS
-    os.write(report, msgspec.json.encode(message))
+    write_report(report, message)
     os.close(report)
     _finish(status)
 
@@ -156,7 +156,10 @@ def _wants_context(function: Callable[..., Any]) -> bool:
 
 
 def _encode_result(result: Any) -> msgspec.Raw:
-    """The result as JSON; text of at most 64,000 bytes for what has no JSON form or a longer one."""
+    """The result as JSON; text of at most 64,000 bytes for what has no JSON form or a longer one.
+
+    The text is cut again where JSON takes more than twice as many bytes for it: no report may be longer than a packet.
+    """
     try:
         encoded = msgspec.json.encode(result)
         msgspec.json.decode(encoded)
@@ -168,7 +171,7 @@ def _encode_result(result: Any) -> msgspec.Raw:
             return msgspec.Raw(encoded)
     text = text.encode("utf-8", "replace")[:RESULT_BYTES].decode("utf-8", "ignore")
     while len(encoded := msgspec.json.encode(text)) > 2 * RESULT_BYTES + 2:  # control characters take six each
-        text = text[: len(text) // 2]  # no report may be longer than a packet
+        text = text[: len(text) // 2]
     return msgspec.Raw(encoded)
 
 

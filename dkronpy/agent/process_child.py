@@ -10,10 +10,8 @@ import resource
 import signal
 from typing import NoReturn
 
-import msgspec
-
 from dkronpy.agent.process_linux import drop_capabilities, gain_no_privileges, signal_on_parent_death
-from dkronpy.agent.process_messages import Report, SpawnError
+from dkronpy.agent.process_messages import Report, SpawnError, write_report
 from dkronpy.plugins.command import Command
 
 _SPAWN_FAILED_STATUS = 127
@@ -47,10 +45,10 @@ def run_child(command: Command, *, cwd: str, streams: list[int], report: int, sh
 
         run_callable(command, report)
     except SpawnError as exc:
-        os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=str(exc))))
+        write_report(report, Report(reason="spawn_failed", message=str(exc)))
     except BaseException as exc:  # noqa: BLE001 - a forked child must never return into its parent's code
         failure = f"the child process could not be prepared: {type(exc).__name__}: {exc}"
-        os.write(report, msgspec.json.encode(Report(reason="spawn_failed", message=failure)))
+        write_report(report, Report(reason="spawn_failed", message=failure))
     os._exit(_SPAWN_FAILED_STATUS)
 
 

@@ -14,8 +14,21 @@ from datetime import timedelta
 from types import TracebackType
 from typing import overload
 
-from dkronpy.agent.process_messages import PACKET_BYTES, Ended, Kill, News, Started, Vouch, read_news, send_message
+from dkronpy.agent.process_messages import PACKET_BYTES, send_bytes
 from dkronpy.agent.process_tree import find_processes, signal_all
+from dkronpy.agent.shim_exit import describe
+from dkronpy.agent.shim_messages import (
+    CANNOT_START,
+    NOT_A_COMMAND,
+    Ended,
+    Kill,
+    Launch,
+    News,
+    Started,
+    Vouch,
+    read_news,
+    write_order,
+)
 from dkronpy.errors import DkronpyError
 from dkronpy.marks import MERGED, STDERR, STDOUT
 from dkronpy.plugins.command import Exit
@@ -29,13 +42,20 @@ class HelperError(DkronpyError):
 
 
 class ChildProcess:
-    """One command that runs behind its shim.
+    """One command that runs behind its shim; or none, where it is known from the beginning how it *ended*.
 
     One thread reads and waits; ``kill`` may come from any. *outputs* are the readable descriptors of its output: one
     for standard output and error in the order in which they were written, or one for each. ``stdout`` is the first.
     """
 
-    def __init__(self, control: socket.socket, outputs: Sequence[int], execution_id: str) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        outputs: Sequence[int],
+        launch: Launch,
+        execution_id: str,
+        ended: Exit | None = None,
+    ) -> None:
         for fd in outputs:
             os.set_blocking(fd, False)
         self.pid = 0
@@ -43,8 +63,11 @@ class ChildProcess:
         self._outputs = dict(zip(outputs, (STDOUT, STDERR) if len(outputs) > 1 else (MERGED,), strict=True))
         self._reading = list(outputs)
         self._control = control
+        self._launch = launch
         self._execution_id = execution_id
-        self._exit: Exit | None = None
+        self._exit = ended
+        self._kills: list[str] = []
+        """The reasons that were given, by the number of the order."""
         self._closed = False
         self._lock = threading.Lock()
 
@@ -114,13 +137,14 @@ class ChildProcess:
         seconds = None if grace is None else max(0.0, grace.total_seconds())
         with self._lock:
             if not self._closed:
-                send_message(self._control, Kill(reason=reason, grace=seconds))
+                self._kills.append(reason)
+                send_bytes(self._control, write_order(Kill(number=len(self._kills) - 1, grace=seconds)))
 
     def vouch(self, until: float) -> None:
         """Let a command that was launched with ``vouched_until`` go on until then (seconds of the monotonic clock)."""
         with self._lock:
             if not self._closed:
-                send_message(self._control, Vouch(until=until))
+                send_bytes(self._control, write_order(Vouch(until=until)))
 
     def close(self) -> None:
         """Let go of the descriptors; a command that still runs is ended as if the agent had died."""
@@ -162,8 +186,8 @@ class ChildProcess:
         news: News = read_news(packet)
         if isinstance(news, Started):
             self.pid = news.pid
-        elif isinstance(news, Ended):
-            self._exit = news.exit
+        else:
+            self._exit = describe(news, self._launch, self._kills)
         return news
 
     def _end_lost(self) -> Exit:
@@ -189,4 +213,5 @@ class ChildProcess:
         except ConnectionResetError:
             packet = b""
         news = self._apply(packet) if packet else None
-        return isinstance(news, Started) or (isinstance(news, Ended) and news.exit.reason == "spawn_failed")
+        refused = isinstance(news, Ended) and news.cause in (CANNOT_START, NOT_A_COMMAND)
+        return isinstance(news, Started) or refused

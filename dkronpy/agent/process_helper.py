@@ -26,23 +26,24 @@ from contextlib import suppress
 
 from dkronpy.agent import process_linux
 from dkronpy.agent.process_messages import (
-    Ended,
     Hurry,
-    Launch,
     Ready,
+    Refused,
     Spare,
     make_light_pair,
     read_wish,
     receive_packet,
+    send_bytes,
     send_message,
     send_packet,
     write_command,
     write_message,
 )
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
-from dkronpy.agent.shim import STUCK_STATUS, Shim, cannot_fork
+from dkronpy.agent.shim import STUCK_STATUS, Shim
+from dkronpy.agent.shim_messages import NO_LAUNCH, SHIM_DIED, Ended, write_launch, write_news
 from dkronpy.agent.waiting_child import Rehearsal
-from dkronpy.plugins.command import Command, Exit
+from dkronpy.plugins.command import Command
 
 SPARES = 2
 """How many shims wait, each with its child; one that is taken is replaced as soon as nothing is asked for."""
@@ -115,7 +116,7 @@ class Helper:
             for _ in range(_ROUNDS_OF_PRACTICE):
                 agents, shims = make_light_pair()
                 _, writing = os.pipe()
-                send_packet(agents, write_message(Launch(cwd="/", grace=0.0)), [writing, command])
+                send_packet(agents, write_launch(NO_LAUNCH), [command, command, writing, writing])
                 Shim(os.getppid(), lambda _keep: None).run(shims)
                 for sock in (agents, shims):
                     sock.close()
@@ -138,7 +139,7 @@ class Helper:
             try:
                 self._fork_shim()
             except OSError as exc:
-                send_message(self._agent, Ended(exit=cannot_fork(exc)))
+                send_message(self._agent, Refused(error=exc.errno or 0))
         else:
             self._spares.discard(wish.pid)
         return True
@@ -197,12 +198,12 @@ class Helper:
         fd = self._shims.pop(pid, None)
         if fd is None:  # left behind by a shim that was killed
             return
-        self._spares.discard(pid)
+        if pid in self._spares:  # its child was killed, or cannot so much as wait: no more before one is asked for
+            self._spares.discard(pid)
+            self._at_limit = True
         control = socket.SocketType(fileno=fd)
         if os.waitstatus_to_exitcode(status) not in (0, STUCK_STATUS):  # those have told the agent themselves
-            gone = self._sweep()
-            message = "the shim that guarded the command was killed; what it had started was ended"
-            send_message(control, Ended(exit=Exit(reason="executor_error", message=message, confirmed_gone=gone)))
+            send_bytes(control, write_news(Ended(cause=SHIM_DIED, gone=self._sweep())))
         control.close()
 
     def _sweep(self) -> bool:

@@ -1,9 +1,7 @@
-"""What agent, helper and shim say to each other: one message a packet, over Unix sockets that keep packets.
+"""What agent, helper and child say to each other: one message a packet, over Unix sockets that keep packets.
 
-The helper sends a ``Spare`` with a socket for every shim that waits. A launch goes from the agent over that socket,
-as ``Launch`` with two to four file descriptors: the writing end of its output, a file in memory that holds the
-``Command``, the writing end of its standard error where that is separate, and a file with its standard input where it
-has any. From then on agent and shim talk over the same socket. Its end means that the other side is gone.
+The helper sends a ``Spare`` with a socket for every shim that waits. From then on agent and shim talk over that socket,
+see ``shim_messages``. Its end means that the other side is gone.
 """
 
 from __future__ import annotations
@@ -16,10 +14,11 @@ import socket
 
 import msgspec
 
-from dkronpy.plugins.command import Command, Exit
+from dkronpy.plugins.command import Command
 
 PACKET_BYTES = 200_000  # under Linux's default limit of a socket's buffer (212,992)
 RESULT_BYTES = 64_000
+_MESSAGE_LENGTH = 2000
 _MAX_FDS = 4
 # Plain numbers: an operation on Python's constants for flags goes through much code of ``enum``, and each page of
 # memory that a forked process writes to, if only to count a reference, is a copy of its own.
@@ -47,41 +46,10 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
     pid: int
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """Agent to shim: run the command that comes along; here is what of it concerns the shim. Times in seconds."""
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """Helper to agent: it can fork no shim; the system's error number says why."""
 
-    cwd: str
-    grace: float
-    keep_background: bool = False
-    timeout: float | None = None
-    mem_limit: int | None = None
-    vouched_until: float | None = None
-    separate_stderr: bool = False
-
-
-class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
-    """Shim to agent: it lives and has a child that begins; until now a launch may safely be repeated."""
-
-    pid: int
-
-
-class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
-    """Shim (or, where that was killed, helper) to agent: the run is over. From a helper: it can fork no shim."""
-
-    exit: Exit
-
-
-class Kill(msgspec.Struct, frozen=True, kw_only=True, tag="kill"):
-    """Agent to shim: end the tree. ``grace`` in seconds; None means the command's own."""
-
-    reason: str
-    grace: float | None
-
-
-class Vouch(msgspec.Struct, frozen=True, kw_only=True, tag="vouch"):
-    """Agent to shim: the tree may run until then, in seconds of the monotonic clock, unless more is said."""
-
-    until: float
+    error: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,25 +63,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
+def write_report(fd: int, report: Report) -> None:
+    """Send a child's report to its shim. It passes on so much at most; nothing that is meant is as long."""
+    report = msgspec.structs.replace(report, message=report.message[:_MESSAGE_LENGTH])
+    os.write(fd, write_message(report))
+
+
 class SpawnError(Exception):
     """The command could not begin; the text says what was asked for and why it cannot be had."""
 
 
-Order = Kill | Vouch
-"""What the agent tells a shim whose command runs."""
-News = Started | Ended
-"""What a shim tells the agent."""
-Offer = Ready | Spare | Ended
+Offer = Ready | Spare | Refused
 """What a helper tells the agent."""
 Wish = Hurry | Taken
 """What the agent tells a helper."""
 
 # Made here, before anything is forked: the first use of a type is what costs.
-read_news = msgspec.json.Decoder[News](News).decode
 read_offer = msgspec.json.Decoder[Offer](Offer).decode
 read_wish = msgspec.json.Decoder[Wish](Wish).decode
-read_launch = msgspec.json.Decoder(Launch).decode
-read_order = msgspec.json.Decoder[Order](Order).decode
 read_report = msgspec.json.Decoder(Report).decode
 read_command = msgspec.msgpack.Decoder(Command).decode
 write_message = msgspec.json.Encoder().encode
@@ -132,8 +99,13 @@ def make_light_pair() -> tuple[socket.SocketType, socket.SocketType]:
 
 def send_message(sock: socket.SocketType, message: msgspec.Struct) -> bool:
     """Send one message; False when the other side is gone."""
+    return send_bytes(sock, write_message(message))
+
+
+def send_bytes(sock: socket.SocketType, packet: bytes) -> bool:
+    """Send one packet; False when the other side is gone."""
     try:
-        sock.send(write_message(message), _QUIETLY)
+        sock.send(packet, _QUIETLY)
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True

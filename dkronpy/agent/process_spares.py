@@ -14,9 +14,9 @@ from pathlib import Path
 
 from dkronpy.agent.process_handle import HelperError
 from dkronpy.agent.process_messages import (
-    Ended,
     Hurry,
     Offer,
+    Refused,
     Spare,
     Taken,
     make_packet_pair,
@@ -24,6 +24,7 @@ from dkronpy.agent.process_messages import (
     receive_packet,
     send_message,
 )
+from dkronpy.agent.shim_exit import cannot_start
 from dkronpy.plugins.command import Exit
 
 _ANSWER_SECONDS = 30.0
@@ -122,8 +123,8 @@ class Spares:
             offer = self._receive(helper, _ANSWER_SECONDS)
             if offer is None:
                 raise HelperError(f"the helper process did not answer within {_ANSWER_SECONDS:g} s")
-            if isinstance(offer, Ended):
-                return offer.exit
+            if isinstance(offer, Refused):
+                return cannot_start(offer.error)
         return None
 
     def _receive(self, helper: socket.socket, seconds: float) -> Offer | None:

@@ -12,36 +12,35 @@ It is forked before there is a command, and waits for one: see ``waiting_child``
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import select
 import signal
 import socket
+import struct
 import time
 from contextlib import suppress
 from math import inf
 
-import msgspec
-
 from dkronpy.agent import process_linux
-from dkronpy.agent.process_messages import (
-    PACKET_BYTES,
+from dkronpy.agent import shim_messages as messages
+from dkronpy.agent.process_messages import receive_packet, send_bytes
+from dkronpy.agent.process_tree import list_descendants, signal_all
+from dkronpy.agent.shim_messages import (
+    FILES,
+    NO_LAUNCH,
+    REPORT_BYTES,
+    SECOND,
+    UNKNOWN_STATUS,
     Ended,
     Kill,
-    Launch,
-    Report,
     Started,
     read_launch,
     read_order,
-    read_report,
-    receive_packet,
-    send_message,
-    write_message,
+    write_launch,
+    write_news,
 )
-from dkronpy.agent.process_tree import list_descendants, signal_all
 from dkronpy.agent.waiting_child import Rehearsal, WaitingChild
-from dkronpy.plugins.command import Exit
 
 DEATH_GRACE = 0.5
 """Seconds between TERM and KILL when the agent or the helper has died."""
@@ -52,7 +51,6 @@ _KILL_INTERVAL = 0.02
 _GIVE_UP_AFTER = 5.0
 _LONGEST_WAIT = 3600.0
 """Seconds; poll takes no more than 24 days at a time."""
-_TRIES = 2
 STUCK_STATUS = 3
 """Exit status of a shim that could not see the last process of its tree gone."""
 
@@ -63,12 +61,13 @@ class Shim:
     # Here and not in the instance, which is made in a forked process: what is not written there costs no memory there.
     _control: socket.SocketType
     _waiting: WaitingChild | None = None
-    _launch = Launch(cwd="/", grace=0.0)
+    _launch = NO_LAUNCH
     _child = 0
-    _status: int | None = None
+    _status = UNKNOWN_STATUS
     _tree_empty = False
     _began = _ended = 0.0
-    _reason = _message = ""
+    _cause = messages.BY_ITSELF
+    _detail = 0
     _report = b""
     _peak = 0
     _timeout_at = _memory_at = _drain_until = _kill_at = _give_up_at = _vouched_until = inf
@@ -90,33 +89,56 @@ class Shim:
             return 0
         with suppress(OSError):  # at a limit just now; whoever launches tries again
             self._waiting = WaitingChild(control, self._rehearse)
-        read_launch(write_message(self._launch))  # its pages are the shim's own from here on
-        packet, fds = receive_packet(control)
-        if not packet or os.getppid() != self._helper:
+        read_launch(write_launch(self._launch))  # its pages are the shim's own from here on
+        if not self._wait_for_launch(wakeup):
             return 0
         try:
+            packet, fds = receive_packet(control)
+            if not packet:
+                return 0
             report = self._start(packet, fds)
         except OSError as exc:
-            return self._refuse(cannot_fork(exc))
-        except msgspec.MsgspecError as exc:
-            return self._refuse(Exit(reason="spawn_failed", message=f"this is not a command: {exc}"))
+            return self._refuse(messages.CANNOT_START, exc.errno or 0)
+        except (ValueError, struct.error):
+            return self._refuse(messages.NOT_A_COMMAND)
+        if report is None:
+            return self._refuse(messages.CHILD_DIED)
         self._watch(wakeup, report)
-        send_message(control, Ended(exit=self._describe()))
+        send_bytes(control, write_news(self._describe()))
         if self._keeps_background():
             self._mind_background(wakeup)
             return 0
         return 0 if self._tree_empty else STUCK_STATUS
 
-    def _refuse(self, ended: Exit) -> int:
-        send_message(self._control, Ended(exit=ended))
+    def _wait_for_launch(self, wakeup: int) -> bool:
+        """Whether there is one; a shim whose child or helper is gone before leaves its place to another."""
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        poller.register(wakeup, select.POLLIN)
+        while True:
+            events = poller.poll()
+            self._reap()
+            if os.getppid() != self._helper or (self._waiting and self._tree_empty):
+                return False
+            for fd, _ in events:
+                if fd != wakeup:
+                    return True
+                os.read(wakeup, 4096)
+
+    def _refuse(self, cause: int, detail: int = 0) -> int:
+        send_bytes(self._control, write_news(Ended(cause=cause, detail=detail)))
         return 0
 
-    def _start(self, packet: bytes, fds: list[int]) -> int:
-        """Let the child begin and return the descriptor on which its report comes."""
+    def _start(self, packet: bytes, fds: list[int]) -> int | None:
+        """Let the child begin; the descriptor on which its report comes, None where it was killed before.
+
+        The agent is told before the child is: what may have begun must not be launched again.
+        """
         self._launch = launch = read_launch(packet)
-        output, command, *others = fds
-        errors = others.pop(0) if launch.separate_stderr else output
-        stdin = others[0] if others else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if len(fds) != FILES:
+            raise ValueError(f"a launch comes with {FILES} descriptors")
+        child = self._waiting or WaitingChild(self._control, self._rehearse)
+        self._child, self._tree_empty = child.pid, False
         self._began = time.monotonic()
         if launch.timeout is not None:
             self._timeout_at = self._began + launch.timeout
@@ -124,21 +146,12 @@ class Shim:
             self._memory_at = self._began
         if launch.vouched_until is not None:
             self._vouched_until = launch.vouched_until
-        report = self._begin(command, stdin, output, errors)
-        for fd in {stdin, output, errors, command}:
+        if not send_bytes(self._control, write_news(Started(pid=child.pid))):
+            raise BrokenPipeError
+        begins = child.run(launch.cwd, fds)
+        for fd in fds:
             os.close(fd)
-        return report
-
-    def _begin(self, command: int, stdin: int, output: int, errors: int) -> int:
-        """As ``_start``. The agent is told before the child is: what may have begun must not be launched again."""
-        for _ in range(_TRIES):
-            child, self._waiting = self._waiting or WaitingChild(self._control, self._rehearse), None
-            self._child = child.pid
-            if not send_message(self._control, Started(pid=child.pid)):
-                raise OSError(errno.EPIPE, "the agent is gone")
-            if child.run(self._launch.cwd, command, stdin, output, errors):
-                return child.report
-        raise OSError(errno.ECHILD, "the child was killed before it began")
+        return child.report if begins else None
 
     def _watch(self, wakeup: int, report: int) -> None:
         poller = select.poll()
@@ -164,7 +177,7 @@ class Shim:
 
     def _keeps_background(self) -> bool:
         """Whether the command has ended by itself and what it left behind may go on."""
-        return self._launch.keep_background and self._status is not None and not self._is_ending()
+        return self._launch.keep_background and self._status != UNKNOWN_STATUS and not self._is_ending()
 
     def _is_ending(self) -> bool:
         return self._give_up_at < inf
@@ -175,7 +188,8 @@ class Shim:
         return None if deadline == inf else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT) * 1000 + 1
 
     def _read_report(self, report: int) -> bool:
-        data = os.read(report, PACKET_BYTES)
+        """Take more of the child's report; False at its end, or where it is longer than any can be."""
+        data = os.read(report, REPORT_BYTES - len(self._report))
         self._report += data
         return bool(data)
 
@@ -186,12 +200,12 @@ class Shim:
         except ConnectionResetError:
             packet = b""
         if not packet:
-            self._end("shutdown", "the agent died while the command ran", DEATH_GRACE)
+            self._end(messages.AGENT_DIED, DEATH_GRACE)
             return False
         order = read_order(packet)
         if isinstance(order, Kill):
-            self._end(order.reason, "", self._launch.grace if order.grace is None else order.grace)
-        else:
+            self._end(messages.ORDERED, self._launch.grace if order.grace is None else order.grace, order.number)
+        elif order is not None:
             self._vouched_until = max(self._vouched_until, order.until) if self._vouched_until < inf else inf
         return True
 
@@ -217,19 +231,18 @@ class Shim:
     def _advance(self, now: float) -> None:
         """Do what has become due."""
         if os.getppid() != self._helper:
-            self._end("executor_error", "the agent's helper process died while the command ran", DEATH_GRACE)
+            self._end(messages.HELPER_DIED, DEATH_GRACE)
         if now >= self._timeout_at:
             self._timeout_at = inf
-            message = f"the command ran longer than its timeout of {self._launch.timeout:g} s"
-            self._end("timeout", message, self._launch.grace)
+            self._end(messages.TIMED_OUT, self._launch.grace)
         if now >= self._vouched_until:
             self._vouched_until = inf
-            self._end("lease_lost_killed", "its agent stood still or was cut off, and vouched for it no longer", 0.0)
+            self._end(messages.NOT_VOUCHED_FOR, 0.0)
         if now >= self._memory_at:
             self._check_memory(now)
         if now >= self._drain_until:
             self._drain_until = inf
-            self._end("", "", self._launch.grace)
+            self._end(messages.BY_ITSELF, self._launch.grace)
         if now >= self._kill_at:
             signal_all((entry.pid for entry in list_descendants(os.getpid())), signal.SIGKILL)
             self._kill_at = now + _KILL_INTERVAL
@@ -242,12 +255,12 @@ class Shim:
         if limit is not None and resident > limit:
             self._memory_at = inf
             # No grace: in it the tree could go on growing and bring down the machine.
-            self._end("oom", f"the process tree held {resident} bytes of memory, its limit is {limit}", 0.0)
+            self._end(messages.TOO_LARGE, 0.0, resident)
 
-    def _end(self, reason: str, message: str, grace: float) -> None:
-        """Begin to end the tree, or hasten it; the first reason stays."""
-        if self._status is None and not self._reason:
-            self._reason, self._message = reason, message
+    def _end(self, cause: int, grace: float, detail: int = 0) -> None:
+        """Begin to end the tree, or hasten it; the first cause stays."""
+        if self._status == UNKNOWN_STATUS and self._cause == messages.BY_ITSELF:
+            self._cause, self._detail = cause, detail
         if not self._is_ending() and grace > 0:
             self._terminate()
         self._kill_at = min(self._kill_at, time.monotonic() + grace)
@@ -258,24 +271,17 @@ class Shim:
         signal_all(pids, signal.SIGTERM)
         signal_all(pids, signal.SIGCONT)  # a stopped process takes TERM only when it goes on
 
-    def _describe(self) -> Exit:
-        report = Report()
-        with suppress(msgspec.DecodeError):  # nothing, or cut off by a KILL
-            report = read_report(self._report)
-        code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
-        if report.reason == "spawn_failed":
-            code = None
+    def _describe(self) -> Ended:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return Exit(
-            code=code if code is not None and code >= 0 else None,
-            signal=-code if code is not None and code < 0 else None,
-            reason=self._reason or report.reason,
-            message=self._message or report.message,
-            confirmed_gone=self._tree_empty,
+        return Ended(
+            cause=self._cause,
+            detail=self._detail,
+            status=self._status,
+            gone=self._tree_empty,
             max_rss=max(self._peak, used.ru_maxrss * 1024),
-            cpu=used.ru_utime + used.ru_stime,
-            duration=(self._ended or time.monotonic()) - self._began,
-            result=msgspec.json.decode(report.result),
+            cpu=int((used.ru_utime + used.ru_stime) * SECOND),
+            duration=int(((self._ended or time.monotonic()) - self._began) * SECOND),
+            report=self._report,
         )
 
     def _mind_background(self, wakeup: int) -> None:
@@ -283,11 +289,6 @@ class Shim:
         self._control.close()
         while not self._tree_empty and signal.SIGTERM not in os.read(wakeup, 4096):
             self._reap()
-
-
-def cannot_fork(exc: OSError) -> Exit:
-    """The end of a command that never began because the node is at a limit of processes or memory."""
-    return Exit(reason="spawn_failed", message=f"the node cannot start another process: {exc.strerror}")
 
 
 def _open_wakeup() -> int:

@@ -25,6 +25,7 @@ from dkronpy.agent.process_messages import (
     receive_packet,
     send_packet,
     write_command,
+    write_report,
 )
 from dkronpy.plugins.command import Command
 
@@ -58,9 +59,9 @@ class WaitingChild:
         theirs.close()
         os.close(writing)
 
-    def run(self, cwd: str, command: int, stdin: int, output: int, errors: int) -> bool:
-        """Let it become the command in the file *command*; False where it is gone already."""
-        sent = send_packet(self._socket, os.fsencode(cwd), [command, stdin, output, errors])
+    def run(self, cwd: str, files: list[int]) -> bool:
+        """Let it become the command in the first of the *files*, on the others; False where it is gone already."""
+        sent = send_packet(self._socket, os.fsencode(cwd), files)
         self._socket.close()
         if not sent:
             os.close(self.report)
@@ -90,7 +91,7 @@ def _take(file: int, report: int) -> Command:
         return read_command(os.pread(file, os.fstat(file).st_size, 0))
     except msgspec.MsgspecError as exc:
         failure = Report(reason="spawn_failed", message=f"this is not a command: {exc}")
-        os.write(report, msgspec.json.encode(failure))
+        write_report(report, failure)
         os._exit(1)
     finally:
         os.close(file)
