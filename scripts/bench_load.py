@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         parts["server"].wait_for("the API is at")
         begin_ms, owed = save(fleet, RUNS[options.executor], options)
         before = worked(store, parts)
+        asked = asked_of(fleet)
         looks = watch(fleet, store, parts, begin_ms, options.seconds, options.look, tell=not options.json)
         wait_until(
             lambda: counted(fleet, options.jobs)["all"] >= owed, timeout=options.seconds + 120,
@@ -73,9 +74,10 @@ def main(argv: list[str] | None = None) -> int:
         took = (fleet.client.deployment.store.now_ms() - begin_ms) / 1000
         ends = counted(fleet, options.jobs)
         costs = {f"{name}_us": round((used - before[name]) / owed * 1e6) for name, used in worked(store, parts).items()}
+        commands = {name: round((count - asked.get(name, 0)) / owed, 2) for name, count in asked_of(fleet).items()}
         lag = lags(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text)
     missed = owed - ends["success"]
-    found = {"due": owed, **ends, "missed": missed, "after_s": round(took), **lag, **costs, "looks": looks}
+    found = {"due": owed, **ends, "missed": missed, "after_s": round(took), **lag, **costs, "commands": busiest(commands), "looks": looks}
     print(json.dumps(found) if options.json else report(found, options.jobs / options.every))
     return 1 if missed else 0
 
@@ -126,6 +128,17 @@ def worked(store: StoreServer, parts: Mapping[str, Spawned]) -> dict[str, float]
     """The processor seconds that each process has used so far."""
     pids = {"store": store.pid, **{name: part.pid for name, part in parts.items()}}
     return {name: processor_seconds(pid) for name, pid in pids.items()}
+
+
+def asked_of(fleet: Fleet) -> dict[str, int]:
+    """How often the store was asked each command so far, those inside of scripts included."""
+    stats = fleet.client.deployment.store.client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): int(entry["calls"]) for name, entry in stats.items()}
+
+
+def busiest(commands: Mapping[str, float]) -> dict[str, float]:
+    """The commands that come to something for each run, most first."""
+    return dict(sorted(((name, each) for name, each in commands.items() if each >= 0.05), key=lambda item: -item[1]))
 
 
 def counted(fleet: Fleet, jobs: int) -> dict[str, int]:
