@@ -14,7 +14,7 @@ from msgspec import structs
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.errors import DkronpyError
-from dkronpy.execution import Execution
+from dkronpy.execution import Execution, Run
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import Ledger
 
@@ -127,25 +127,31 @@ class Reporter:
         if execution is None:
             return False
         process = report.plan is not None and self.processing is not None
+        ended = run if run is not None and run.terminal and (run_state or happened == "again") else None
         if not process:
-            self._file(report, execution)
-        if (run_state or happened == "again") and run is not None and run.terminal:
-            self.results.save_run(run)
+            self._file(report, execution, ended)
+        elif ended is not None:
+            self.results.save_run(ended)
         if execution.terminal:
             self._copy_result(report)
         if process and self.processing is not None:
             self.processing.submit(report, filed_later)
         return process
 
-    def _file(self, report: Report, execution: Execution | None) -> None:
-        """Keep the execution with the output of its last attempt; nothing if that is no longer this one."""
+    def _file(self, report: Report, execution: Execution | None, run: Run | None = None) -> None:
+        """Keep the execution with the output of its last attempt, if that is still this one; and a *run* that has ended."""
         if report.note:
             self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
             execution = self.ledger.execution(report.execution_id)
+        own = []
         if execution is not None and execution.attempts and execution.attempts[-1].token == report.token:
             last = structs.replace(execution.attempts[-1], began_ms=report.began_ms)
             attempts = (*execution.attempts[:-1], last)
-            self.results.save_execution(structs.replace(execution, attempts=attempts, output=report.output))
+            own = [structs.replace(execution, attempts=attempts, output=report.output)]
+        if run is not None:
+            self.results.save_run(run, executions=own)
+        elif own:
+            self.results.save_execution(own[0])
 
     def _file_processed(self, path: Path, report: Report) -> None:
         """What the processors have left is written down, so that a crash repeats none of them, and filed."""

@@ -19,6 +19,13 @@ PRUNED_JOBS = 100
 """Of about how many jobs one call of ``prune`` looks at the history."""
 
 
+class Filed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a run: its record, if any, and the ids of its executions."""
+
+    run: Run | None = None
+    executions: frozenset[str] = frozenset()
+
+
 class ResultsBackend(Protocol):
     """Keeps finished runs with their executions, attempts and output. Safe to share between threads.
 
@@ -37,10 +44,21 @@ class ResultsBackend(Protocol):
         """
         ...
 
-    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
+    def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
         """Keep *run*, replacing what was kept of it, unless that has ended and *run* has not.
 
-        With *keep*, what its job is to keep, a backend may forget a few runs that are beyond it at once.
+        Those of its *executions* that are given are kept first, as ``save_execution`` does, in the same step.
+        """
+        ...
+
+    def filed(self, runs: Sequence[Run]) -> list[Filed]:
+        """For each of *runs* what is kept of it already."""
+        ...
+
+    def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:
+        """*kept* were filed, each with what its job keeps: let them live as long as that says.
+
+        A backend that can do so cheaply forgets a few older runs of these jobs at once; ``prune`` forgets all.
         """
         ...
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, get_args
+from itertools import chain
+from typing import Any
 
 import msgspec
 import redis
@@ -14,10 +15,11 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from dkronpy.errors import StoreRefusedError, StoreUnavailableError
-from dkronpy.execution import Execution, Output, Run, RunState, run_of
+from dkronpy.execution import Execution, Output, Run, run_of
 from dkronpy.redis_pool import pool_of
 from dkronpy.results.backend import (
     PRUNED_JOBS,
+    Filed,
     age_of_execution,
     age_of_run,
     carries_output,
@@ -27,17 +29,16 @@ from dkronpy.results.backend import (
     rank_of_run,
     storable,
 )
-from dkronpy.results.keep import FAILING, Keep
-from dkronpy.results.redis_scripts import DROP, SAVE, TRIM
+from dkronpy.results.keep import Keep
+from dkronpy.results.redis_scripts import DROP, MAKE_ROOM, SAVE
 from dkronpy.results.url import bad_url, mask, one_line
 from dkronpy.settings.redis_url import split_url
 
 _MILLISECOND = timedelta(milliseconds=1)
-_STATES: tuple[str, ...] = get_args(RunState)
 _PAGE = 200
 _EXECUTION = "execution:"
-_FAILING = " ".join(str(_STATES.index(state) + 1) for state in FAILING)
-"""The numbers of the states whose runs are kept longer."""
+ROOM = 2
+"""How many older runs go at once for one that is filed: no job keeps more than it should, a lowered limit is reached soon."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,6 @@ class Keys:
     def state(self, state: str) -> str:
         return f"{self.prefix}state:{state}"
 
-    def of_job(self, job: str) -> list[str]:
-        """The indexes a record of *job* may stand in, in the order the scripts expect."""
-        own = [self.job(job), self.job_aged(job), self.job_ranges(job)]
-        return [*own, self.runs, self.aged, self.jobs, self.job_failed(job), *map(self.state, _STATES)]
-
-    @property
-    def prefixes(self) -> list[str]:
-        return [self.run(""), self.output(""), self.prefix]
-
 
 class RedisResults:
     """A ``ResultsBackend`` in Redis; whatever else becomes of it, a run lives for *lifetime* after its last save."""
@@ -98,45 +90,45 @@ class RedisResults:
         self._keys = Keys(prefix)
         self._lifetime_ms = max(1, lifetime // _MILLISECOND)
         self._save = self._client.register_script(SAVE)
-        self._trim = self._client.register_script(TRIM)
+        self._make_room = self._client.register_script(MAKE_ROOM)
         self._drop = self._client.register_script(DROP)
         self._jobs_cursor = self._aged_cursor = 0
         self._page: list[str] = []
 
     def save_execution(self, execution: Execution) -> None:
-        execution = checked(execution)
-        output = execution.output
-        kept = msgspec.structs.replace(execution, output=Output(size=output.size))
-        self._write(
-            run_id=execution.run_id,
-            job=execution.job,
-            field=_EXECUTION + execution.id,
-            record=b"%d" % rank_of_execution(execution) + msgspec.json.encode(kept),
-            rest=[
-                age_of_execution(execution),
-                msgspec.msgpack.encode(output) if carries_output(output) else b"",
-            ],
-            lifetime_ms=self._lifetime_ms,
-        )
+        self._write(execution.run_id, execution.job, [execution])
 
-    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
+    def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
         run = msgspec.structs.replace(run, message=storable(run.message))
-        state = _STATES.index(run.state) + 1 if run.state in _STATES else 0
-        self._write(
-            run_id=run.id,
-            job=run.job,
-            field="run",
-            record=b"%d" % rank_of_run(run) + msgspec.json.encode(run),
-            rest=[age_of_run(run), run.due_ms, run.until_ms, state, *([] if keep is None else _limits(keep))],
-            lifetime_ms=self._lifetime_ms if keep is None else max(self._lifetime_ms, keep.longest_ms),
-        )
+        record = b"%d" % rank_of_run(run) + msgspec.json.encode(run)
+        self._write(run.id, run.job, executions, [record, age_of_run(run), run.due_ms, run.until_ms, run.state])
 
-    def _write(
-        self, *, run_id: str, job: str, field: str, record: bytes, rest: Sequence[int | bytes | str], lifetime_ms: int
-    ) -> None:
-        args: list[Any] = [*self._keys.prefixes, lifetime_ms, run_id, job, field, record, *rest]
+    def _write(self, run_id: str, job: str, executions: Sequence[Execution], run: Sequence[int | bytes | str] = ()) -> None:
+        args: list[Any] = [self._keys.prefix, self._lifetime_ms, run_id, job, len(executions)]
+        for execution in executions:
+            args += _of_execution(execution)
         with self._reach():
-            self._save(keys=self._keys.of_job(job), args=args)
+            self._save(args=[*args, *run])
+
+    def filed(self, runs: Sequence[Run]) -> list[Filed]:
+        with self._reach():
+            pipe = self._client.pipeline(transaction=False)
+            for run in runs:
+                pipe.hmget(self._keys.run(run.id), ["run", *(_EXECUTION + name for name in run.execution_ids)])
+            rows = pipe.execute()
+        return [
+            Filed(
+                run=None if row[0] is None else msgspec.json.decode(row[0][1:], type=Run),
+                executions=frozenset(name for name, record in zip(run.execution_ids, row[1:], strict=True) if record),
+            )
+            for run, row in zip(runs, rows, strict=True)
+        ]
+
+    def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:
+        items = [_room(run.job, age_of_run(run), keep, run.id, self._lifetime_ms) for run, keep in kept]
+        if items:
+            with self._reach():
+                self._make_room(args=[self._keys.prefix, ROOM, ROOM * len(items), *chain(*items)])
 
     def execution(self, execution_id: str, *, output: bool = True) -> Execution | None:
         run_id, field = run_of(execution_id), _EXECUTION + execution_id
@@ -213,42 +205,14 @@ class RedisResults:
                 self._jobs_cursor, self._page = int(answer[0]), [name.decode() for name, _ in answer[1]]
             if ahead is not None:
                 ahead(self._page)
-            self._page = self._crowded(self._page, now_ms, keep_of)
-            while self._page and gone < budget:
+            items = [_room(job, now_ms, keep_of(job)) for job in self._page]
+            while items and gone < budget:
                 most = min(_PAGE, budget - gone)
-                went = self._trim_job(self._page[0], now_ms, keep_of(self._page[0]), most)
+                went = int(self._make_room(args=[self._keys.prefix, most, most, *chain(*items)]))
                 gone += went
                 if went < most:
-                    self._page.pop(0)
+                    self._page, items = [], []
         return gone
-
-    def _crowded(self, jobs: Sequence[str], now_ms: int, keep_of: Callable[[str], Keep]) -> list[str]:
-        """Those of *jobs* of which more is kept than should be."""
-        pipe = self._client.pipeline(transaction=False)
-        keeps = [keep_of(job) for job in jobs]
-        for job, keep in zip(jobs, keeps, strict=True):
-            aged, failed = self._keys.job_aged(job), self._keys.job_failed(job)
-            pipe.zcard(aged)
-            pipe.zcount(aged, "-inf", f"({now_ms - keep.age_ms}")
-            pipe.zcard(failed)
-            pipe.zcount(failed, "-inf", f"({now_ms - keep.failures_age_ms}")
-        counts = pipe.execute()
-        rows = zip(jobs, keeps, counts[::4], counts[1::4], counts[2::4], counts[3::4], strict=True)
-        return [
-            job
-            for job, keep, runs, old, failures, old_failures in rows
-            if runs > keep.runs or old or failures > keep.failures or old_failures
-        ]
-
-    def _trim_job(self, job: str, now_ms: int, keep: Keep, most: int) -> int:
-        limits: list[int | str] = [
-            keep.runs,
-            now_ms - keep.age_ms,
-            keep.failures,
-            now_ms - keep.failures_age_ms,
-            _FAILING,
-        ]
-        return int(self._trim(keys=self._keys.of_job(job), args=[*self._keys.prefixes, job, most, *limits]))
 
     def _forget_expired(self) -> None:
         """Take some runs that have expired out of the indexes; a few of all in one call, in turn."""
@@ -274,8 +238,8 @@ class RedisResults:
     def _forget(self, job: str, ids: Sequence[bytes]) -> int:
         gone = 0
         for start in range(0, len(ids), _PAGE):
-            args: list[Any] = [*self._keys.prefixes, job, *ids[start : start + _PAGE]]
-            gone += int(self._drop(keys=self._keys.of_job(job), args=args))
+            args: list[Any] = [self._keys.prefix, job, *ids[start : start + _PAGE]]
+            gone += int(self._drop(args=args))
         return gone
 
     def _zrange(self, key: str, first: int, last: int) -> list[bytes]:
@@ -331,8 +295,23 @@ class RedisResults:
             raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {one_line(error)}") from error
 
 
-def _limits(keep: Keep) -> list[int | str]:
-    return [keep.runs, keep.age_ms, keep.failures, keep.failures_age_ms, _FAILING]
+def _of_execution(execution: Execution) -> list[int | bytes | str]:
+    """What the script is told of an execution."""
+    execution = checked(execution)
+    output = execution.output
+    kept = msgspec.structs.replace(execution, output=Output(size=output.size))
+    return [
+        _EXECUTION + execution.id,
+        b"%d" % rank_of_execution(execution) + msgspec.json.encode(kept),
+        age_of_execution(execution),
+        msgspec.msgpack.encode(output) if carries_output(output) else b"",
+    ]
+
+
+def _room(job: str, now_ms: int, keep: Keep, run_id: str = "", lifetime_ms: int = 0) -> list[int | str]:
+    """What the script is told of a job; of a run only where that is to live longer than it does by itself."""
+    limits: list[int | str] = [job, keep.runs, now_ms - keep.age_ms, keep.failures, now_ms - keep.failures_age_ms]
+    return [*limits, run_id if keep.longest_ms > lifetime_ms else "", keep.longest_ms]
 
 
 def _execution(record: bytes) -> Execution:

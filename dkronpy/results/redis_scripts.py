@@ -1,145 +1,207 @@
-"""What the Redis results backend does in one step on the server: save a record, trim a job, drop runs.
+"""What the Redis results backend does in one step on the server: save records of a run, make room, drop runs.
 
 A run is two keys. Its hash has the fields ``job``, ``run`` and ``execution:<id>`` for each execution; a
 record there is one digit (its rank: what has a lower one never replaces it) and its JSON. A second hash has
-the outputs.
+the outputs. Sorted sets find it: ``redis.Keys`` names them as ``_SHARED`` does.
 
-KEYS of all scripts, as ``Keys.of_job`` lists them:
-    1 job (by due time)   2 job-aged (by age)   3 job-ranges (by last due time)
-    4 runs (by due time)  5 aged (by age)       6 jobs (by last age)
-    7 job-failed (by age): the failed runs that are kept beyond the others, which are no longer in job-aged
-    8... state (by due time), one for each
-ARGV of all: 1 prefix of a run's key, 2 prefix of its outputs' key, 3 prefix of every key.
+ARGV[1] of all is the prefix of every key. A save takes part in each run that is executed, so what it asks of the
+server is counted: ``scripts/bench load`` prints it.
 """
 
-_SHARED = """
-local run_prefix, output_prefix, prefix = ARGV[1], ARGV[2], ARGV[3]
-local JOB, JOB_AGED, RANGES, RUNS, AGED, JOBS, JOB_FAILED = unpack(KEYS, 1, 7)
-local FIRST_STATE = 8
+from typing import get_args
+
+from dkronpy.execution import RunState
+from dkronpy.results.keep import FAILING
+
+_STATES = ", ".join(f"'{state}'" for state in get_args(RunState))
+_FAILING = ", ".join(f"'{state}'" for state in FAILING)
+
+_SHARED = (
+    "local STATES, FAILING = {" + _STATES + "}, {" + _FAILING + "}"
+    """
+local prefix = ARGV[1]
+-- By due time all runs; by age (when it ended) all runs; by their last age all jobs.
+local RUNS, AGED, JOBS = prefix .. 'runs', prefix .. 'aged', prefix .. 'jobs'
+local function run_key(id) return prefix .. 'run:' .. id end
+local function output_key(id) return prefix .. 'output:' .. id end
+local function state_key(state) return prefix .. 'state:' .. state end
+
+-- The indexes of one job: by due time; by age; by the last due time of a range; by age the failed runs that are kept
+-- beyond the others, which are no longer among those by age.
+local function indexes(job)
+    return {
+        job = prefix .. 'job:' .. job, aged = prefix .. 'job-aged:' .. job,
+        ranges = prefix .. 'job-ranges:' .. job, failed = prefix .. 'job-failed:' .. job,
+    }
+end
+
+local function is_there(id) return redis.call('EXISTS', run_key(id)) == 1 end
 
 -- Returns how many runs went: 1, or 0 where there was none any more.
-local function forget(id)
-    local there = redis.call('EXISTS', run_prefix .. id)
-    redis.call('UNLINK', run_prefix .. id, output_prefix .. id)
-    for i = 1, #KEYS do
-        if i ~= 6 then redis.call('ZREM', KEYS[i], id) end
-    end
+local function forget(id, own)
+    local there = redis.call('EXISTS', run_key(id))
+    redis.call('UNLINK', run_key(id), output_key(id))
+    for _, index in pairs(own) do redis.call('ZREM', index, id) end
+    redis.call('ZREM', RUNS, id)
+    redis.call('ZREM', AGED, id)
+    for _, state in ipairs(STATES) do redis.call('ZREM', state_key(state), id) end
     return there
 end
 
 -- A job of which nothing is kept is none of JOBS.
-local function clear_job(job)
-    if redis.call('EXISTS', prefix .. 'job-aged:' .. job, prefix .. 'job-failed:' .. job) == 0 then
-        redis.call('ZREM', JOBS, job)
-    end
+local function clear_job(job, own)
+    if redis.call('EXISTS', own.aged, own.failed) == 0 then redis.call('ZREM', JOBS, job) end
+end
+
+-- A record lives for `lifetime` after its last save, an index as long as the longest-lived record in it: somewhat
+-- longer, so that not every save has to say so anew.
+local function live(key, lifetime)
+    if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end
+end
+local function live_index(key, lifetime)
+    if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, math.floor(lifetime * 17 / 16)) end
+end
+local function live_everywhere(id, own, lifetime)
+    live(run_key(id), lifetime)
+    live(output_key(id), lifetime)
+    for _, index in pairs(own) do live_index(index, lifetime) end
+    for _, index in ipairs({ RUNS, AGED, JOBS }) do live_index(index, lifetime) end
+    for _, state in ipairs(STATES) do live_index(state_key(state), lifetime) end
 end
 """
+)
 
-_TRIM = """
--- States whose runs are kept longer, by the number of their key.
-local function failed(id, failing)
-    for number in string.gmatch(failing, '%d+') do
-        if redis.call('ZSCORE', KEYS[FIRST_STATE - 1 + number], id) then return true end
+SAVE = (
+    _SHARED
+    + """
+-- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output or '' to leave
+-- that alone; then, where the run is saved as well: record, age, due time, last due time of a range or 0, state.
+-- Returns how many of the records were kept.
+local lifetime, id, job, executions = tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local own, first_of_run = indexes(job), 6 + executions * 4
+local with_run = ARGV[first_of_run] ~= nil
+local saved, added = 0, 0
+
+-- Returns whether it was saved, and what was there before.
+local function put(field, record)
+    local kept = redis.call('HGET', run_key(id), field)
+    if kept and string.byte(kept) > string.byte(record) then return false, kept end
+    redis.call('HSET', run_key(id), 'job', job, field, record)
+    saved = saved + 1
+    return true, kept
+end
+
+-- Executions whose run was never saved are found by age, to be forgotten.
+local function index_executions(age)
+    added = redis.call('ZADD', AGED, 'NX', age, id)
+    if not redis.call('ZSCORE', own.failed, id) then redis.call('ZADD', own.aged, 'NX', age, id) end
+    live_everywhere(id, own, lifetime)
+end
+
+local function index_run(age, due, last_due, state, before)
+    if before then
+        for _, other in ipairs(STATES) do redis.call('ZREM', state_key(other), id) end
+        redis.call('ZREM', own.ranges, id)
+        redis.call('ZREM', own.failed, id)
+    end
+    local places = { [RUNS] = due, [own.job] = due, [own.aged] = age, [state_key(state)] = due }
+    if last_due ~= '0' then places[own.ranges] = last_due end
+    for index, score in pairs(places) do
+        redis.call('ZADD', index, score, id)
+        live_index(index, lifetime)
+    end
+    added = redis.call('ZADD', AGED, age, id)
+    live_index(AGED, lifetime)
+    live(run_key(id), lifetime)
+    live(output_key(id), lifetime)
+end
+
+for i = 6, first_of_run - 1, 4 do
+    local field, output = ARGV[i], ARGV[i + 3]
+    if put(field, ARGV[i + 1]) then
+        if output ~= '' then redis.call('HSET', output_key(id), field, output) end
+        if not with_run then index_executions(ARGV[i + 2]) end
+    end
+end
+local age = ARGV[8]
+if with_run then
+    local record, due, last_due, state
+    record, age, due, last_due, state = unpack(ARGV, first_of_run, first_of_run + 4)
+    local done, before = put('run', record)
+    if done then index_run(age, due, last_due, state, before) else live_everywhere(id, own, lifetime) end
+end
+if saved == 0 then return 0 end
+
+redis.call('ZADD', JOBS, age, job)
+live_index(JOBS, lifetime)
+-- Each save adds at most one member to an index and takes up to two that have expired: none outgrows what it stands for.
+if added > 0 then
+    for _, index in ipairs({ own.aged, AGED }) do
+        for _, old in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+            if not is_there(old) then forget(old, own) end
+        end
+    end
+    for _, name in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do clear_job(name, indexes(name)) end
+end
+return saved
+"""
+)
+
+MAKE_ROOM = (
+    _SHARED
+    + """
+-- ARGV: 2 how many may go of each job, 3 how many in all, then of each job: its name, how many runs it keeps, before which
+-- age none, how many failures beyond them, before which age none of these; a run of it that is to live on or '', for how
+-- long in ms. Returns how many went.
+local each, left = tonumber(ARGV[2]), tonumber(ARGV[3])
+local gone = 0
+
+-- The members of an index by age that are beyond `keep` or older than `before`, oldest first, as member, age, ...
+local function beyond(index, keep, before, most)
+    local over = redis.call('ZCARD', index) - keep
+    local n = math.min(most, math.max(over, redis.call('ZCOUNT', index, '-inf', '(' .. before)))
+    if n <= 0 then return {} end
+    return redis.call('ZRANGE', index, 0, n - 1, 'WITHSCORES')
+end
+
+local function failed(id)
+    for _, state in ipairs(FAILING) do
+        if redis.call('ZSCORE', state_key(state), id) then return true end
     end
     return false
 end
 
--- Of the runs of a job the oldest, up to `most`, that are beyond `keep` or older than `before`: those that failed are
--- kept as such, up to `failures` and until they are older than `failed_before`. Returns how many were forgotten.
-local function trim(most, keep, before, failures, failed_before, failing)
-    local gone, over = 0, redis.call('ZCARD', JOB_AGED) - keep
-    local old = redis.call('ZRANGE', JOB_AGED, 0, most - 1, 'WITHSCORES')
+-- Keeps it among the failures: that index lives no shorter than it.
+local function keep_as_failed(id, age, own)
+    redis.call('ZREM', own.aged, id)
+    redis.call('ZADD', own.failed, age, id)
+    live_index(own.failed, redis.call('PTTL', run_key(id)))
+end
+
+local function make_room(own, keep, before, failures, failed_before, most)
+    local went = 0
+    local old = beyond(own.aged, keep, before, most)
     for i = 1, #old, 2 do
-        local id, age = old[i], tonumber(old[i + 1])
-        local there = redis.call('EXISTS', run_prefix .. id) == 1
-        if not there then
-            forget(id)
-        elseif (i + 1) / 2 <= over or age < before then
-            if failures > 0 and age >= failed_before and failed(id, failing) then
-                redis.call('ZREM', JOB_AGED, id)
-                redis.call('ZADD', JOB_FAILED, old[i + 1], id)
-            else
-                gone = gone + forget(id)
-            end
+        if failures > 0 and tonumber(old[i + 1]) >= tonumber(failed_before) and failed(old[i]) then
+            keep_as_failed(old[i], old[i + 1], own)
+        else
+            went = went + forget(old[i], own)
         end
     end
-    over = redis.call('ZCARD', JOB_FAILED) - failures
-    old = redis.call('ZRANGE', JOB_FAILED, 0, most - 1, 'WITHSCORES')
-    for i = 1, #old, 2 do
-        local id, age = old[i], tonumber(old[i + 1])
-        if (i + 1) / 2 <= over or age < failed_before or redis.call('EXISTS', run_prefix .. id) == 0 then
-            gone = gone + forget(id)
-        end
-    end
-    return gone
+    old = beyond(own.failed, failures, failed_before, most - went)
+    for i = 1, #old, 2 do went = went + forget(old[i], own) end
+    return went
 end
-"""
 
-SAVE = (
-    _SHARED
-    + _TRIM
-    + """
--- ARGV: 4 lifetime in ms, 5 run id, 6 job, 7 field, 8 record, 9 age,
---       of a run: 10 due time, 11 last due time of a range or 0, 12 number of its state's key (0: none)
---         and, where the job is to keep no more than it should: 13 keep, 14 age, 15 failures, 16 their age, in ms,
---         17 the numbers of the states that are kept longer
---       of an execution: 10 its output, or '' to leave that alone
-local lifetime, id, job, field, record, age = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local run_key, output_key = run_prefix .. id, output_prefix .. id
-
-local kept = redis.call('HGET', run_key, field)
-if kept and string.byte(kept) > string.byte(record) then return 0 end
-redis.call('HSET', run_key, 'job', job, field, record)
-
-if field == 'run' then
-    for i = FIRST_STATE, #KEYS do redis.call('ZREM', KEYS[i], id) end
-    redis.call('ZREM', RANGES, id)
-    redis.call('ZREM', JOB_FAILED, id)
-    redis.call('ZADD', RUNS, ARGV[10], id)
-    redis.call('ZADD', JOB, ARGV[10], id)
-    redis.call('ZADD', AGED, age, id)
-    redis.call('ZADD', JOB_AGED, age, id)
-    if ARGV[11] ~= '0' then redis.call('ZADD', RANGES, ARGV[11], id) end
-    if ARGV[12] ~= '0' then redis.call('ZADD', KEYS[FIRST_STATE - 1 + ARGV[12]], ARGV[10], id) end
-else
-    redis.call('ZADD', AGED, 'NX', age, id)
-    if not redis.call('ZSCORE', JOB_FAILED, id) then redis.call('ZADD', JOB_AGED, 'NX', age, id) end
-    if ARGV[10] ~= '' then redis.call('HSET', output_key, field, ARGV[10]) end
+for i = 4, #ARGV, 7 do
+    local job, keep, before, failures, failed_before, id, lifetime = unpack(ARGV, i, i + 6)
+    local own = indexes(job)
+    if id ~= '' then live_everywhere(id, own, tonumber(lifetime)) end
+    local went = make_room(own, tonumber(keep), before, tonumber(failures), failed_before, math.min(each, left))
+    clear_job(job, own)
+    gone, left = gone + went, left - went
+    if left <= 0 then break end
 end
-redis.call('ZADD', JOBS, age, job)
-
--- Each save adds at most one member and takes up to two: no index outgrows what it stands for.
-if ARGV[13] then
-    trim(2, tonumber(ARGV[13]), age - ARGV[14], tonumber(ARGV[15]), age - ARGV[16], ARGV[17])
-end
-for _, index in ipairs({JOB_AGED, AGED}) do
-    for _, old in ipairs(redis.call('ZRANGE', index, 0, 1)) do
-        if redis.call('EXISTS', run_prefix .. old) == 0 then forget(old) end
-    end
-end
-for _, name in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do clear_job(name) end
-
--- An index lives as long as the longest-lived record in it.
-local function live(key)
-    if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end
-end
-live(run_key)
-live(output_key)
-for i = 1, #KEYS do live(KEYS[i]) end
-return 1
-"""
-)
-
-TRIM = (
-    _SHARED
-    + _TRIM
-    + """
--- ARGV: 4 job, 5 most, 6 keep, 7 before, 8 failures, 9 failed before, 10 states that are kept longer.
--- Returns how many were forgotten.
-local n = {}
-for i = 5, 9 do n[#n + 1] = tonumber(ARGV[i]) end
-local gone = trim(n[1], n[2], n[3], n[4], n[5], ARGV[10])
-clear_job(ARGV[4])
 return gone
 """
 )
@@ -147,10 +209,10 @@ return gone
 DROP = (
     _SHARED
     + """
--- ARGV: 4 job, 5... run ids. Returns how many of them were there.
-local gone = 0
-for i = 5, #ARGV do gone = gone + forget(ARGV[i]) end
-clear_job(ARGV[4])
+-- ARGV: 2 job, 3... run ids. Returns how many of them were there.
+local job, own, gone = ARGV[2], indexes(ARGV[2]), 0
+for i = 3, #ARGV do gone = gone + forget(ARGV[i], own) end
+clear_job(job, own)
 return gone
 """
 )

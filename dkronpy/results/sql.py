@@ -16,6 +16,7 @@ from dkronpy.errors import DkronpyError, StoreRefusedError, StoreUnavailableErro
 from dkronpy.execution import Attempt, Execution, Output, Run
 from dkronpy.results.backend import (
     PRUNED_JOBS,
+    Filed,
     age_of_execution,
     age_of_run,
     carries_output,
@@ -54,6 +55,23 @@ class SqlResults:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def save_execution(self, execution: Execution) -> None:
+        with self._begin() as connection:
+            self._put_execution(connection, execution)
+
+    def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
+        row = msgspec.structs.asdict(run)
+        row.update(
+            message=storable(run.message),
+            execution_ids=list(run.execution_ids),
+            record_rank=rank_of_run(run),
+            aged_ms=age_of_run(run),
+        )
+        with self._begin() as connection:
+            for execution in executions:
+                self._put_execution(connection, execution)
+            connection.execute(self._upsert(RUN, row))
+
+    def _put_execution(self, connection: sa.Connection, execution: Execution) -> None:
         execution = checked(execution)
         output = execution.output
         row = msgspec.structs.asdict(execution)
@@ -64,22 +82,23 @@ class SqlResults:
             record_rank=rank_of_execution(execution),
             aged_ms=age_of_execution(execution),
         )
-        kept = {"execution_id": execution.id, **msgspec.structs.asdict(output), "record_rank": row["record_rank"]}
-        with self._begin() as connection:
-            connection.execute(self._upsert(EXECUTION, row))
-            if carries_output(output):
-                connection.execute(self._upsert(OUTPUT, kept))
+        connection.execute(self._upsert(EXECUTION, row))
+        if carries_output(output):
+            kept = {"execution_id": execution.id, **msgspec.structs.asdict(output), "record_rank": row["record_rank"]}
+            connection.execute(self._upsert(OUTPUT, kept))
 
-    def save_run(self, run: Run, *, keep: Keep | None = None) -> None:
-        row = msgspec.structs.asdict(run)
-        row.update(
-            message=storable(run.message),
-            execution_ids=list(run.execution_ids),
-            record_rank=rank_of_run(run),
-            aged_ms=age_of_run(run),
-        )
+    def filed(self, runs: Sequence[Run]) -> list[Filed]:
+        ids = [run.id for run in runs]
+        kept = {run.id: run for run in self._runs(sa.select(*_RUN_COLUMNS).where(RUN.c.id.in_(ids)))}
+        executions: dict[str, set[str]] = {}
         with self._begin() as connection:
-            connection.execute(self._upsert(RUN, row))
+            query = sa.select(EXECUTION.c.run_id, EXECUTION.c.id).where(EXECUTION.c.run_id.in_(ids))
+            for run_id, execution_id in connection.execute(query):
+                executions.setdefault(run_id, set()).add(execution_id)
+        return [Filed(run=kept.get(name), executions=frozenset(executions.get(name, ()))) for name in ids]
+
+    def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:
+        """Nothing at once: a search for each run would cost more than ``prune``, and no record expires here."""
 
     def _upsert(self, table: sa.Table, row: Mapping[str, Any]) -> sa.Insert:
         """Insert *row* or replace the one of the same key, unless that one has a higher rank."""

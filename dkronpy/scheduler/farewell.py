@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -25,8 +25,8 @@ from dkronpy.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
-BUDGET = 200
-"""The most ended runs one pass sees off."""
+PIECE, BUDGET = 50, 1000
+"""Ended runs that are read and filed together, and the most that one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
 FORGET_MS, FORGET_SOON_MS = 10_000, 1_000
@@ -64,33 +64,48 @@ class Farewell:
         self._forget_budget = FORGET_BUDGETS[0]
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
-        """See off up to BUDGET runs; True when more wait."""
+        """See off up to BUDGET runs, those that ended first before others; True when more wait."""
         keys, client, until = self.store.keys, self.store.client, self.clock.monotonic() + PASS_SECONDS
-        ids = [name.decode() for name in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=BUDGET)]
-        runs = self.ledger.runs(ids)
-        ended, again = read_ended(self.store, self.ledger, self.jobs, runs), {}
-        left: set[str] = set()
-        for number, run in enumerate(runs):
-            if number and self.clock.monotonic() > until:
-                left = {later.id for later in runs[number:]}
+        for _ in range(BUDGET // PIECE):
+            ids = client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=PIECE)
+            if ids:
+                self._see_off([name.decode() for name in ids], now_ms, nodes)
+            if len(ids) < PIECE:
+                return False
+            if self.clock.monotonic() > until:
                 break
+        return True
+
+    def _see_off(self, ids: Sequence[str], now_ms: int, nodes: Sequence[Node]) -> None:
+        runs = self.ledger.runs(ids)
+        ended = read_ended(self.store, self.ledger, runs)
+        settled: list[Run] = []
+        again: dict[str, int] = {}
+        for run in runs:
             try:
                 self._settle(run, now_ms, nodes, ended)
             except DkronpyError as error:
                 log.error("run %s cannot be seen off yet: %s", run.id, error)
                 again[run.id] = now_ms + AGENT_GRACE_MS
             else:
-                if not self._file(run, now_ms, ended.executions[run.id]):
-                    again[run.id] = run.finished_ms + AGENT_GRACE_MS
-        if again:
-            client.zadd(keys.done, again)
-        gone = [name for name in ids if name not in again and name not in left]
-        if gone:
-            # what a callable returned stands in the ledger alone: it stays for jobs that follow and may have to wait
-            alone = [run.id for run in runs if run.job not in ended.followed]
-            self.ledger.let_go({name: ended.executions[name] for name in alone if name in gone})
-            client.zrem(keys.done, *gone)
-        return bool(left) or len(ids) == BUDGET
+                settled.append(run)
+        again.update(self._file(settled, now_ms, ended))
+        self._let_go(ids, settled, again, ended)
+
+    def _let_go(self, ids: Sequence[str], settled: Sequence[Run], again: Mapping[str, int], ended: Ended) -> None:
+        """What is filed need not be looked at again, nor stay in the ledger for long."""
+        keys = self.store.keys
+        # what a callable returned stands in the ledger alone: it stays for jobs that follow and may have to wait
+        alone = [run.id for run in settled if run.id not in again and run.job not in ended.followed]
+        self.ledger.let_go({name: ended.executions[name] for name in alone})
+        with self.store.client.pipeline() as pipe:
+            for run in settled:
+                pipe.hset(keys.run(run.id), "settled", run.state)
+            if again:
+                pipe.zadd(keys.done, again)
+            if gone := [name for name in ids if name not in again]:
+                pipe.zrem(keys.done, *gone)
+            pipe.execute()
 
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
@@ -111,28 +126,35 @@ class Farewell:
         if run.job in ended.followed:
             self.chains.follow(run, now_ms, nodes)
         self.self_pause.look(run, now_ms)
-        job = ended.jobs.get(run.job)
         # as in Dkron one that others follow stays
-        if run.state == "success" and job is not None and job.ephemeral and run.job not in ended.followed:
+        if run.state == "success" and run.job in ended.ephemeral and run.job not in ended.followed:
             log.info("job %s is ephemeral and has succeeded: deleted", run.job)
             self.jobs.delete(run.job, who="beat", why="it is ephemeral and has succeeded")
-            del ended.jobs[run.job]
-        self.store.client.hset(self.store.keys.run(run.id), "settled", run.state)
+            ended.ephemeral.discard(run.job)
         if self.tracer is not None:
             self.tracer.run(run, ended.executions[run.id])
 
-    def _file(self, run: Run, now_ms: int, executions: Sequence[Execution]) -> bool:
-        """Put the run into the results backend; False while an agent may still be about to file its part."""
-        by_agents = [e for e in executions if e.state in {"success", "failed"} and e.attempt]
-        kept = {e.id for e in self.results.executions(run.id)} if by_agents else set()
-        missing = [e for e in executions if e.id not in kept]
-        if now_ms - run.finished_ms < AGENT_GRACE_MS and any(e in missing for e in by_agents):
-            return False
-        for execution in missing:
-            self.results.save_execution(self._with_output(execution))
-        self.results.save_run(run, keep=self.keep_of(run.job))
-        return True
+    def _file(self, runs: Sequence[Run], now_ms: int, ended: Ended) -> dict[str, int]:
+        """Put runs into the results backend, where their agents have not. Returns when to look again at those of which
+        an agent may still be about to file its part."""
+        later: dict[str, int] = {}
+        kept = []
+        for run, filed in zip(runs, self.results.filed(runs), strict=True):
+            missing = [one for one in ended.executions[run.id] if one.id not in filed.executions]
+            if now_ms - run.finished_ms < AGENT_GRACE_MS and any(map(_by_agent, missing)):
+                later[run.id] = run.finished_ms + AGENT_GRACE_MS
+                continue
+            if missing or filed.run != run:
+                self.results.save_run(run, executions=[self._with_output(one) for one in missing])
+            kept.append((run, self.keep_of(run.job)))
+        self.results.make_room(kept)
+        return later
 
     def _with_output(self, execution: Execution) -> Execution:
         output = read_output(self.store, execution.id, execution.attempt) if execution.attempt else None
         return execution if output is None else structs.replace(execution, output=output)
+
+
+def _by_agent(execution: Execution) -> bool:
+    """Whether a node ran it, which then files it with all of its output."""
+    return execution.state in {"success", "failed"} and bool(execution.attempt)

@@ -57,7 +57,7 @@ class Registrar(Farewell):
         if not ids:
             return False
         runs = self.ledger.runs(ids)
-        ended = read_ended(self.store, self.ledger, self.jobs, [run for run in runs if run.job in self.followed])
+        ended = read_ended(self.store, self.ledger, [run for run in runs if run.job in self.followed])
         for run in runs:
             if run.job in self.followed:
                 self.known[run.id] = run

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.execution import Attempt, Execution, Output, Run
-from dkronpy.results.backend import ResultsBackend
+from dkronpy.results.backend import Filed, ResultsBackend
 from dkronpy.results.keep import Keep
 from dkronpy.results.opening import open_results
 from tests.integration.results.conftest import Opener, Place
@@ -95,6 +95,39 @@ class TestSave:
         assert found is not None
         assert found.message == "seen by an operator"
         assert found.output == execution.output
+
+    def test_a_run_comes_with_its_executions_or_not_at_all(self, results: ResultsBackend) -> None:
+        run = a_run()
+        executions = [an_execution(run, index) for index in range(2)]
+        results.save_run(run, executions=executions)
+        assert results.run(run.id) == run
+        assert [results.execution(one.id) for one in executions] == executions
+        other = a_run(due_ms=T0 + 1)
+        with pytest.raises(ValueError, match="its id has to be its run's"):
+            results.save_run(other, executions=[an_execution(other), an_execution(other, id="x.0")])
+        assert results.run(other.id) is None
+        assert results.executions(other.id) == []
+
+    def test_a_late_execution_joins_a_run_that_was_filed(self, results: ResultsBackend) -> None:
+        run, late = a_run(), an_execution(index=1)
+        results.save_run(run, executions=[an_execution()])
+        results.save_run(replace(run, state="running"), executions=[late])
+        assert results.run(run.id) == run
+        assert results.execution(late.id) == late
+
+    def test_what_is_filed_is_told_for_many(self, results: ResultsBackend) -> None:
+        whole, bare, never = a_run(), a_run(due_ms=T0 + 1), a_run(due_ms=T0 + 2)
+        half = a_run(due_ms=T0 + 3)
+        results.save_run(whole, executions=[an_execution(whole, index) for index in range(2)])
+        results.save_run(bare)
+        results.save_execution(an_execution(half, 1))
+        assert results.filed([half, never, bare, whole]) == [
+            Filed(executions=frozenset({half.execution_ids[1]})),
+            Filed(),
+            Filed(run=bare),
+            Filed(run=whole, executions=frozenset(whole.execution_ids)),
+        ]
+        assert results.filed([]) == []
 
     def test_an_execution_that_is_not_of_its_run_is_refused(self, results: ResultsBackend) -> None:
         with pytest.raises(ValueError, match=r"execution 'x\.0': its id has to be its run's, 'y', and a number"):
