@@ -77,7 +77,16 @@ def main(argv: list[str] | None = None) -> int:
         commands = {name: round((count - asked.get(name, 0)) / owed, 2) for name, count in asked_of(fleet).items()}
         lag = lags(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text)
     missed = owed - ends["success"]
-    found = {"due": owed, **ends, "missed": missed, "after_s": round(took), **lag, **costs, "commands": busiest(commands), "looks": looks}
+    found = {
+        "due": owed,
+        **ends,
+        "missed": missed,
+        "after_s": round(took),
+        **lag,
+        **costs,
+        "commands": busiest(commands),
+        "looks": looks,
+    }
     print(json.dumps(found) if options.json else report(found, options.jobs / options.every))
     return 1 if missed else 0
 

@@ -139,7 +139,7 @@ class Reporter:
         return process
 
     def _file(self, report: Report, execution: Execution | None, run: Run | None = None) -> None:
-        """Keep the execution with the output of its last attempt, if that is still this one; and a *run* that has ended."""
+        """Keep a *run* that has ended, and the execution with the output of its last attempt if that is this one."""
         if report.note:
             self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
             execution = self.ledger.execution(report.execution_id)

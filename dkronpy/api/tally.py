@@ -93,42 +93,44 @@ class Tally:
         return [run.count for run in self._client.deployment.ledger.runs(runs)]
 
     def _count(self, pipe: Any, executions: list[Execution]) -> None:
-        days: Counter[str] = Counter()
+        sums = _Sums()
+        days: set[str] = set()
         for execution in executions:
-            pipe.hincrby(self._keys.totals, "amended" if execution.amended else execution.state, 1)
+            sums.add(self._keys.totals, "amended" if execution.amended else execution.state, 1)
             if execution.amended:  # it was counted as lost, and what is counted never becomes less
                 day = _day(execution.attempts[-1].finished_ms) if execution.attempts else ""
                 if execution.state == "success" and day:
-                    days.update({f"{day}:success": 1, f"{day}:failed": -1})
+                    sums.add(self._keys.days, f"{day}:success", 1)
+                    sums.add(self._keys.days, f"{day}:failed", -1)
                 continue
             for attempt in execution.attempts:
                 if attempt.finished_ms:
-                    outcome = "success" if attempt.state == "success" else "failed"
-                    days[f"{_day(attempt.finished_ms)}:{outcome}"] += 1
-            self._time(pipe, execution)
-        for field, count in days.items():
-            pipe.hincrby(self._keys.days, field, count)
+                    day, outcome = _day(attempt.finished_ms), "success" if attempt.state == "success" else "failed"
+                    days.add(day)
+                    sums.add(self._keys.days, f"{day}:{outcome}", 1)
+            self._time(sums, execution)
+        sums.send(pipe)
         if days:
-            self._forget_old_days(pipe, max(field[:10] for field in days))
+            self._forget_old_days(pipe, max(days))
 
-    def _time(self, pipe: Any, execution: Execution) -> None:
+    def _time(self, sums: _Sums, execution: Execution) -> None:
         job = self._label(execution.job)
         if execution.trigger == "schedule":
-            self._lags(pipe, execution, job)
+            self._lags(sums, execution, job)
         for attempt in execution.attempts:
             if attempt.started_ms and attempt.finished_ms:
-                self._observe(pipe, TOOK, job, (attempt.finished_ms - attempt.started_ms) / 1000)
+                self._observe(sums, TOOK, job, attempt.finished_ms - attempt.started_ms)
 
-    def _lags(self, pipe: Any, execution: Execution, job: str) -> None:
+    def _lags(self, sums: _Sums, execution: Execution, job: str) -> None:
         began_ms = execution.attempts[0].began_ms if execution.attempts else 0
         for name, moment_ms in ((QUEUED, execution.queued_ms), (LAG, execution.started_ms), (BEGAN, began_ms)):
             if moment_ms:
-                self._observe(pipe, name, job, (moment_ms - execution.due_ms) / 1000)
+                self._observe(sums, name, job, moment_ms - execution.due_ms)
 
-    def _observe(self, pipe: Any, name: str, job: str, seconds: float) -> None:
-        key, seconds = self._keys.histogram(name), max(0.0, seconds)
-        pipe.hincrby(key, f"{job}|{bisect_left(BOUNDS, seconds)}", 1)
-        pipe.hincrbyfloat(key, f"{job}|sum", round(seconds, 3))
+    def _observe(self, sums: _Sums, name: str, job: str, ms: int) -> None:
+        key, ms = self._keys.histogram(name), max(0, ms)
+        sums.add(key, f"{job}|{bisect_left(BOUNDS, ms / 1000)}", 1)
+        sums.add_ms(key, f"{job}|sum", ms)
 
     def _label(self, job: str) -> str:
         """The job's own series while there are not too many, else the shared one."""
@@ -149,6 +151,29 @@ class Tally:
         gone = [field for field in fields if field.decode()[:10] < oldest]
         if gone:
             pipe.hdel(self._keys.days, *gone)
+
+
+class _Sums:
+    """What a batch adds to fields of hashes: jobs that share a series are one command and not hundreds."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._times: Counter[tuple[str, str]] = Counter()
+
+    def add(self, key: str, field: str, count: int) -> None:
+        """So many more."""
+        self._counts[key, field] += count
+
+    def add_ms(self, key: str, field: str, ms: int) -> None:
+        """So much more time; the field has it in seconds."""
+        self._times[key, field] += ms
+
+    def send(self, pipe: Any) -> None:
+        """Add all of it."""
+        for (key, field), count in self._counts.items():
+            pipe.hincrby(key, field, count)
+        for (key, field), ms in self._times.items():
+            pipe.hincrbyfloat(key, field, ms / 1000)
 
 
 def _settles(fields: dict[bytes, bytes]) -> bool:

@@ -38,7 +38,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _PAGE = 200
 _EXECUTION = "execution:"
 ROOM = 2
-"""How many older runs go at once for one that is filed: no job keeps more than it should, a lowered limit is reached soon."""
+"""How many older runs go at once for one that is filed: two, so that a lowered limit is reached soon."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ class RedisResults:
         record = b"%d" % rank_of_run(run) + msgspec.json.encode(run)
         self._write(run.id, run.job, executions, [record, age_of_run(run), run.due_ms, run.until_ms, run.state])
 
-    def _write(self, run_id: str, job: str, executions: Sequence[Execution], run: Sequence[int | bytes | str] = ()) -> None:
+    def _write(
+        self, run_id: str, job: str, executions: Sequence[Execution], run: Sequence[int | bytes | str] = ()
+    ) -> None:
         args: list[Any] = [self._keys.prefix, self._lifetime_ms, run_id, job, len(executions)]
         for execution in executions:
             args += _of_execution(execution)

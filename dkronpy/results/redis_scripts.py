@@ -74,8 +74,8 @@ end
 SAVE = (
     _SHARED
     + """
--- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output or '' to leave
--- that alone; then, where the run is saved as well: record, age, due time, last due time of a range or 0, state.
+-- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output or '' to
+-- leave that alone; then, where the run is saved as well: record, age, due time, last due time of a range or 0, state.
 -- Returns how many of the records were kept.
 local lifetime, id, job, executions = tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local own, first_of_run = indexes(job), 6 + executions * 4
@@ -134,7 +134,7 @@ if saved == 0 then return 0 end
 
 redis.call('ZADD', JOBS, age, job)
 live_index(JOBS, lifetime)
--- Each save adds at most one member to an index and takes up to two that have expired: none outgrows what it stands for.
+-- Each save adds at most one member to an index and takes up to two that have expired: no index outgrows its runs.
 if added > 0 then
     for _, index in ipairs({ own.aged, AGED }) do
         for _, old in ipairs(redis.call('ZRANGE', index, 0, 1)) do
@@ -150,9 +150,9 @@ return saved
 MAKE_ROOM = (
     _SHARED
     + """
--- ARGV: 2 how many may go of each job, 3 how many in all, then of each job: its name, how many runs it keeps, before which
--- age none, how many failures beyond them, before which age none of these; a run of it that is to live on or '', for how
--- long in ms. Returns how many went.
+-- ARGV: 2 how many may go of each job, 3 how many in all, then of each job: its name, how many runs it keeps, before
+-- which age none, how many failures beyond them, before which age none of these; a run of it that is to live on or '',
+-- for how long in ms. Returns how many went.
 local each, left = tonumber(ARGV[2]), tonumber(ARGV[3])
 local gone = 0
 

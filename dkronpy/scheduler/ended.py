@@ -13,7 +13,7 @@ from dkronpy.store.stored import readable
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """By run: whether it was settled before, its executions; by job: whether others follow it, whether it is ephemeral."""
+    """By run: whether it was settled before, its executions; by job: whether others follow it, if it is ephemeral."""
 
     settled: frozenset[str]
     executions: dict[str, list[Execution]]

@@ -110,15 +110,19 @@ class Farewell:
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
         if now_ms >= self._forget_next_ms:
-            ahead = self.keep_of.ahead if isinstance(self.keep_of, Keeping) else None
             budget, until = self._forget_budget, self.clock.monotonic() + PASS_SECONDS
-            gone = self.results.prune(now_ms, self.keep_of, budget=budget, ahead=ahead)
+            gone = self.results.prune(now_ms, self.keep_of, budget=budget, ahead=self._ahead)
             fewest, most = FORGET_BUDGETS
             if self.clock.monotonic() > until:
                 self._forget_budget = max(fewest, budget // 2)
             elif gone >= budget:
                 self._forget_budget = min(most, budget * 2)
             self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
+
+    def _ahead(self, jobs: Sequence[str]) -> None:
+        """Have read at once what *keep_of* will be asked for."""
+        if isinstance(self.keep_of, Keeping):
+            self.keep_of.ahead(jobs)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:
         if run.id in ended.settled:
@@ -139,6 +143,7 @@ class Farewell:
         an agent may still be about to file its part."""
         later: dict[str, int] = {}
         kept = []
+        self._ahead([run.job for run in runs])
         for run, filed in zip(runs, self.results.filed(runs), strict=True):
             missing = [one for one in ended.executions[run.id] if one.id not in filed.executions]
             if now_ms - run.finished_ms < AGENT_GRACE_MS and any(map(_by_agent, missing)):

@@ -32,10 +32,10 @@ class Keeping:
     def ahead(self, jobs: Sequence[str]) -> None:
         """Read at once what will be asked for."""
         now = self.clock.monotonic()
-        missing = [job for job in jobs if job not in self._known or self._known[job][0] <= now]
+        missing = [job for job in dict.fromkeys(jobs) if job not in self._known or self._known[job][0] <= now]
         if len(self._known) + len(missing) > MOST_REMEMBERED:
             self._known.clear()
-            missing = list(jobs)
+            missing = list(dict.fromkeys(jobs))
         found = {stored.job.name: stored.job for stored in self.jobs.many([job for job in missing if job])}
         for job in missing:
             self._known[job] = (now + FRESH_SECONDS, keep_of(found.get(job), self.settings))
