@@ -74,6 +74,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # Let no job gain rights by set-uid programs.
 # no_new_privs = False
 
+# Guard attempts by the shim that is written in Python, even where that in C was compiled.
+# python_shim = False
+
 # The loopback and link-local addresses that the http executor may visit ("127.0.0.0/8,::1"); `dkronpy up` with a store
 # of its own allows loopback.
 # http_allow = ""

@@ -30,19 +30,26 @@ _TRIES = 10
 class Launcher:
     """Owns the helper processes of an agent; safe to use from many threads.
 
-    One helper is for programs, the other for Python callables; that one is started when the first is called.
+    One helper is for programs, the other for Python callables; that one is started when the first is called. With
+    *python_shim*, shims stay in Python where they could become the compiled one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, python_shim: bool = False) -> None:
         self._lock = threading.Lock()
-        self._programs = Spares()
-        self._callables = Spares("--callables")
+        arguments = ("--python-shim",) if python_shim else ()
+        self._programs = Spares(*arguments)
+        self._callables = Spares("--callables", *arguments)
         self._children: set[ChildProcess] = set()
 
     @property
     def alive(self) -> bool:
         """Whether the helper of programs runs."""
         return self._programs.alive
+
+    @property
+    def compiled(self) -> bool:
+        """Whether programs run behind the compiled shim; False before ``start``."""
+        return self._programs.compiled
 
     @property
     def helper_pid(self) -> int | None:

@@ -42,6 +42,7 @@ from dkronpy.agent.process_messages import (
 from dkronpy.agent.process_tree import ProcessEntry, list_descendants, signal_all
 from dkronpy.agent.shim import STUCK_STATUS, Shim
 from dkronpy.agent.shim_messages import NO_LAUNCH, SHIM_DIED, Ended, write_launch, write_news
+from dkronpy.agent.shim_program import open_program
 from dkronpy.agent.waiting_child import Rehearsal
 from dkronpy.plugins.command import Command
 
@@ -58,12 +59,16 @@ _SHIMS_SOCKET = 3
 
 
 class Helper:
-    """Forks shims for the agent, and looks after those that die. So many wait; the child of each does *rehearse*."""
+    """Forks shims for the agent, and looks after those that die. So many wait; the child of each does *rehearse*.
 
-    def __init__(self, agent: socket.SocketType, spares: int, rehearse: Rehearsal) -> None:
+    They become the compiled shim where it is open as *program*.
+    """
+
+    def __init__(self, agent: socket.SocketType, spares: int, rehearse: Rehearsal, program: int | None) -> None:
         self._agent = agent
         self._rehearse = rehearse
         self._wanted = spares
+        self._program = program
         self._shims: dict[int, int] = {}
         """By process, the shim's end of its socket, to speak for it should it be killed."""
         self._spares: set[int] = set()
@@ -89,7 +94,7 @@ class Helper:
         gc.collect()
         gc.freeze()
         gc.disable()
-        send_message(self._agent, Ready())
+        send_message(self._agent, Ready(compiled=self._program is not None))
         poller = select.poll()
         poller.register(self._agent, select.POLLIN)
         poller.register(self._wakeup[0], select.POLLIN)
@@ -178,8 +183,10 @@ class Helper:
             os.setsid()
             signal.set_wakeup_fd(-1)
             os.dup2(fd, _SHIMS_SOCKET, inheritable=False)
-            os.closerange(_SHIMS_SOCKET + 1, last + 1)
-            status = Shim(self._pid, self._rehearse).run(socket.SocketType(fileno=_SHIMS_SOCKET))
+            kept = last if self._program is None else self._program
+            os.closerange(_SHIMS_SOCKET + 1, kept)
+            os.closerange(kept + 1, last + 1)
+            status = Shim(self._pid, self._rehearse, self._program).run(socket.SocketType(fileno=_SHIMS_SOCKET))
         except BaseException:  # noqa: BLE001 - nothing may return into the helper's loop
             sys.excepthook(*sys.exc_info())
         finally:
@@ -257,12 +264,13 @@ def main() -> None:
     fd = int(sys.argv[sys.argv.index("--fd") + 1])
     os.set_inheritable(fd, False)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", "/")]
+    program = None if "--python-shim" in sys.argv else open_program()
     if "--callables" in sys.argv:
         from dkronpy.agent.process_callable import rehearse  # what a call needs is loaded once for all of them
 
-        Helper(socket.SocketType(fileno=fd), SPARES_OF_CALLABLES, rehearse).serve()
+        Helper(socket.SocketType(fileno=fd), SPARES_OF_CALLABLES, rehearse, program).serve()
     else:
-        Helper(socket.SocketType(fileno=fd), SPARES, lambda _keep: None).serve()
+        Helper(socket.SocketType(fileno=fd), SPARES, lambda _keep: None, program).serve()
 
 
 if __name__ == "__main__":

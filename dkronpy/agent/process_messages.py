@@ -27,7 +27,9 @@ _CLOEXEC, _CUT_OFF, _QUIETLY = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRU
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """Helper to agent: it serves."""
+    """Helper to agent: it serves, and its shims are the compiled one, or those in Python."""
+
+    compiled: bool
 
 
 class Spare(msgspec.Struct, frozen=True, kw_only=True, tag="spare"):

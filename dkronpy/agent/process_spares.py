@@ -16,6 +16,7 @@ from dkronpy.agent.process_handle import HelperError
 from dkronpy.agent.process_messages import (
     Hurry,
     Offer,
+    Ready,
     Refused,
     Spare,
     Taken,
@@ -56,6 +57,8 @@ class Spares:
         self._socket: socket.socket | None = None
         self._waiting: deque[WaitingShim] = deque()
         self._stopped = False
+        self.compiled = False
+        """Whether the shims of the last helper that was started are the compiled one."""
 
     @property
     def alive(self) -> bool:
@@ -166,7 +169,9 @@ class Spares:
         ready: Offer | None = None
         with suppress(ConnectionResetError):
             ready = self._receive(ours, _ANSWER_SECONDS)
-        if ready is None:
+        if isinstance(ready, Ready):
+            self.compiled = ready.compiled
+        else:
             self._drop_helper(0)
             raise HelperError(
                 f"the helper process of the agent did not start ({sys.executable}); its own words are above"

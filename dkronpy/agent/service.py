@@ -62,7 +62,7 @@ class Agent:
         self.host = socket.gethostname()
         self.instance = f"{self.host}:{os.getpid()}:{secrets.token_hex(4)}"
         store, ledger = deployment.store, deployment.ledger
-        self.launcher = Launcher()
+        self.launcher = Launcher(python_shim=settings.python_shim)
         self.pump = OutputPump()
         self.leases = Leases(
             ledger, lease_seconds=settings.lease.total_seconds(), renew_seconds=settings.lease_renew.total_seconds()
@@ -117,7 +117,8 @@ class Agent:
             )  # fmt: skip
             signals.worker_shutting_down.connect(self._on_stop)
             tags = self.settings.node_tags or "none"
-            log.info("node %s is up: %d slots, tags %s", self.name, self.settings.capacity, tags)
+            shim = "compiled" if self.launcher.compiled else "Python"
+            log.info("node %s is up: %d slots, tags %s, %s shim", self.name, self.settings.capacity, tags, shim)
             worker.start()
         finally:
             self._close()

@@ -7,7 +7,9 @@ time is up or too much memory is held, and also when the command itself has ende
 the agent has to vouch for it again and again (it may not overlap with another) and does not, because it stands
 still or is cut off, the tree is killed without a grace: soon another may run.
 
-It is forked before there is a command, and waits for one: see ``waiting_child``.
+It is forked before there is a command, and waits for one: see ``waiting_child``. Where a C compiler was there when
+dkronpy was installed, it then becomes ``shim.c``, which does the same in a twentieth of the memory; what follows from
+there on is for where that cannot be run, and says what both do.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from dkronpy.agent.shim_messages import (
     write_launch,
     write_news,
 )
+from dkronpy.agent.shim_program import become_program
 from dkronpy.agent.waiting_child import Rehearsal, WaitingChild
 
 DEATH_GRACE = 0.5
@@ -72,9 +75,10 @@ class Shim:
     _peak = 0
     _timeout_at = _memory_at = _drain_until = _kill_at = _give_up_at = _vouched_until = inf
 
-    def __init__(self, helper: int, rehearse: Rehearsal) -> None:
+    def __init__(self, helper: int, rehearse: Rehearsal, program: int | None = None) -> None:
         self._helper = helper
         self._rehearse = rehearse
+        self._program = program
 
     def run(self, control: socket.SocketType) -> int:
         """Wait with a child for the launch that comes on *control*, run it, tell the agent how it ended.
@@ -89,6 +93,9 @@ class Shim:
             return 0
         with suppress(OSError):  # at a limit just now; whoever launches tries again
             self._waiting = WaitingChild(control, self._rehearse)
+        if self._program is not None and self._waiting is not None:
+            child = self._waiting
+            become_program(self._program, control.fileno(), child.descriptors, self._helper, child.pid)
         read_launch(write_launch(self._launch))  # its pages are the shim's own from here on
         if not self._wait_for_launch(wakeup):
             return 0

@@ -59,6 +59,11 @@ class WaitingChild:
         theirs.close()
         os.close(writing)
 
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Where it hears what it is to become, and where its report comes."""
+        return self._socket.fileno(), self.report
+
     def run(self, cwd: str, files: list[int]) -> bool:
         """Let it become the command in the first of the *files*, on the others; False where it is gone already."""
         sent = send_packet(self._socket, os.fsencode(cwd), files)

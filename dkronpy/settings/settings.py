@@ -107,6 +107,9 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     no_new_privs: bool = False
     """Let no job gain rights by set-uid programs (``sudo``), set-gid programs or file capabilities."""
 
+    python_shim: bool = False
+    """Guard attempts by the shim that is written in Python, even where that in C was compiled."""
+
     http_allow: str = ""
     """The loopback and link-local addresses that the ``http`` executor may visit, as networks or addresses separated
     by commas, such as ``127.0.0.0/8,::1``. Any other address needs no permission.

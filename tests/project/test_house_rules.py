@@ -28,6 +28,7 @@ TOP_LEVEL_FILES = {
     "mkdocs.yml",
     "pyproject.toml",
     "setup.cfg",
+    "setup.py",
 }
 # Put together here, so that this file does not hold what it looks for.
 REGISTRIES = [

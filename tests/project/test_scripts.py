@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,22 @@ def test_changed_metadata_are_installed_again(checkout: Path) -> None:
         setup.write("# changed\n")
     again = run(checkout / "scripts/venv", "dev", PYTHON="/bin/false")
     assert "installing dkronpy into .venv" in again.stderr
+
+
+def test_a_changed_shim_is_compiled_again(checkout: Path) -> None:
+    pretend_installed(checkout, path=checkout.resolve())
+    python = checkout / ".venv/bin/python"
+    python.unlink()
+    python.write_text("#!/bin/sh\necho $* >&2\n")
+    python.chmod(0o755)
+    agent = checkout / "dkronpy" / "agent"
+    agent.mkdir(parents=True)
+    for name, changed in (("dkronpy-shim", 1000), ("shim.c", 2000)):
+        (agent / name).touch()
+        os.utime(agent / name, (changed, changed))
+    assert "pip install" in run(checkout / "scripts/venv", "dev").stderr
+    (agent / "dkronpy-shim").touch()
+    assert run(checkout / "scripts/venv", "dev").stderr == ""
 
 
 def test_an_environment_of_another_folder_is_made_anew(checkout: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from tests.support import ROOT
 
 MAPPED = {"executors": "dkronpy/executors", "tasks": "dkronpy/tasks"}
 """Folders at the top that install inside the namespace."""
+PROGRAM = "dkronpy/agent/dkronpy-shim"
+"""What is compiled when the wheel is built."""
 
 
 def installed_path(path: Path) -> str:
@@ -26,19 +29,29 @@ def installed_path(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel built from the tracked files alone, as a clone has them."""
-    source = tmp_path_factory.mktemp("source")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files alone, as a clone has them."""
+    folder = tmp_path_factory.mktemp("source")
     for path in tracked_modes():
-        target = source / path
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, target, follow_symlinks=False)
-    folder = tmp_path_factory.mktemp("wheel")
+    return folder
+
+
+def build(source: Path, folder: Path, **environment: str) -> Path:
+    """The wheel that is built from *source* into *folder*."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
-    build = subprocess.run(command, capture_output=True, text=True)
-    assert build.returncode == 0, build.stdout + build.stderr
-    (built,) = folder.glob("*.whl")
-    return built
+    built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is built from them."""
+    return build(source, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +73,18 @@ def test_the_wheel_holds_every_tracked_file_of_the_packages(wheel: Path) -> None
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {installed_path(path) for path in tracked(under=PACKAGES)}
     assert sorted(expected - packed) == []
-    assert sorted(packed - expected) == []
+    assert sorted(packed - expected) == [PROGRAM]
     assert "dkronpy/py.typed" in packed
     assert "dkronpy/store/lua/claim.lua" in packed
+
+
+def test_a_wheel_is_for_its_platform_with_the_shim_and_for_all_without(source: Path, wheel: Path) -> None:
+    assert wheel.name.split("-")[2:4] == ["py3", "none"]
+    assert wheel.stem.split("-")[-1] == sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    without = build(source, wheel.parent / "without", CC="/no/such/compiler")
+    assert without.stem.endswith("-py3-none-any")
+    with zipfile.ZipFile(without) as archive:
+        assert PROGRAM not in archive.namelist()
 
 
 def test_every_package_is_named_in_setup_cfg() -> None:
@@ -102,6 +124,9 @@ def test_the_installed_command_works_away_from_the_checkout(elsewhere: Path, tmp
     assert imported.returncode == 0, imported.stderr
     for file in imported.stdout.splitlines():
         assert Path(file).is_relative_to(elsewhere.parent), f"imported from {file}"
+    shim = "from dkronpy.agent.shim_program import open_program; print(open_program() is not None)"
+    tried = subprocess.run([elsewhere / "python", "-c", shim], cwd=tmp_path, capture_output=True, text=True)
+    assert tried.stdout == "True\n", tried.stderr
     for command in ([elsewhere / "dkronpy", "--help"], [elsewhere / "python", "-m", "dkronpy", "--help"]):
         shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert shown.returncode == 0, shown.stderr

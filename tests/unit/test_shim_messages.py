@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import struct
 
 import pytest
 
+from dkronpy.agent import shim
 from dkronpy.agent import shim_messages as messages
-from dkronpy.agent.process_messages import Report, write_message
+from dkronpy.agent.process_messages import PACKET_BYTES, Report, write_message
 from dkronpy.agent.shim_exit import describe
 from dkronpy.agent.shim_messages import (
     NO_LAUNCH,
@@ -24,7 +26,10 @@ from dkronpy.agent.shim_messages import (
     write_news,
     write_order,
 )
+from dkronpy.agent.shim_program import LAYOUT
+from tests.support import ROOT
 
+SHIM_C = (ROOT / "dkronpy/agent/shim.c").read_text()
 LAUNCH = Launch(cwd="/tmp/ä\udcff", grace=5.0, keep_background=True, timeout=1.5, mem_limit=10**8, vouched_until=7.25)
 ENDED = Ended(cause=messages.TOO_LARGE, detail=123, status=9, gone=False, max_rss=4096, cpu=1, duration=2, report=b"{}")
 
@@ -74,6 +79,31 @@ def test_what_is_no_launch_is_refused(packet: bytes) -> None:
 @pytest.mark.parametrize("packet", [b"", b"x" * 23, b"x" * 24, b"x" * 25, struct.pack("=3q", 3, 0, 0)])
 def test_what_is_no_order_is_passed_over(packet: bytes) -> None:
     assert read_order(packet) is None
+
+
+def in_c(name: str) -> float:
+    """The value of a constant of shim.c, durations in seconds."""
+    (text,) = re.findall(rf"#define {name} (.+)", SHIM_C)
+    number, _, unit = text.strip("()").partition(" * ")
+    return int(number) / {"": 1, "SECOND": 1, "MILLISECOND": 1000}[unit]
+
+
+def test_both_shims_have_the_same_numbers() -> None:
+    assert in_c("LAYOUT") == LAYOUT
+    for name in ("FILES", "UNKNOWN_STATUS"):
+        assert in_c(name) == getattr(messages, name), name
+    assert in_c("PACKET_BYTES") == PACKET_BYTES
+    for name in ("DEATH_GRACE", "DRAIN", "STUCK_STATUS"):
+        assert in_c(name) == getattr(shim, name), name
+    for name in ("MEMORY_INTERVAL", "KILL_INTERVAL", "GIVE_UP_AFTER", "LONGEST_WAIT"):
+        assert in_c(name) == getattr(shim, f"_{name}"), name
+
+
+def test_both_shims_have_the_same_causes() -> None:
+    (listed,) = re.findall(r"enum cause \{(.+?)\}", SHIM_C, re.DOTALL)
+    causes = re.findall(r"[A-Z_]+", re.sub(r"/\*.*?\*/", "", listed))
+    assert causes.pop() == "NOBODY_LISTENS"
+    assert [getattr(messages, name) for name in causes] == list(range(len(causes)))
 
 
 def test_a_command_that_ended_by_itself_has_no_reason() -> None:

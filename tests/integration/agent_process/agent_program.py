@@ -11,8 +11,8 @@ from dkronpy.agent.launcher import Command, Launcher
 
 
 def main() -> None:
-    execution_id, script = sys.argv[1:3]
-    launcher = Launcher()
+    execution_id, script, shim = sys.argv[1:4]
+    launcher = Launcher(python_shim=shim == "python")
     launcher.start()
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     env = {"PATH": os.environ["PATH"], "DKRONPY_EXECUTION_ID": execution_id}

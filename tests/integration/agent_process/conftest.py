@@ -23,11 +23,18 @@ def execution_id() -> str:
     return f"test-{uuid.uuid4()}"
 
 
+@pytest.fixture(params=["compiled", "python"])
+def shim(request: pytest.FixtureRequest) -> str:
+    """Behind which of the two shims the commands of the test run: both must do the same."""
+    return str(request.param)
+
+
 @pytest.fixture
-def launcher(execution_id: str) -> Iterator[Launcher]:
+def launcher(execution_id: str, shim: str) -> Iterator[Launcher]:
     """A started launcher; fails the test that leaves a process behind."""
-    made = Launcher()
+    made = Launcher(python_shim=shim == "python")
     made.start()
+    assert made.compiled == (shim == "compiled"), "shim.c was not compiled: scripts/packages and scripts/venv do it"
     yield made
     made.stop(timedelta(seconds=0.2))
     assert not made.alive

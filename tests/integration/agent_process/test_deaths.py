@@ -35,9 +35,9 @@ def start_escapees(launcher: Launcher, command: MakeCommand, execution_id: str) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_death_of_the_agent_leaves_nothing(tmp_path: Path, execution_id: str, number: int) -> None:
+def test_the_death_of_the_agent_leaves_nothing(tmp_path: Path, execution_id: str, number: int, shim: str) -> None:
     program = (sys.executable, HERE / "agent_program.py")
-    with spawn(execution_id, ESCAPEES, log=tmp_path / "log", command=program) as agent:
+    with spawn(execution_id, ESCAPEES, shim, log=tmp_path / "log", command=program) as agent:
         agent.wait_for("child ")
         wait_until(lambda: len(find_processes(execution_id)) >= 9, description="every escapee runs")
         family = [entry.pid for entry in list_descendants(agent.pid)]

@@ -120,7 +120,9 @@ def test_the_helper_keeps_nothing_of_its_practice(launcher: Launcher) -> None:
     assert helper is not None
     spares_wait(helper)
     assert len(list_descendants(helper)) == 2 * SPARES, "shims and their children, and no others"
-    assert open_descriptors(helper) == 3 + 1 + 2 + SPARES, "standard ones, the agent, its wakeup, and its shims"
+    assert open_descriptors(helper) == 3 + 1 + 2 + SPARES + launcher.compiled, (
+        "standard ones, the agent, its wakeup, its shims, and the program that these become"
+    )
 
 
 def test_spares_that_were_killed_are_replaced(launcher: Launcher, command: MakeCommand) -> None:

@@ -28,7 +28,7 @@ def test_merged_output_is_one_stream(launcher: Launcher, command: MakeCommand) -
 
 def test_neither_stream_keeps_the_other_waiting(launcher: Launcher, command: MakeCommand) -> None:
     """Each writes more than a pipe holds, standard output without end until standard error has come through."""
-    script = "yes >&1 & head -c 300000 /dev/zero >&2; kill $!; wait"
+    script = "echo y; yes & head -c 300000 /dev/zero >&2; kill $!; wait"
     seen = {STDOUT: 0, STDERR: 0}
     with launcher.launch(command("sh", "-c", script, separate_stderr=True)) as child:
         for stream, data in child.pieces():

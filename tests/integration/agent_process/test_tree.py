@@ -65,6 +65,18 @@ def test_term_comes_first_and_grace_is_kept(launcher: Launcher, command: MakeCom
     assert (ended.code, ended.reason, ended.confirmed_gone) == (7, "cancelled", True)
 
 
+def test_a_stopped_process_takes_term_too(launcher: Launcher, command: MakeCommand) -> None:
+    script = "trap 'echo clean; exit 7' TERM; echo on; kill -STOP $$; while :; do sleep 0.05; done"
+    child = launcher.launch(command("sh", "-c", script, grace=timedelta(minutes=5)))
+    read_until(child, b"on")
+    stat = Path(f"/proc/{child.pid}/stat")
+    wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", description="it has stopped")
+    child.kill("cancelled")
+    output, ended = finish(child)
+    assert output.endswith(b"clean\n")
+    assert (ended.code, ended.reason, ended.confirmed_gone) == (7, "cancelled", True)
+
+
 def test_stop_ends_everything_as_shutdown(launcher: Launcher, command: MakeCommand, execution_id: str) -> None:
     child = start_escapees(launcher, command, execution_id)
     began = time.monotonic()
