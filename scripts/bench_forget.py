@@ -23,7 +23,7 @@ from dkronpy.deployment import Deployment
 from dkronpy.execution import Execution, Run, execution_id, run_id
 from dkronpy.results.backend import PRUNED_JOBS
 from dkronpy.results.schema import EXECUTION, RUN
-from dkronpy.scheduler.farewell import FORGET_BUDGETS, FORGET_MS, FORGET_SOON_MS
+from dkronpy.scheduler.forgetting import Forgetting
 from dkronpy.scheduler.keeping import Keeping
 from dkronpy.settings import Settings
 from scripts.many_jobs import store_jobs
@@ -92,14 +92,14 @@ def fill(deployment: Deployment, url: str, names: list[str], each: int) -> None:
 def passes(deployment: Deployment, jobs: int) -> dict[str, float]:
     """Go once through all jobs, as beat does: passes, what they took in ms, what went, how long beat takes."""
     keeping = Keeping(deployment.jobs, deployment.settings, SystemClock())
-    now, spent, gone, round_ms = deployment.store.now_ms(), [], 0, 0
-    results, seen = deployment.results, 0
+    forgetting = Forgetting(deployment.results, SystemClock())
+    forgetting.next_ms = began_ms = deployment.store.now_ms()
+    spent, gone, seen = [], 0, 0
     while True:
         began = time.perf_counter()
-        went = results.prune(now, keeping, budget=FORGET_BUDGETS[0], ahead=keeping.ahead)
+        went = forgetting.run(forgetting.next_ms, keeping)
         spent.append((time.perf_counter() - began) * 1000)
         gone += went
-        round_ms += FORGET_SOON_MS if went else FORGET_MS
         seen += PRUNED_JOBS
         if not went and seen >= jobs:
             break
@@ -109,7 +109,8 @@ def passes(deployment: Deployment, jobs: int) -> dict[str, float]:
         "ms_median": round(statistics.median(spent), 1),
         "ms_p99": round(statistics.quantiles(spent, n=100)[98], 1),
         "ms_most": round(max(spent), 1),
-        "minutes_of_a_round": round(round_ms / 60_000),
+        "runs_at_once": forgetting.budget,
+        "minutes_of_a_round": round((forgetting.next_ms - began_ms) / 60_000),
     }
 
 

@@ -125,6 +125,7 @@ def watch(
             found[f"{name}_descriptors"] = sum(1 for _ in Path(f"/proc/{part.pid}/fd").iterdir())
             found[f"{name}_processor_s"] = round(processor_seconds(part.pid), 1)
         found["store_mb"] = round(int(client.client.info("memory")["used_memory"]) / KB / KB, 1)
+        found["store_descriptors"] = sum(1 for _ in Path(f"/proc/{store.pid}/fd").iterdir())
         found["store_processor_s"] = round(processor_seconds(store.pid), 1)
         found["open"] = fleet.client.status().open_executions
         looks.append(found)

@@ -15,7 +15,8 @@ from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.ended import Ended, read_ended
-from dkronpy.scheduler.keeping import Keeping
+from dkronpy.scheduler.forgetting import Forgetting
+from dkronpy.scheduler.keeping import read_ahead
 from dkronpy.scheduler.self_pause import SelfPause
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
@@ -29,9 +30,6 @@ PIECE, BUDGET = 50, 1000
 """Ended runs that are read and filed together, and the most that one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
-FORGET_MS, FORGET_SOON_MS = 10_000, 1_000
-FORGET_BUDGETS = 50, 800
-"""How many runs are forgotten at once: the fewest to begin with, up to the most while that is done in PASS_SECONDS."""
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
@@ -60,8 +58,7 @@ class Farewell:
         self.keep_of = keep_of
         self.tracer = tracer
         self.clock = clock or SystemClock()
-        self._forget_next_ms = 0
-        self._forget_budget = FORGET_BUDGETS[0]
+        self._forgetting = Forgetting(results, self.clock)
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
         """See off up to BUDGET runs, those that ended first before others; True when more wait."""
@@ -109,20 +106,7 @@ class Farewell:
 
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
-        if now_ms >= self._forget_next_ms:
-            budget, until = self._forget_budget, self.clock.monotonic() + PASS_SECONDS
-            gone = self.results.prune(now_ms, self.keep_of, budget=budget, ahead=self._ahead)
-            fewest, most = FORGET_BUDGETS
-            if self.clock.monotonic() > until:
-                self._forget_budget = max(fewest, budget // 2)
-            elif gone >= budget:
-                self._forget_budget = min(most, budget * 2)
-            self._forget_next_ms = now_ms + (FORGET_SOON_MS if gone else FORGET_MS)
-
-    def _ahead(self, jobs: Sequence[str]) -> None:
-        """Have read at once what *keep_of* will be asked for."""
-        if isinstance(self.keep_of, Keeping):
-            self.keep_of.ahead(jobs)
+        self._forgetting.run(now_ms, self.keep_of)
 
     def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:
         if run.id in ended.settled:
@@ -143,7 +127,7 @@ class Farewell:
         an agent may still be about to file its part."""
         later: dict[str, int] = {}
         kept = []
-        self._ahead([run.job for run in runs])
+        read_ahead(self.keep_of, [run.job for run in runs])
         for run, filed in zip(runs, self.results.filed(runs), strict=True):
             missing = [one for one in ended.executions[run.id] if one.id not in filed.executions]
             if now_ms - run.finished_ms < AGENT_GRACE_MS and any(map(_by_agent, missing)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dkronpy.clock import Clock
 from dkronpy.results.keep import Keep, keep_of
@@ -39,3 +39,9 @@ class Keeping:
         found = {stored.job.name: stored.job for stored in self.jobs.many([job for job in missing if job])}
         for job in missing:
             self._known[job] = (now + FRESH_SECONDS, keep_of(found.get(job), self.settings))
+
+
+def read_ahead(keep_of: Callable[[str], Keep], jobs: Sequence[str]) -> None:
+    """Have read at once what *keep_of* will be asked for, where it reads."""
+    if isinstance(keep_of, Keeping):
+        keep_of.ahead(jobs)

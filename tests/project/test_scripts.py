@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,12 @@ def test_bench_lists_its_benchmarks(checkout: Path) -> None:
     told = run(checkout / "scripts/bench", "nonsense")
     assert told.returncode == 2
     assert "\n  example\n" in told.stderr
+
+
+def test_each_benchmark_finds_what_it_measures() -> None:
+    """They run seldom, and the code that they import moves on."""
+    names = sorted(path.stem for path in (ROOT / "scripts").glob("bench_*.py"))
+    program = "; ".join(f"import scripts.{name}" for name in names)
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert len(names) > 5
+    assert told.returncode == 0, told.stderr
