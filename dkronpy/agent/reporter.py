@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import redis
 from msgspec import structs
 
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.spool import Report, Spool
+from dkronpy.agent.together import MOST, Together
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Execution, Run
 from dkronpy.results.backend import ResultsBackend
-from dkronpy.store.ledger import Ledger
+from dkronpy.store.ledger import End, Finished, Ledger
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +28,39 @@ SETTLED = {"closed", "amended", "retry", "again"}
 OUTAGES = (redis.RedisError, OSError, DkronpyError)
 
 
+class _Parcel:
+    """A report on its way: where it is written down, what the ledger said, what went wrong."""
+
+    def __init__(self, report: Report, name: str = "") -> None:
+        self.report = report
+        self.name = name
+        self.error: Exception | None = None
+        self.execution: Execution | None = None
+        self.to_process = False
+
+
 class Reporter:
-    """Reports at once where it can; what cannot be delivered waits in the spool and is tried again by a thread."""
+    """Reports at once where it can; what cannot be delivered waits in the spool and is tried again by a thread.
+
+    What ends while others are on their way goes next, all of it together: the more there is to report, the less of
+    each step a report costs.
+    """
 
     def __init__(
-        self, spool: Spool, ledger: Ledger, results: ResultsBackend, copy_result: Callable[[Report], None]
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        results: ResultsBackend,
+        copy_results: Callable[[Sequence[Report]], None],
     ) -> None:
         self.spool = spool
         self.ledger = ledger
         self.results = results
         self.processing: Processing | None = None
-        self._copy_result = copy_result
-        self._under_way: set[Path] = set()
-        self._waiting: set[Path] = set()
+        self._copy_results = copy_results
+        self._send: Together[Report, None] = Together(self._send_all)
+        self._under_way: set[str] = set()
+        self._waiting: set[str] = set()
         self._lock = threading.Lock()
         self._behind = threading.Event()
         self._stopped = threading.Event()
@@ -64,79 +85,100 @@ class Reporter:
     def report(self, report: Report) -> None:
         """Write the report down, then deliver it. Returns once it is safe, delivered or not."""
         try:
-            path = self.spool.put(report)
+            self._send(report)
         except OSError as error:
             log.error(
                 "the spool cannot be written (%s); the outcome of %s goes out unsaved", error, report.execution_id
             )
             self._deliver_unsaved(report)
-            return
-        self._deliver(path, report)
 
-    def _deliver(self, path: Path, report: Report) -> bool:
+    def _send_all(self, reports: Sequence[Report]) -> list[BaseException | None]:
+        names = self.spool.put(*reports)
+        self._deliver([_Parcel(report, name) for name, report in zip(names, reports, strict=True)])
+        return [None] * len(reports)
+
+    def _deliver(self, parcels: Sequence[_Parcel]) -> bool:
+        """Bring home what is written down; False where some of it has to wait."""
         with self._lock:
-            if path in self._under_way:
-                return True
-            self._under_way.add(path)
-        processing = False
+            parcels = [parcel for parcel in parcels if parcel.report.key not in self._under_way]
+            self._under_way.update(parcel.report.key for parcel in parcels)
         try:
-            processing = self._bring_home(report, lambda done: self._file_processed(path, done))
-            if not processing:
-                self.spool.remove(path)
-            self._waiting.discard(path)
-        except OUTAGES as error:
-            if path not in self._waiting:
-                log.warning("the outcome of %s waits in the spool: %s", report.execution_id, error)
-            self._waiting.add(path)
-            self._behind.set()
-            return False
+            self._bring_home(parcels)
+            for parcel in parcels:
+                self._see_to(parcel)
         finally:
-            if not processing:
-                with self._lock:
-                    self._under_way.discard(path)
-        return True
+            with self._lock:
+                self._under_way.difference_update(one.report.key for one in parcels if not one.to_process)
+        return all(parcel.error is None for parcel in parcels)
+
+    def _see_to(self, parcel: _Parcel) -> None:
+        """What is written down goes, or waits, or is filed once its processors are through."""
+        name, report = parcel.name, parcel.report
+        if parcel.error is not None:
+            if report.key not in self._waiting:
+                log.warning("the outcome of %s waits in the spool: %s", report.execution_id, parcel.error)
+            self._waiting.add(report.key)
+            self._behind.set()
+            return
+        self._waiting.discard(report.key)
+        if not parcel.to_process:
+            self.spool.remove(name, report)
+        elif self.processing is not None:
+            self.processing.submit(report, lambda done: self._file_processed(name, done))
 
     def _deliver_unsaved(self, report: Report) -> None:
         while True:
-            try:
-                self._bring_home(report, self._deliver_unsaved)
-            except OUTAGES as error:
-                log.error("the outcome of %s cannot be reported yet: %s", report.execution_id, error)
-                if self._stopped.wait(AGAIN_SECONDS):
-                    return
-            else:
+            parcel = _Parcel(report)
+            self._bring_home([parcel])
+            if parcel.error is None:
+                break
+            log.error("the outcome of %s cannot be reported yet: %s", report.execution_id, parcel.error)
+            if self._stopped.wait(AGAIN_SECONDS):
                 return
+        if parcel.to_process and self.processing is not None:
+            self.processing.submit(report, self._deliver_unsaved)
 
-    def _bring_home(self, report: Report, filed_later: Callable[[Report], None]) -> bool:
-        """Tell the ledger, then the results backend. True when processors come first: *filed_later* gets the report."""
-        happened, run_state = self.ledger.finish(
-            report.execution_id,
-            report.token,
-            success=report.success,
-            reason=report.reason,
-            message=report.message,
-            exit_code=report.exit_code,
-            pause_ms=report.pause_ms,
-            result=_result(report),
-            began_ms=report.began_ms,
-        )
-        if happened not in SETTLED:
-            log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, happened)
-            return False
-        execution, run = self.ledger.execution_and_run(report.execution_id)
-        if execution is None:
-            return False
-        process = report.plan is not None and self.processing is not None
-        ended = run if run is not None and run.terminal and (run_state or happened == "again") else None
-        if not process:
-            self._file(report, execution, ended)
+    def _bring_home(self, parcels: Sequence[_Parcel]) -> None:
+        """Tell the ledger, then the results backend, then Celery."""
+        if not parcels:
+            return
+        try:
+            finished = self.ledger.finish_all([_end(parcel.report) for parcel in parcels])
+        except OUTAGES as error:
+            for parcel in parcels:
+                parcel.error = error
+            return
+        for parcel, found in zip(parcels, finished, strict=True):
+            try:
+                self._settle(parcel, found)
+            except OUTAGES as error:
+                parcel.error = error
+        ended = [one for one in parcels if not one.error and one.execution is not None and one.execution.terminal]
+        try:
+            if ended:
+                self._copy_results([parcel.report for parcel in ended])
+        except OUTAGES as error:
+            for parcel in ended:
+                parcel.error = error
+
+    def _settle(self, parcel: _Parcel, found: Finished | BaseException) -> None:
+        """File what the ledger knows by now, unless processors come first."""
+        if isinstance(found, BaseException):
+            raise found
+        report = parcel.report
+        if found.happened not in SETTLED:
+            log.warning("the outcome of %s came too late and does not count (%s)", report.execution_id, found.happened)
+            return
+        if found.execution is None:
+            return
+        parcel.execution = found.execution
+        parcel.to_process = report.plan is not None and self.processing is not None
+        by_this = found.run_state or found.happened == "again"
+        ended = found.run if by_this and found.run is not None and found.run.terminal else None
+        if not parcel.to_process:
+            self._file(report, found.execution, ended)
         elif ended is not None:
             self.results.save_run(ended)
-        if execution.terminal:
-            self._copy_result(report)
-        if process and self.processing is not None:
-            self.processing.submit(report, filed_later)
-        return process
 
     def _file(self, report: Report, execution: Execution | None, run: Run | None = None) -> None:
         """Keep a *run* that has ended, and the execution with the output of its last attempt if that is this one."""
@@ -153,18 +195,18 @@ class Reporter:
         elif own:
             self.results.save_execution(own[0])
 
-    def _file_processed(self, path: Path, report: Report) -> None:
+    def _file_processed(self, name: str, report: Report) -> None:
         """What the processors have left is written down, so that a crash repeats none of them, and filed."""
         try:
             self.spool.put(report)
             self._file(report, self.ledger.execution(report.execution_id))
-            self.spool.remove(path)
+            self.spool.remove(name, report)
         except OUTAGES as error:
             log.warning("the output of %s waits in the spool: %s", report.execution_id, error)
             self._behind.set()
         finally:
             with self._lock:
-                self._under_way.discard(path)
+                self._under_way.discard(report.key)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -178,7 +220,25 @@ class Reporter:
 
     def _catch_up(self) -> bool:
         """Deliver what waits, oldest first; False when the store is still away."""
-        return all(self._deliver(path, report) for path, report in self.spool.waiting())
+        waiting = (_Parcel(report, name) for name, report in self.spool.waiting())
+        while parcels := list(itertools.islice(waiting, MOST)):
+            if not self._deliver(parcels):
+                return False
+        return True
+
+
+def _end(report: Report) -> End:
+    return End(
+        execution_id=report.execution_id,
+        token=report.token,
+        success=report.success,
+        reason=report.reason,
+        message=report.message,
+        exit_code=report.exit_code,
+        pause_ms=report.pause_ms,
+        result=_result(report),
+        began_ms=report.began_ms,
+    )
 
 
 def _result(report: Report) -> str:

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from dkronpy.agent.rendering import Prepared, plan_of, prepare
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.run_time import OVER, RunTime
 from dkronpy.agent.spool import Report
+from dkronpy.agent.together import Together
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Attempt
@@ -90,12 +92,13 @@ class Runner:
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}
         self._lock = threading.Lock()
+        self._claim: Together[tuple[str, int], Claim | str] = Together(self._claim_all)
 
     def run(self, execution_id: str, delivery: int) -> Ran:
         """Run an execution if the ledger says so. Raises nothing for an outage: the message will be sent again."""
         asked = time.monotonic()
         try:
-            claim = self.ledger.claim(execution_id, delivery, self.node, self.instance, self.leases.lease_ms)
+            claim = self._claim((execution_id, delivery))
         except (redis.RedisError, OSError) as error:
             log.warning("execution %s cannot be claimed now, it will be sent again: %s", execution_id, error)
             return Ran(state="ignored", reason=f"the store is away: {error}")
@@ -103,6 +106,9 @@ class Runner:
             log.info("execution %s is not ours to run: it %s", execution_id, claim)
             return Ran(state="ignored", reason=claim)
         return self._attempt(claim, asked)
+
+    def _claim_all(self, asked: Sequence[tuple[str, int]]) -> list[Claim | str | BaseException]:
+        return self.ledger.claim_all(asked, self.node, self.instance, self.leases.lease_ms)
 
     def connections(self) -> dict[str, int]:
         """How many connections each executor keeps, where it keeps any."""

@@ -124,7 +124,7 @@ class Outside:
     def end(self, begun: Begun, ended: Ended) -> bool:
         """Report the end; whether it has arrived. One that has not waits in the folder, fsynced."""
         spool = Spool(self.folder)
-        reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _report: None)
+        reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _reports: None)
         reporter.report(report_of(begun, ended))
         return not any(report.execution_id == begun.execution_id for _, report in spool.waiting())
 
@@ -195,7 +195,7 @@ class Outside:
 
     def _replay(self, spool: Spool) -> None:
         """Report the ends that could not be reported when they came."""
-        reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _report: None)
+        reporter = Reporter(spool, self.deployment.ledger, self.deployment.results, lambda _reports: None)
         reporter.start()
         reporter.stop()
 

@@ -39,18 +39,18 @@ class RemoteOutside(Outside):
 
     def end(self, begun: Begun, ended: Ended) -> bool:
         spool, report = Spool(self.folder), report_of(begun, ended)
-        path = spool.put(report)
+        (name,) = spool.put(report)
         try:
             self._tell(report)
         except StoreUnavailableError:
             return False
-        spool.remove(path)
+        spool.remove(name, report)
         return True
 
     def _replay(self, spool: Spool) -> None:
-        for path, report in spool.waiting():
+        for name, report in spool.waiting():
             self._tell(report)
-            spool.remove(path)
+            spool.remove(name, report)
 
     def _tell(self, report: Report) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
@@ -124,6 +124,24 @@ class Scripts:
             return script(keys=self._prefixes[:1], args=args, client=client)
         except redis.ResponseError as error:
             raise refusal(error) from None
+
+    def call_all(self, step: str, calls: Sequence[tuple[Any, ...]], *, reads: Sequence[str] = ()) -> list[Any]:
+        """One step with each of *calls*, then HGETALL of *reads*, in one round trip; an error stands in its place."""
+        script, (key, _) = self._scripts[step], self._prefixes
+        with script.registered_client.pipeline(transaction=False) as pipe:
+            for args in calls:
+                pipe.evalsha(script.sha, 1, key, *self._prefixes, *args)
+            for name in reads:
+                pipe.hgetall(name)
+            answers: list[Any] = pipe.execute(raise_on_error=False)
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+        if unknown:  # a server that has just come up
+            script.registered_client.script_load(script.script)
+            again = self.call_all(step, [calls[at] for at in unknown], reads=reads)
+            answers[len(calls) :] = again[len(unknown) :]
+            for at, answer in zip(unknown, again[: len(unknown)], strict=True):
+                answers[at] = answer
+        return [refusal(answer) if isinstance(answer, redis.ResponseError) else answer for answer in answers]
 
     def line(self, step: str) -> StepLine:
         """Many calls of one step, each sent while the store works on those before it."""

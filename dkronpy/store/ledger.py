@@ -6,23 +6,25 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
 
-from dkronpy.execution import Attempt, Execution, Run, due_of, execution_id, job_of, run_of
+from dkronpy.execution import Execution, Run, run_of
 from dkronpy.store.commits import Commits
 from dkronpy.store.confirm import NotReplicatedError
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
 from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
+from dkronpy.store.records import pairs, read_execution, read_run, texts
 
-__all__ = ["RECORD_TTL_MS", "Claim", "Due", "ExecutionPlan", "Firing", "Lead", "Ledger", "RunPlan"]
+__all__ = ["RECORD_TTL_MS", "Claim", "Due", "End", "ExecutionPlan", "Finished", "Firing", "Lead", "Ledger", "RunPlan"]
 
 PATIENCE = 0.5
 """The part of a lease for which a claim waits for replicas that are slow; then the next one may have it."""
 AGAIN_SECONDS = 0.2
+UNKNOWN = "is known to too few replicas"
 RECORD_TTL_MS = 6 * 3600 * 1000
 """How long the ledger keeps a settled record that is not filed yet."""
 FILED_TTL_MS = 15 * 60 * 1000
@@ -54,6 +56,44 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     extra: Mapping[str, str] = {}
     end_by_ms: int = 0
     """When the time of its run is over; 0: it has as much as it likes."""
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt ended: what ``Ledger.finish`` is told."""
+
+    execution_id: str
+    token: int
+    success: bool
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    pause_ms: int | None = None
+    result: str = ""
+    began_ms: int = 0
+
+    def arguments(self, ttl_ms: int) -> tuple[Any, ...]:
+        """As ``finish.lua`` has them."""
+        return (
+            self.execution_id,
+            self.token,
+            "success" if self.success else "failed",
+            self.reason,
+            self.message,
+            "" if self.exit_code is None else self.exit_code,
+            "" if self.pause_ms is None else self.pause_ms,
+            ttl_ms,
+            self.result,
+            self.began_ms,
+        )
+
+
+class Finished(NamedTuple):
+    """What ``finish`` came to, as ``Ledger.finish`` has it, and the execution and its run as they stand then."""
+
+    happened: str
+    run_state: str
+    execution: Execution | None
+    run: Run | None
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,32 +153,37 @@ class Ledger:
             answer = self._call("claim", execution_id, delivery, node, holder, lease_ms, self.record_ttl_ms)
         except NotReplicatedError as late:
             answer = late.answer
-            if answer[0] == b"ok" and not self._kept(execution_id, answer[1], lease_ms):
-                return "is known to too few replicas"
-        if answer[0] != b"ok":
-            return str(answer[0].decode())
-        fields = _pairs(answer[4])
-        extra = {name[2:]: value for name, value in fields.items() if name.startswith("x.")}
-        return Claim(
-            execution=_execution(execution_id, fields),
-            token=answer[1],
-            attempt=answer[2],
-            max_attempts=int(fields.get("max_attempts", 1)),
-            now_ms=answer[3],
-            definition=answer[5],
-            revision=answer[6] or 0,
-            extra=extra,
-            end_by_ms=int(fields.get("end_by_ms", 0)),
-        )
+            if answer[0] == b"ok" and not self._kept([(execution_id, answer[1])], lease_ms)[0]:
+                return UNKNOWN
+        return _claimed(execution_id, answer)
 
-    def _kept(self, execution_id: str, token: int, lease_ms: int) -> bool:
-        """Renew a claim that too few replicas have until they do; False where it is gone, or its time is."""
+    def claim_all(
+        self, asked: Sequence[tuple[str, int]], node: str, holder: str, lease_ms: int
+    ) -> list[Claim | str | BaseException]:
+        """``claim`` for many executions with their deliveries, in one round trip; an error stands in its place."""
+        rest = (node, holder, lease_ms, self.record_ttl_ms)
+        answers = self.store.scripts.call_all("claim", [(*one, *rest) for one in asked])
+        found = [
+            answer if isinstance(answer, BaseException) else _claimed(name, answer)
+            for (name, _), answer in zip(asked, answers, strict=True)
+        ]
+        try:
+            self.store.replicas.confirm()
+        except NotReplicatedError:
+            claims = [one for one in found if isinstance(one, Claim)]
+            kept = self._kept([(one.execution.id, one.token) for one in claims], lease_ms)
+            gone = {one.execution.id for one, is_kept in zip(claims, kept, strict=True) if not is_kept}
+            found = [UNKNOWN if isinstance(one, Claim) and one.execution.id in gone else one for one in found]
+        return found
+
+    def _kept(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[bool]:
+        """Renew claims that too few replicas have until they do; False for those that are gone, or whose time is."""
         until = time.monotonic() + lease_ms / 1000 * PATIENCE
         while time.monotonic() < until:
             with suppress(redis.TimeoutError, redis.ConnectionError):  # NotReplicatedError is one
-                return self.renew([(execution_id, token)], lease_ms) != [0]
+                return [code != 0 for code in self.renew(held, lease_ms)]
             time.sleep(AGAIN_SECONDS)
-        return False
+        return [False] * len(held)
 
     def renew(self, held: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:
         """Extend leases; for each: 1 go on, 2 cancel, 3 end at once, 0 no longer ours."""
@@ -164,20 +209,34 @@ class Ledger:
 
         *result* is what the work came to, as JSON, for those who follow; *began_ms* when the executor began.
         """
-        happened, state, _ = self._call(
-            "finish",
-            execution_id,
-            token,
-            "success" if success else "failed",
-            reason,
-            message,
-            "" if exit_code is None else exit_code,
-            "" if pause_ms is None else pause_ms,
-            self.record_ttl_ms,
-            result,
-            began_ms,
-        )
+        end = End(
+            execution_id=execution_id, token=token, success=success, reason=reason, message=message,
+            exit_code=exit_code, pause_ms=pause_ms, result=result, began_ms=began_ms,
+        )  # fmt: skip
+        happened, state, _ = self._call("finish", *end.arguments(self.record_ttl_ms))
         return happened.decode(), state.decode()
+
+    def finish_all(self, ends: Sequence[End]) -> list[Finished | BaseException]:
+        """``finish`` for many attempts in one round trip, and what is then known; an error stands in its place."""
+        keys, many = self.store.keys, len(ends)
+        executions = [end.execution_id for end in ends]
+        runs = [run_of(name) for name in executions]
+        answers = self.store.scripts.call_all(
+            "finish",
+            [end.arguments(self.record_ttl_ms) for end in ends],
+            reads=[*map(keys.execution, executions), *map(keys.run, runs)],
+        )
+        self.store.replicas.confirm()
+        found: list[Finished | BaseException] = []
+        for place, (name, run) in enumerate(zip(executions, runs, strict=True)):
+            told, execution, of_run = rows = answers[place::many]
+            errors = [row for row in rows if isinstance(row, BaseException)]
+            found.append(errors[0] if errors else Finished(
+                told[0].decode(), told[1].decode(),
+                read_execution(name, texts(execution)) if execution else None,
+                read_run(run, texts(of_run)) if of_run else None,
+            ))  # fmt: skip
+        return found
 
     def reap(self, epoch: int, *, most: int, pause_ms: int, window_ms: int) -> tuple[int, list[Due], int]:
         """Close what died, and name what must be sent: (now, to send, how many were closed)."""
@@ -217,21 +276,12 @@ class Ledger:
     def execution(self, execution_id: str) -> Execution | None:
         """One execution as it stands, without output."""
         fields = self._hash(self.store.keys.execution(execution_id))
-        return _execution(execution_id, fields) if fields else None
-
-    def execution_and_run(self, execution_id: str) -> tuple[Execution | None, Run | None]:
-        """An execution and its run as they stand, in one round trip."""
-        run_id = run_of(execution_id)
-        with self.store.client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(self.store.keys.execution(execution_id))
-            pipe.hgetall(self.store.keys.run(run_id))
-            execution, run = map(_text, pipe.execute())
-        return _execution(execution_id, execution) if execution else None, _run(run_id, run) if run else None
+        return read_execution(execution_id, fields) if fields else None
 
     def run(self, run_id: str) -> Run | None:
         """One run as it stands."""
         fields = self._hash(self.store.keys.run(run_id))
-        return _run(run_id, fields) if fields else None
+        return read_run(run_id, fields) if fields else None
 
     def runs(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs that are still known of those named, in the same order."""
@@ -239,7 +289,7 @@ class Ledger:
             for run_id in run_ids:
                 pipe.hgetall(self.store.keys.run(run_id))
             rows = pipe.execute()
-        return [_run(run_id, _text(row)) for run_id, row in zip(run_ids, rows, strict=True) if row]
+        return [read_run(run_id, texts(row)) for run_id, row in zip(run_ids, rows, strict=True) if row]
 
     def executions(self, execution_ids: Sequence[str]) -> list[Execution]:
         """The executions that are still known of those named, in the same order."""
@@ -247,7 +297,7 @@ class Ledger:
             for execution_id in execution_ids:
                 pipe.hgetall(self.store.keys.execution(execution_id))
             rows = pipe.execute()
-        return [_execution(name, _text(row)) for name, row in zip(execution_ids, rows, strict=True) if row]
+        return [read_execution(name, texts(row)) for name, row in zip(execution_ids, rows, strict=True) if row]
 
     def result(self, execution_id: str) -> str:
         """What an execution came to, as JSON; '' where it said nothing or is forgotten."""
@@ -279,83 +329,22 @@ class Ledger:
         return self.store.scripts.call(step, *args)
 
     def _hash(self, key: str) -> dict[str, str]:
-        return _text(self.store.client.hgetall(key))
+        return texts(self.store.client.hgetall(key))
 
 
-def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
-    texts = [part.decode("utf-8", "replace") for part in flat]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _text(row: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {key.decode(): value.decode("utf-8", "replace") for key, value in row.items()}
-
-
-def _number(fields: Mapping[str, str], name: str) -> int:
-    return int(fields.get(name) or 0)
-
-
-def _execution(execution_id: str, fields: Mapping[str, str]) -> Execution:
-    run, last = run_of(execution_id), _number(fields, "attempt")
-    return Execution(
-        id=execution_id,
-        run_id=run,
-        job=job_of(run),
-        node=fields.get("node", ""),
-        due_ms=due_of(run),
-        trigger=fields.get("trigger", "schedule"),
-        state=fields.get("state", "queued"),
-        reason=fields.get("reason", ""),
-        message=fields.get("message", ""),
-        delivery=int(fields.get("delivery", 1)),
-        attempt=last,
-        queued_ms=_number(fields, "queued_ms"),
-        started_ms=_number(fields, "started_ms"),
-        finished_ms=_number(fields, "finished_ms"),
-        cancel=fields.get("cancel") == "1",
-        amended=fields.get("amended") == "1",
-        attempts=tuple(_attempt(number, fields) for number in range(1, last + 1)),
-    )
-
-
-def _size(fields: Mapping[str, str]) -> int:
-    """How many executions a run has; 0.1 listed them by name."""
-    return len(fields["executions"].split()) if "executions" in fields else int(fields.get("size", 1))
-
-
-def _attempt(number: int, fields: Mapping[str, str]) -> Attempt:
-    a = f"a{number}."
-    code = fields.get(a + "exit_code", "")
-    return Attempt(
-        number=number,
-        node=fields.get(a + "node", ""),
-        token=_number(fields, a + "token"),
-        started_ms=_number(fields, a + "started_ms"),
-        began_ms=_number(fields, a + "began_ms"),
-        finished_ms=_number(fields, a + "finished_ms"),
-        state=fields.get(a + "state", "running"),
-        reason=fields.get(a + "reason", ""),
-        message=fields.get(a + "message", ""),
-        exit_code=int(code) if code else None,
-    )
-
-
-def _run(run_id: str, fields: Mapping[str, str]) -> Run:
-    return Run(
-        id=run_id,
-        job=job_of(run_id),
-        due_ms=due_of(run_id),
-        trigger=fields.get("trigger", "schedule"),
-        state=fields.get("state", "running"),
-        reason=fields.get("reason", ""),
-        message=fields.get("message", ""),
-        fired_ms=_number(fields, "fired_ms"),
-        fired_by=fields.get("fired_by", ""),
-        decision=fields.get("decision", "fire"),
-        revision=_number(fields, "revision"),
-        finished_ms=_number(fields, "finished_ms"),
-        until_ms=_number(fields, "until_ms"),
-        count=int(fields.get("count", 1)),
-        execution_ids=tuple([execution_id(run_id, index) for index in range(_size(fields))]),
-        params=fields.get("params", ""),
+def _claimed(execution_id: str, answer: Any) -> Claim | str:
+    """What ``claim.lua`` answered."""
+    if answer[0] != b"ok":
+        return str(answer[0].decode())
+    fields = pairs(answer[4])
+    return Claim(
+        execution=read_execution(execution_id, fields),
+        token=answer[1],
+        attempt=answer[2],
+        max_attempts=int(fields.get("max_attempts", 1)),
+        now_ms=answer[3],
+        definition=answer[5],
+        revision=answer[6] or 0,
+        extra={name[2:]: value for name, value in fields.items() if name.startswith("x.")},
+        end_by_ms=int(fields.get("end_by_ms", 0)),
     )

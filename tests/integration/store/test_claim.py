@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import redis
+
 from dkronpy.job.json import decode_definition
+from dkronpy.store.ledger import Claim
 from tests.integration.store.plans import LEASE, Desk, backup, scheduled_run
 from tests.support import wait_until
 
@@ -118,3 +121,30 @@ def test_what_was_asked_for_with_the_run_comes_with_the_claim(desk: Desk) -> Non
     desk.fire(type(run)(id=run.id, due_ms=run.due_ms, executions=run.executions, extra={"window": "nightly"}))
 
     assert desk.claim(run.executions[0].id).extra == {"window": "nightly"}
+
+
+def test_many_are_claimed_in_one_round_trip_each_with_its_own_answer(desk: Desk) -> None:
+    first, second = (desk.queued(due_ms=minute * 60_000)[0] for minute in (1, 2))
+    taken = desk.claimed(due_ms=180_000).execution.id
+    desk.store.client.set(desk.store.keys.execution("odd@1970-01-01T00:09:00.000Z.0"), "no hash")
+
+    answers = desk.ledger.claim_all(
+        [(first, 1), (taken, 1), ("odd@1970-01-01T00:09:00.000Z.0", 1), (second, 1)], "web1", "web1:42", LEASE
+    )
+
+    one, refused, odd, other = answers
+    assert isinstance(one, Claim)
+    assert isinstance(other, Claim)
+    assert (one.execution.id, other.execution.id, refused) == (first, second, "is running")
+    assert one.token < other.token
+    assert isinstance(odd, redis.ResponseError)
+    desk.store.client.delete(desk.store.keys.execution("odd@1970-01-01T00:09:00.000Z.0"))
+
+
+def test_a_server_that_has_just_come_up_is_told_the_step(desk: Desk) -> None:
+    names = [desk.queued(due_ms=minute * 60_000)[0] for minute in (1, 2)]
+    desk.store.client.script_flush()
+
+    claims = desk.ledger.claim_all([(name, 1) for name in names], "web1", "web1:42", LEASE)
+
+    assert [isinstance(claim, Claim) for claim in claims] == [True, True]

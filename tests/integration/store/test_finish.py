@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dkronpy.store.ledger import Claim
+from dkronpy.store.ledger import Claim, End, Finished
 from tests.integration.store.plans import LEASE, Desk
 
 
@@ -167,3 +167,23 @@ def test_when_the_executor_began_is_kept_with_the_attempt(desk: Desk) -> None:
     found = desk.ledger.execution(claim.execution.id)
     assert found is not None
     assert found.attempts[0].began_ms == 1_772_442_000_123
+
+
+def test_many_ends_are_told_in_one_round_trip_each_with_what_is_then_known(desk: Desk) -> None:
+    good, bad, old = (desk.claimed(due_ms=minute * 60_000) for minute in (1, 2, 3))
+    desk.store.client.script_flush()
+
+    answers = desk.ledger.finish_all([
+        End(execution_id=good.execution.id, token=good.token, success=True, exit_code=0, began_ms=7),
+        End(execution_id=bad.execution.id, token=bad.token, success=False, reason="exit", message="exit status 3"),
+        End(execution_id=old.execution.id, token=old.token - 1, success=True),
+        End(execution_id="backup@1970-01-01T00:09:00.000Z.0", token=7, success=True),
+    ])  # fmt: skip
+
+    told = [answer for answer in answers if isinstance(answer, Finished)]
+    assert [(one.happened, one.run_state) for one in told] == [
+        ("closed", "success"), ("closed", "failed"), ("fenced", ""), ("gone", ""),
+    ]  # fmt: skip
+    assert [one.execution and one.execution.state for one in told] == ["success", "failed", "running", None]
+    assert [one.run and one.run.state for one in told] == ["success", "failed", "running", None]
+    assert told[1].execution == desk.ledger.execution(bad.execution.id)

@@ -11,7 +11,7 @@ import redis
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.store.confirm import NotReplicatedError, TooFewReplicasError
 from dkronpy.store.connection import Store, check_durability
-from dkronpy.store.ledger import Claim, Ledger
+from dkronpy.store.ledger import Claim, End, Ledger
 from tests.integration.store.plans import LEASE, Desk, backup
 from tests.support import StoreServer, wait_until
 
@@ -73,6 +73,23 @@ def test_nothing_starts_that_no_replica_knows_of(desk: Desk, replica: StoreServe
     replica.pause()
 
     assert desk.ledger.claim(name, 1, "web1", "web1:42", SHORT_LEASE) == "is known to too few replicas"
+
+
+def test_of_many_that_are_claimed_none_starts_that_no_replica_knows_of(desk: Desk, replica: StoreServer) -> None:
+    names = [desk.queued(due_ms=minute * 60_000)[0] for minute in (1, 2)]
+    replica.pause()
+
+    answers = desk.ledger.claim_all([(name, 1) for name in names], "web1", "web1:42", SHORT_LEASE)
+
+    assert answers == ["is known to too few replicas"] * 2
+
+
+def test_ends_that_no_replica_knows_of_are_not_settled(desk: Desk, replica: StoreServer) -> None:
+    claim = desk.claimed()
+    replica.pause()
+
+    with pytest.raises(NotReplicatedError):
+        desk.ledger.finish_all([End(execution_id=claim.execution.id, token=claim.token, success=True)])
 
 
 def test_an_outcome_that_is_told_again_is_confirmed_although_nothing_is_written(
