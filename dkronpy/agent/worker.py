@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
 from celery.worker.consumer import Consumer
+from celery.worker.state import reserved_requests
+from kombu import Message
 from kombu.transport.redis import Channel, Empty, Transport
 from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
@@ -18,36 +21,53 @@ from dkronpy.store.confirm import refusal
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.transport import URL, FollowingChannel
 
-QUARANTINE = "dkronpy_quarantine"
+QUARANTINE, CAPACITY = "dkronpy_quarantine", "dkronpy_capacity"
 REDIS = ("redis://", "rediss://", "redis+socket://")
 _AGAIN_SECONDS = 1.0
 _ANOTHER_OUTAGE_SECONDS = 30.0
-_GATHER_SECONDS = 0.1
+_GATHER_SECONDS = 0.25
 """For so long Celery's events are gathered before they are sent in one message."""
 _MOST_EVENTS = 1000
+_SOON_SECONDS = 0.01
+"""Where a message follows another within this time, more are likely to wait."""
 
 log = logging.getLogger(__name__)
 
 
 class Quarantining:
-    """A Redis channel of kombu that sets aside what is not a message at all, instead of ending the worker."""
+    """A Redis channel of kombu that sets aside what is not a message at all, instead of ending the worker.
+
+    Where message follows message it takes as many at once as there is room for.
+    """
 
     client: Any
     connection: Any
     qos: Any
+    _taken_at = 0.0
 
     def _brpop_read(self, **options: Any) -> Any:
+        queue = self._take(None, **options)
+        now = time.monotonic()
+        soon, self._taken_at = now - self._taken_at < _SOON_SECONDS, now
+        room = self.connection.client.transport_options[CAPACITY] - len(reserved_requests)
+        if soon and room > 0:
+            for raw in self.client.rpop(queue, room) or ():
+                with suppress(Empty):
+                    self._take([queue, raw])
+        return True
+
+    def _take(self, given: list[bytes] | None, **options: Any) -> bytes:
+        """Let kombu deliver the message that it reads, or the one that is *given*; the queue that it was in."""
         client, popped = self.client, []
         parse = client.parse_response
 
         def remember(*args: Any, **kwargs: Any) -> Any:
-            answer = parse(*args, **kwargs)
-            popped.append(answer)
-            return answer
+            popped.append(given or parse(*args, **kwargs))
+            return popped[0]
 
         client.parse_response = remember
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed with
+            super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed with
         except ResponseError as error:
             raise refusal(error) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -59,6 +79,7 @@ class Quarantining:
             raise Empty from error
         finally:
             del client.parse_response
+        return popped[0][0]
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         # Celery acknowledges every message; one that was taken without a receipt needs no round trip for that.
@@ -97,6 +118,12 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
     _said = ""
     _failed = 0.0
     _gathers = False
+
+    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        # Where there are no receipts nothing goes to the broker: no reason to wake the loop for each start.
+        if not self.app.conf.worker_disable_prefetch or p.__name__ != Message.ack_log_error.__name__:
+            return super().call_soon_ack(p, *args, **kwargs)
+        return p(*args, **kwargs)
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
@@ -168,7 +195,9 @@ def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine:
     if on_redis:
         follows = URL in app.conf.broker_transport_options
         app.conf.broker_transport = f"{__name__}:{'Following' if follows else ''}QuarantineTransport"
-        app.conf.broker_transport_options = {**app.conf.broker_transport_options, QUARANTINE: quarantine}
+        app.conf.broker_transport_options = {
+            **app.conf.broker_transport_options, QUARANTINE: quarantine, CAPACITY: capacity,
+        }  # fmt: skip
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"
     return app.Worker(
         hostname=f"{node}@{host}",
