@@ -14,7 +14,7 @@ from msgspec import structs
 from dkronpy.agent.processing import Processing
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.agent.together import MOST, Together
-from dkronpy.errors import DkronpyError
+from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.execution import Execution, Run
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import End, Finished, Ledger
@@ -29,13 +29,15 @@ OUTAGES = (redis.RedisError, OSError, DkronpyError)
 
 
 class _Parcel:
-    """A report on its way: where it is written down, what the ledger said, what went wrong."""
+    """A report on its way: where it is written down, what is known by now, what is to be kept, what went wrong."""
 
     def __init__(self, report: Report, name: str = "") -> None:
         self.report = report
         self.name = name
         self.error: Exception | None = None
         self.execution: Execution | None = None
+        self.run: Run | None = None
+        self.kept: Sequence[Execution] = ()
         self.to_process = False
 
 
@@ -153,6 +155,7 @@ class Reporter:
                 self._settle(parcel, found)
             except OUTAGES as error:
                 parcel.error = error
+        self._file_all([parcel for parcel in parcels if parcel.run is not None])
         ended = [one for one in parcels if not one.error and one.execution is not None and one.execution.terminal]
         try:
             if ended:
@@ -162,7 +165,7 @@ class Reporter:
                 parcel.error = error
 
     def _settle(self, parcel: _Parcel, found: Finished | BaseException) -> None:
-        """File what the ledger knows by now, unless processors come first."""
+        """See what the ledger knows by now; what goes without a run that has ended is filed at once."""
         if isinstance(found, BaseException):
             raise found
         report = parcel.report
@@ -174,26 +177,41 @@ class Reporter:
         parcel.execution = found.execution
         parcel.to_process = report.plan is not None and self.processing is not None
         by_this = found.run_state or found.happened == "again"
-        ended = found.run if by_this and found.run is not None and found.run.terminal else None
-        if not parcel.to_process:
-            self._file(report, found.execution, ended)
-        elif ended is not None:
-            self.results.save_run(ended)
+        parcel.run = found.run if by_this and found.run is not None and found.run.terminal else None
+        if parcel.to_process:
+            return
+        if parcel.run is None or report.note:
+            self._file(report, found.execution)
+        else:
+            parcel.kept = _own(report, found.execution)
 
-    def _file(self, report: Report, execution: Execution | None, run: Run | None = None) -> None:
-        """Keep a *run* that has ended, and the execution with the output of its last attempt if that is this one."""
+    def _file_all(self, parcels: Sequence[_Parcel]) -> None:
+        """Keep runs that have ended, each with the part that ended here, unless processors come first."""
+        if len(parcels) > 1:
+            try:
+                self.results.save_runs([(parcel.run, parcel.kept) for parcel in parcels if parcel.run is not None])
+            except StoreUnavailableError as error:
+                for parcel in parcels:
+                    parcel.error = error
+                return
+            except OUTAGES as error:  # one of them is refused: the others are not to wait for it
+                log.warning("runs cannot be filed together: %s", error)
+            else:
+                return
+        for parcel in parcels:
+            try:
+                if parcel.run is not None:
+                    self.results.save_run(parcel.run, executions=parcel.kept)
+            except OUTAGES as error:
+                parcel.error = error
+
+    def _file(self, report: Report, execution: Execution | None) -> None:
+        """Keep the execution with the output of its last attempt; nothing if that is no longer this one."""
         if report.note:
             self.ledger.store.scripts.call("note", report.execution_id, report.token, report.note)
             execution = self.ledger.execution(report.execution_id)
-        own = []
-        if execution is not None and execution.attempts and execution.attempts[-1].token == report.token:
-            last = structs.replace(execution.attempts[-1], began_ms=report.began_ms)
-            attempts = (*execution.attempts[:-1], last)
-            own = [structs.replace(execution, attempts=attempts, output=report.output)]
-        if run is not None:
-            self.results.save_run(run, executions=own)
-        elif own:
-            self.results.save_execution(own[0])
+        for own in [] if execution is None else _own(report, execution):
+            self.results.save_execution(own)
 
     def _file_processed(self, name: str, report: Report) -> None:
         """What the processors have left is written down, so that a crash repeats none of them, and filed."""
@@ -225,6 +243,14 @@ class Reporter:
             if not self._deliver(parcels):
                 return False
         return True
+
+
+def _own(report: Report, execution: Execution) -> list[Execution]:
+    """The execution as it is kept, with the output of its last attempt, if that is still the one of the report."""
+    if not execution.attempts or execution.attempts[-1].token != report.token:
+        return []
+    last = structs.replace(execution.attempts[-1], began_ms=report.began_ms)
+    return [structs.replace(execution, attempts=(*execution.attempts[:-1], last), output=report.output)]
 
 
 def _end(report: Report) -> End:

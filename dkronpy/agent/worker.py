@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
+from celery.concurrency.thread import TaskPool
 from celery.worker.consumer import Consumer
 from celery.worker.state import reserved_requests
 from kombu import Message
@@ -108,6 +109,31 @@ class FollowingQuarantineTransport(QuarantineTransport):
     Channel = FollowingQuarantineChannel
 
 
+class Threads(TaskPool):  # type: ignore[misc]  # no types there
+    """Celery's thread pool, which tells the loop that there is room again: it would see that at its next timer."""
+
+    _hub: Any = None
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        """Know whom to tell."""
+        self._hub = loop
+
+    def on_apply(self, *args: Any, **options: Any) -> Any:
+        """Hand a task to a thread."""
+        result = super().on_apply(*args, **options)
+        result.f.add_done_callback(self._ended)
+        return result
+
+    def _ended(self, _: Any) -> None:
+        # Where half of the threads are idle the loop is already asking for more.
+        if self._hub is not None and 2 * (len(reserved_requests) + 1) >= self.limit:
+            self._hub.call_soon(_look)
+
+
+def _look() -> None:
+    """Nothing: the loop looks by itself whether it may take another message, once it is awake."""
+
+
 class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
     """Celery's consumer, which keeps what it must refuse: unknown tasks, unknown formats, bodies that do not decode.
 
@@ -201,7 +227,7 @@ def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine:
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"
     return app.Worker(
         hostname=f"{node}@{host}",
-        pool="threads",
+        pool=Threads,
         concurrency=capacity,
         without_gossip=True,
         without_mingle=True,

@@ -51,6 +51,13 @@ class ResultsBackend(Protocol):
         """
         ...
 
+    def save_runs(self, kept: Sequence[tuple[Run, Sequence[Execution]]]) -> None:
+        """``save_run`` for many, each with some of its executions, at one go where a backend can do that.
+
+        Where it raises, some of them may be kept and others not.
+        """
+        ...
+
     def filed(self, runs: Sequence[Run]) -> list[Filed]:
         """For each of *runs* what is kept of it already."""
         ...

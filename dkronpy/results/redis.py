@@ -96,21 +96,31 @@ class RedisResults:
         self._page: list[str] = []
 
     def save_execution(self, execution: Execution) -> None:
-        self._write(execution.run_id, execution.job, [execution])
+        with self._reach():
+            self._save(args=self._record(execution.run_id, execution.job, [execution]))
 
     def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
+        with self._reach():
+            self._save(args=self._record_of_run(run, executions))
+
+    def save_runs(self, kept: Sequence[tuple[Run, Sequence[Execution]]]) -> None:
+        with self._reach():
+            pipe = self._client.pipeline(transaction=False)
+            for run, executions in kept:
+                self._save(args=self._record_of_run(run, executions), client=pipe)
+            pipe.execute()
+
+    def _record_of_run(self, run: Run, executions: Sequence[Execution]) -> list[Any]:
         run = msgspec.structs.replace(run, message=storable(run.message))
         record = b"%d" % rank_of_run(run) + msgspec.json.encode(run)
-        self._write(run.id, run.job, executions, [record, age_of_run(run), run.due_ms, run.until_ms, run.state])
+        args = self._record(run.id, run.job, executions)
+        return [*args, record, age_of_run(run), run.due_ms, run.until_ms, run.state]
 
-    def _write(
-        self, run_id: str, job: str, executions: Sequence[Execution], run: Sequence[int | bytes | str] = ()
-    ) -> None:
+    def _record(self, run_id: str, job: str, executions: Sequence[Execution]) -> list[Any]:
         args: list[Any] = [self._keys.prefix, self._lifetime_ms, run_id, job, len(executions)]
         for execution in executions:
             args += _of_execution(execution)
-        with self._reach():
-            self._save(args=[*args, *run])
+        return args
 
     def filed(self, runs: Sequence[Run]) -> list[Filed]:
         with self._reach():

@@ -59,6 +59,16 @@ class SqlResults:
             self._put_execution(connection, execution)
 
     def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
+        self.save_runs([(run, executions)])
+
+    def save_runs(self, kept: Sequence[tuple[Run, Sequence[Execution]]]) -> None:
+        with self._begin() as connection:
+            for run, executions in kept:
+                for execution in executions:
+                    self._put_execution(connection, execution)
+                self._put_run(connection, run)
+
+    def _put_run(self, connection: sa.Connection, run: Run) -> None:
         row = msgspec.structs.asdict(run)
         row.update(
             message=storable(run.message),
@@ -66,10 +76,7 @@ class SqlResults:
             record_rank=rank_of_run(run),
             aged_ms=age_of_run(run),
         )
-        with self._begin() as connection:
-            for execution in executions:
-                self._put_execution(connection, execution)
-            connection.execute(self._upsert(RUN, row))
+        connection.execute(self._upsert(RUN, row))
 
     def _put_execution(self, connection: sa.Connection, execution: Execution) -> None:
         execution = checked(execution)

@@ -62,6 +62,14 @@ class TestSave:
         assert results.executions(run.id) == [replace(execution, output=Output(size=5000))]
         assert results.execution(execution.id) == execution
 
+    def test_many_runs_are_saved_at_one_go_each_with_the_executions_that_are_given(
+        self, results: ResultsBackend
+    ) -> None:
+        first, second = a_run(due_ms=T0), a_run(due_ms=T0 + 1)
+        results.save_runs([(first, [an_execution(first)]), (second, [])])
+        assert ids(results.runs()) == [second.id, first.id]
+        assert [len(results.executions(run.id)) for run in (first, second)] == [1, 0]
+
     def test_a_lost_execution_that_turns_out_a_success_is_replaced(self, results: ResultsBackend) -> None:
         lost_run = a_run(state="lost", reason="lease_expired")
         lost = an_execution(lost_run, state="lost", reason="lease_expired", output=Output())
