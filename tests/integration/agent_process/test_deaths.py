@@ -16,14 +16,10 @@ from dkronpy.agent.process_tree import list_descendants
 from tests.support import spawn, wait_until
 
 from .conftest import MakeCommand, finish, read_until
+from .test_tree import parent_of
 
 HERE = Path(__file__).parent
 ESCAPEES = str(HERE / "escapees.sh")
-
-
-def parent_of(pid: int) -> int:
-    """The process id of *pid*'s parent."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def start_escapees(launcher: Launcher, command: MakeCommand, execution_id: str) -> ChildProcess:

@@ -17,6 +17,11 @@ ESCAPEES = str(Path(__file__).with_name("escapees.sh"))
 SECOND = timedelta(seconds=1)
 
 
+def parent_of(pid: int) -> int:
+    """The process id of *pid*'s parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def start_escapees(launcher: Launcher, command: MakeCommand, execution_id: str, **fields: object) -> ChildProcess:
     """Start the tree of escapees and wait until all nine of its processes run."""
     child = launcher.launch(command("sh", ESCAPEES, **fields))
@@ -77,6 +82,15 @@ def test_a_stopped_process_takes_term_too(launcher: Launcher, command: MakeComma
     assert (ended.code, ended.reason, ended.confirmed_gone) == (7, "cancelled", True)
 
 
+def test_what_a_command_starts_on_its_way_out_is_ended_with_it(launcher: Launcher, command: MakeCommand) -> None:
+    script = "trap 'sleep 300 & exit 3' TERM; echo on; while :; do sleep 0.05; done"
+    child = launcher.launch(command("sh", "-c", script, grace=timedelta(minutes=5)))
+    read_until(child, b"on")
+    child.kill("cancelled")
+    _, ended = finish(child)
+    assert (ended.code, ended.reason, ended.confirmed_gone) == (3, "cancelled", True)
+
+
 def test_stop_ends_everything_as_shutdown(launcher: Launcher, command: MakeCommand, execution_id: str) -> None:
     child = start_escapees(launcher, command, execution_id)
     began = time.monotonic()
@@ -116,9 +130,11 @@ def test_background_children_may_be_kept(launcher: Launcher, command: MakeComman
     script = "setsid sleep 300 >/dev/null 2>&1 & echo $!"
     output, ended = finish(launcher.launch(command("sh", "-c", script), keep_background=True))
     assert (ended.code, ended.reason, ended.confirmed_gone) == (0, "", False)
+    shim = Path(f"/proc/{parent_of(int(output))}")
     try:
         launcher.stop(timedelta(0))
         assert find_processes(execution_id) == [int(output)]
+        wait_until(lambda: not shim.exists(), description="the shim has gone with its helper")
     finally:
         os.kill(int(output), signal.SIGKILL)
     wait_until(lambda: not find_processes(execution_id), description="the kept process is gone")
