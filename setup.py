@@ -15,7 +15,10 @@ from setuptools.command.build import build
 FOLDER = Path("dkronpy", "agent")
 SOURCE = FOLDER / "shim.c"
 PROGRAM = "dkronpy-shim"
-FLAGS = ["-std=gnu11", "-Os", "-s", "-Wall", "-Wextra"]
+FLAGS = [
+    "-std=gnu11", "-Os", "-s", "-Wall", "-Wextra",
+    "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-Wl,-z,relro,-z,now",
+]  # fmt: skip
 # Linked with the C library, a shim holds two thirds of the memory, and runs whatever C library a node has.
 LINKED = (["-static-pie"], [])
 
