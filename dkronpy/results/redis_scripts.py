@@ -135,13 +135,22 @@ if saved == 0 then return 0 end
 redis.call('ZADD', JOBS, age, job)
 live_index(JOBS, lifetime)
 -- Each save adds at most one member to an index and takes up to two that have expired: no index outgrows its runs.
+-- Nothing expires before its lifetime is over.
+local function outlived(index)
+    local found = {}
+    local old = redis.call('ZRANGE', index, 0, 1, 'WITHSCORES')
+    for i = 1, #old, 2 do
+        if tonumber(old[i + 1]) < age - lifetime then found[#found + 1] = old[i] end
+    end
+    return found
+end
 if added > 0 then
     for _, index in ipairs({ own.aged, AGED }) do
-        for _, old in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+        for _, old in ipairs(outlived(index)) do
             if not is_there(old) then forget(old, own) end
         end
     end
-    for _, name in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do clear_job(name, indexes(name)) end
+    for _, name in ipairs(outlived(JOBS)) do clear_job(name, indexes(name)) end
 end
 return saved
 """
@@ -158,8 +167,9 @@ local gone = 0
 
 -- The members of an index by age that are beyond `keep` or older than `before`, oldest first, as member, age, ...
 local function beyond(index, keep, before, most)
-    local over = redis.call('ZCARD', index) - keep
-    local n = math.min(most, math.max(over, redis.call('ZCOUNT', index, '-inf', '(' .. before)))
+    local size = redis.call('ZCARD', index)
+    if size == 0 then return {} end
+    local n = math.min(most, math.max(size - keep, redis.call('ZCOUNT', index, '-inf', '(' .. before)))
     if n <= 0 then return {} end
     return redis.call('ZRANGE', index, 0, n - 1, 'WITHSCORES')
 end

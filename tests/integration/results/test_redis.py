@@ -81,7 +81,7 @@ def test_a_lowered_limit_is_reached_step_by_step(
 def test_indexes_forget_what_has_expired(store: redis.Redis, store_server: StoreServer, open_place: Opener) -> None:
     """With jobs that come and go the common indexes live on; members whose run is gone leave them."""
     brief = open_place(store_server.url, lifetime=timedelta(milliseconds=100))
-    long = open_place(store_server.url)
+    long = open_place(store_server.url, lifetime=timedelta(minutes=1))
     for number in range(30):
         brief.save_run(a_run(f"job-{number}", T0 + number))
     wait_until(lambda: not list(store.scan_iter("dkronpy:results:run:*")), description="the runs expire")
@@ -90,7 +90,7 @@ def test_indexes_forget_what_has_expired(store: redis.Redis, store_server: Store
         long.save_run(a_run("steady", T0 + 1000))
     wait_until(lambda: len(list(store.scan_iter("dkronpy:results:run:*"))) == 1, description="the brief runs expire")
     assert [run.job for run in long.runs()] == ["steady"]
-    for number in range(2, 22):  # each takes two that have expired
+    for number in range(100, 120):  # each takes two of what ended more than a minute before, and has expired
         long.save_run(a_run("steady", T0 + number * 1000))
     assert largest_index(store) == 21
 
