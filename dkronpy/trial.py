@@ -28,6 +28,7 @@ from dkronpy.plugins.reach import Reach
 from dkronpy.plugins.registry import executor_class, options_type
 from dkronpy.plugins.template import Facts, job_facts, render_options
 from dkronpy.secret import Secret
+from dkronpy.store.output import StoreCommand
 
 
 class Trial:
@@ -140,10 +141,10 @@ class _Live(AttemptOutput):
     def flush(self) -> None:
         """Nothing gathers here."""
 
-    def end(self) -> Output:
+    def end(self) -> tuple[Output, list[StoreCommand]]:
         with self._live_lock:
             self._live_write(self._live_masker.end())
-        return Output()
+        return Output(), []
 
 
 def _executed(executor: Executor[Any], options: Options, context: AttemptContext) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dkronpy.execution import Output
 from dkronpy.marks import MERGED, Mark, Marking
 from dkronpy.masking import Masker
-from dkronpy.store.output import OutputWriter
+from dkronpy.store.output import OutputWriter, StoreCommand
 
 FLUSH_SECONDS = 0.1
 FLUSH_BYTES = 64 * 1024
@@ -80,16 +80,16 @@ class AttemptOutput:
                 self._append(lines.overdue(), self._now_ms(), stream)
             self._flush()
 
-    def end(self) -> Output:
-        """Pass on the rest, tell those who follow that it was all, and return what is kept."""
+    def end(self) -> tuple[Output, list[StoreCommand]]:
+        """What is kept, and the commands that pass on the rest and tell those who follow that it was all."""
         with self._lock:
             for stream, lines in self._streams.items():
                 self._append(lines.end(), self._now_ms(), stream)
             self._append(self._masker.end(), self._now_ms())
             online = time.monotonic() >= self._offline_until
-            self._writer.write(bytes(self._pending), marks=self._marks(), stream=online, last=online)
+            commands = self._writer.close(bytes(self._pending), marks=self._marks())
             self._pending = bytearray()
-            return self._writer.output()
+            return self._writer.output(), commands if online else []
 
     def _stream(self, stream: int) -> _Stream:
         """A secret is masked wherever in a stream it is cut, so each has a masker of its own."""

@@ -18,6 +18,7 @@ from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.execution import Execution, Run
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.ledger import End, Finished, Ledger
+from dkronpy.store.output import StoreCommand
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,10 @@ OUTAGES = (redis.RedisError, OSError, DkronpyError)
 class _Parcel:
     """A report on its way: where it is written down, what is known by now, what is to be kept, what went wrong."""
 
-    def __init__(self, report: Report, name: str = "") -> None:
+    def __init__(self, report: Report, name: str = "", last: Sequence[StoreCommand] = ()) -> None:
         self.report = report
         self.name = name
+        self.last = last
         self.error: Exception | None = None
         self.execution: Execution | None = None
         self.run: Run | None = None
@@ -60,7 +62,7 @@ class Reporter:
         self.results = results
         self.processing: Processing | None = None
         self._copy_results = copy_results
-        self._send: Together[Report, None] = Together(self._send_all)
+        self._send: Together[tuple[Report, Sequence[StoreCommand]], None] = Together(self._send_all)
         self._under_way: set[str] = set()
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
@@ -84,20 +86,20 @@ class Reporter:
         if self.processing is not None:
             self.processing.stop()
 
-    def report(self, report: Report) -> None:
-        """Write the report down, then deliver it. Returns once it is safe, delivered or not."""
+    def report(self, report: Report, last: Sequence[StoreCommand] = ()) -> None:
+        """Write the report down, then deliver it, the *last* of its output ahead. Returns once it is safe."""
         try:
-            self._send(report)
+            self._send((report, last))
         except OSError as error:
             log.error(
                 "the spool cannot be written (%s); the outcome of %s goes out unsaved", error, report.execution_id
             )
             self._deliver_unsaved(report)
 
-    def _send_all(self, reports: Sequence[Report]) -> list[BaseException | None]:
-        names = self.spool.put(*reports)
-        self._deliver([_Parcel(report, name) for name, report in zip(names, reports, strict=True)])
-        return [None] * len(reports)
+    def _send_all(self, told: Sequence[tuple[Report, Sequence[StoreCommand]]]) -> list[BaseException | None]:
+        names = self.spool.put(*(report for report, _ in told))
+        self._deliver([_Parcel(report, name, last) for name, (report, last) in zip(names, told, strict=True)])
+        return [None] * len(told)
 
     def _deliver(self, parcels: Sequence[_Parcel]) -> bool:
         """Bring home what is written down; False where some of it has to wait."""
@@ -145,7 +147,10 @@ class Reporter:
         if not parcels:
             return
         try:
-            finished = self.ledger.finish_all([_end(parcel.report) for parcel in parcels])
+            finished = self.ledger.finish_all(
+                [_end(parcel.report) for parcel in parcels],
+                first=[command for parcel in parcels for command in parcel.last],
+            )
         except OUTAGES as error:
             for parcel in parcels:
                 parcel.error = error

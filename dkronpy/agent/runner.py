@@ -29,7 +29,7 @@ from dkronpy.agent.spool import Report
 from dkronpy.agent.together import Together
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
-from dkronpy.execution import Attempt
+from dkronpy.execution import Attempt, Output
 from dkronpy.job import Job
 from dkronpy.masking import Masker
 from dkronpy.plugins.executor import Executor, ExecutorError, Outcome
@@ -147,10 +147,11 @@ class Runner:
             outcome = run_time.told(self._execute(job, options, context), job)
         finally:
             self.pump.remove(output)
-        report = self._report(claim, job, outcome, masker, output, run_time)
+        kept, last = output.end()
+        report = self._report(claim, job, outcome, masker, kept, run_time)
         report = replace(report, began_ms=began_ms, plan=plan_of(claim, prepared, report, time.monotonic() - began))
         try:
-            self.reporter.report(report)
+            self.reporter.report(report, last)
         finally:
             self.leases.remove(execution.id)
         if self.tracer is not None:
@@ -232,7 +233,7 @@ class Runner:
             return found
 
     def _report(
-        self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: AttemptOutput, run_time: RunTime
+        self, claim: Claim, job: Job, outcome: Outcome, masker: Masker, output: Output, run_time: RunTime
     ) -> Report:
         pause: timedelta | None = None
         reason = "" if outcome.success else outcome.reason or "executor_error"
@@ -252,7 +253,7 @@ class Runner:
             exit_code=outcome.exit_code,
             pause_ms=None if pause is None else int(pause.total_seconds() * 1000),
             result=masker.value(outcome.result),
-            output=output.end(),
+            output=output,
         )
 
 

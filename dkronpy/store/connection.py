@@ -125,15 +125,23 @@ class Scripts:
         except redis.ResponseError as error:
             raise refusal(error) from None
 
-    def call_all(self, step: str, calls: Sequence[tuple[Any, ...]], *, reads: Sequence[str] = ()) -> list[Any]:
-        """One step with each of *calls*, then HGETALL of *reads*, in one round trip; an error stands in its place."""
+    def call_all(
+        self, step: str, calls: Sequence[tuple[Any, ...]], *, first: Sequence[tuple[Any, ...]] = (),
+        reads: Sequence[str] = (),
+    ) -> list[Any]:  # fmt: skip
+        """One step with each of *calls*, then HGETALL of *reads*, in one round trip; an error stands in its place.
+
+        The commands that go *first* take no answer.
+        """
         script, (key, _) = self._scripts[step], self._prefixes
         with script.registered_client.pipeline(transaction=False) as pipe:
+            for command in first:
+                pipe.execute_command(*command)
             for args in calls:
                 pipe.evalsha(script.sha, 1, key, *self._prefixes, *args)
             for name in reads:
                 pipe.hgetall(name)
-            answers: list[Any] = pipe.execute(raise_on_error=False)
+            answers: list[Any] = pipe.execute(raise_on_error=False)[len(first) :]
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
         if unknown:  # a server that has just come up
             script.registered_client.script_load(script.script)

@@ -216,14 +216,20 @@ class Ledger:
         happened, state, _ = self._call("finish", *end.arguments(self.record_ttl_ms))
         return happened.decode(), state.decode()
 
-    def finish_all(self, ends: Sequence[End]) -> list[Finished | BaseException]:
-        """``finish`` for many attempts in one round trip, and what is then known; an error stands in its place."""
+    def finish_all(
+        self, ends: Sequence[End], *, first: Sequence[tuple[Any, ...]] = ()
+    ) -> list[Finished | BaseException]:
+        """``finish`` for many attempts in one round trip, and what is then known; an error stands in its place.
+
+        Commands that go *first* are sent with them, whatever comes of those.
+        """
         keys, many = self.store.keys, len(ends)
         executions = [end.execution_id for end in ends]
         runs = [run_of(name) for name in executions]
         answers = self.store.scripts.call_all(
             "finish",
             [end.arguments(self.record_ttl_ms) for end in ends],
+            first=first,
             reads=[*map(keys.execution, executions), *map(keys.run, runs)],
         )
         self.store.replicas.confirm()

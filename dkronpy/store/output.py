@@ -19,6 +19,10 @@ CHUNK_MARKS = 500
 """Marks of one chunk."""
 
 
+StoreCommand = tuple[Any, ...]
+"""A command of the store with its arguments."""
+
+
 class Piece(NamedTuple):
     """Some bytes of an output that grows, at their *offset*, with marks as ``Marks.encode`` writes them."""
 
@@ -49,35 +53,56 @@ class OutputWriter:
         """
         if not data and not last:
             return True
-        for mark in marks:
-            self._marking.add(mark)
-        adds, dropped = self._plan(data) if data else ([], [])
+        adds, commands = self._append(data, marks, last=last)
         ids: list[bytes] = [b""] * len(adds)
         try:
             if not stream:
                 return False
             with self._client.pipeline(transaction=False) as pipe:
-                for offset, chunk in adds:
-                    pipe.xadd(self._key, {"o": offset, "d": chunk, **self._marks_of(offset, chunk)})
-                if dropped:
-                    pipe.xdel(self._key, *dropped)
-                if last:
-                    pipe.xadd(self._key, {"end": 1, "o": self._size, "t": self._tail_limit})
-                pipe.expire(self._key, TTL_SECONDS)
+                for command in commands:
+                    pipe.execute_command(*command)
                 ids = pipe.execute()[: len(adds)]
         except redis.RedisError:
             return False
         finally:
-            for (offset, chunk), entry_id in zip(adds, ids, strict=True):
-                if offset >= self._head_room:
-                    self._tail.append((entry_id, chunk))
-            self._marking.bound(self._kept())
+            self._note(adds, ids)
         return True
 
-    def _marks_of(self, offset: int, chunk: bytes) -> dict[str, bytes]:
+    def close(self, data: bytes, *, marks: Iterable[Mark] = ()) -> list[StoreCommand]:
+        """Append the last bytes: the commands that put them into the stream and say so, for whoever sends others."""
+        adds, commands = self._append(data, marks, last=True)
+        self._note(adds, [b""] * len(adds))
+        return commands
+
+    def _append(
+        self, data: bytes, marks: Iterable[Mark], *, last: bool
+    ) -> tuple[list[tuple[int, bytes]], list[StoreCommand]]:
+        """The chunks to be added, and the commands that do it; those of the chunks come first."""
+        for mark in marks:
+            self._marking.add(mark)
+        adds, dropped = self._plan(data) if data else ([], [])
+        key = self._key
+        commands: list[StoreCommand] = [
+            ("XADD", key, "*", "o", offset, "d", chunk, *self._marks_of(offset, chunk)) for offset, chunk in adds
+        ]
+        if dropped:
+            commands.append(("XDEL", key, *dropped))
+        if last:
+            commands.append(("XADD", key, "*", "end", 1, "o", self._size, "t", self._tail_limit))
+        commands.append(("EXPIRE", key, TTL_SECONDS))
+        return adds, commands
+
+    def _note(self, adds: Iterable[tuple[int, bytes]], ids: Iterable[bytes]) -> None:
+        """Remember what of the tail stands where in the stream."""
+        for (offset, chunk), entry_id in zip(adds, ids, strict=True):
+            if offset >= self._head_room:
+                self._tail.append((entry_id, chunk))
+        self._marking.bound(self._kept())
+
+    def _marks_of(self, offset: int, chunk: bytes) -> tuple[str, bytes] | tuple[()]:
         """The field of a chunk that holds its marks, if there are any: it can be read when those before are gone."""
         found = self._marking.of([(offset, offset + len(chunk))], CHUNK_MARKS).encode()
-        return {"m": found} if found else {}
+        return ("m", found) if found else ()
 
     def _kept(self) -> list[tuple[int, int]]:
         """Which parts of all that was written are kept, from where to where."""

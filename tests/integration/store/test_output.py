@@ -87,8 +87,9 @@ def test_who_follows_sees_what_was_there_and_what_comes_until_the_end(desk: Desk
     assert next(followed) is None, "nothing came for a while"
     writer.write(b"two\n")
     assert next(followed) == Piece(4, b"two\n")
-    writer.end()
-    assert list(followed) == []
+    for command in writer.close(b"three\n"):
+        desk.store.client.execute_command(*command)
+    assert list(followed) == [Piece(8, b"three\n")]
 
 
 def test_output_that_the_store_does_not_take_is_kept_for_the_record(make_store_server: object) -> None:
@@ -149,7 +150,7 @@ def test_streams_that_are_told_apart_keep_their_lines_and_their_secrets(desk: De
     output.write(b"warning: it is short\n", STDERR)
     output.write(b"er-two\nlast line", STDOUT)
     output.write(b"the agent's own words\n")
-    kept = output.end()
+    kept, _ = output.end()
 
     told = [
         (run.stream, run.data) for offset, data in kept.pieces() for run in Marks.decode(kept.marks).runs(offset, data)

@@ -37,7 +37,7 @@ def test_a_run_that_is_refused_keeps_no_other_from_being_filed(
     odd, *good = [run_of(report.execution_id) for report in reports]
     desk.store.client.set(Keys(PREFIX).run(odd), "no hash")
 
-    reporter._send_all(reports)
+    reporter._send_all([(report, []) for report in reports])
 
     assert [results.run(run).state for run in good if results.run(run)] == ["success", "success"]  # type: ignore[union-attr]
     assert [report.execution_id for _, report in spool.waiting()] == [reports[0].execution_id]
