@@ -60,9 +60,16 @@ def test_term_reaches_each_of_hundreds_of_processes(launcher: Launcher, command:
     script = "trap : TERM; i=0; while [ $i -lt 400 ]; do sleep 300 & i=$((i+1)); done; echo ready; wait; wait; exit 7"
     child = launcher.launch(command("sh", "-c", script, grace=timedelta(minutes=5)))
     read_until(child, b"ready")
+    # One that is still a copy of the shell has its handler, and would lose the TERM.
+    wait_until(lambda: sleepers_below(child.pid) == 400, timeout=60, description="all of them sleep")
     child.kill("cancelled")
     _, ended = finish(child)
     assert (ended.code, ended.reason, ended.confirmed_gone) == (7, "cancelled", True)
+
+
+def sleepers_below(pid: int) -> int:
+    """How many of the processes below *pid* have become the program."""
+    return sum(Path(f"/proc/{entry.pid}/comm").read_text() == "sleep\n" for entry in list_descendants(pid))
 
 
 def test_a_program_that_cannot_be_run_here_is_done_without(tmp_path: Path) -> None:

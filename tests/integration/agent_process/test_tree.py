@@ -83,7 +83,9 @@ def test_a_stopped_process_takes_term_too(launcher: Launcher, command: MakeComma
 
 
 def test_what_a_command_starts_on_its_way_out_is_ended_with_it(launcher: Launcher, command: MakeCommand) -> None:
-    script = "trap 'sleep 300 & exit 3' TERM; echo on; while :; do sleep 0.05; done"
+    # A shell's child that has not become the program yet has the shell's handler for a moment, and would lose a TERM.
+    late = "sleep 300 & until read name </proc/$!/comm && [ $name = sleep ]; do :; done; exit 3"
+    script = f"trap '{late}' TERM; echo on; while :; do sleep 0.05; done"
     child = launcher.launch(command("sh", "-c", script, grace=timedelta(minutes=5)))
     read_until(child, b"on")
     child.kill("cancelled")
