@@ -10,6 +10,9 @@ import msgspec
 
 from dkronpy.execution import Execution, Run
 
+COMMIT_MS, SLACK_MS = 5_000, 200
+"""The longest time from a decision to its commit at a store that is slow, and how exactly a setback is known."""
+
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """A line that a job's own process appended: an attempt began, or it ended and knows how."""
@@ -58,6 +61,18 @@ class FaultNote(msgspec.Struct, frozen=True, kw_only=True):
     what: str
 
 
+class Setback(msgspec.Struct, frozen=True, kw_only=True):
+    """The store's clock went back: what it said just before, and by how much, in milliseconds."""
+
+    at_ms: int
+    by_ms: int
+
+    def explains(self, run: Run) -> bool:
+        """Whether *run* was due when it was decided, and says when it was fired by the clock that had gone back."""
+        after = self.at_ms - self.by_ms
+        return run.due_ms <= self.at_ms + SLACK_MS and after - SLACK_MS <= run.fired_ms <= after + COMMIT_MS
+
+
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the judge is told. ``witnessed`` is False where the jobs' own lines could not be read.
 
@@ -72,6 +87,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     witnessed: bool = True
     epochs: tuple[int, ...] = ()
     faults: tuple[FaultNote, ...] = ()
+    setbacks: tuple[Setback, ...] = ()
     open_executions: tuple[str, ...] = ()
     waiting_messages: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()

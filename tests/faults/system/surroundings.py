@@ -21,8 +21,12 @@ def move_clocks(world: World, rng: random.Random) -> str:
 def move_store_clock(world: World, rng: random.Random) -> str:
     """The clock that decides jumps, and jumps back before anybody may believe it."""
     shift, seconds = rng.uniform(-60, 60), rng.uniform(1, 6)
+    if shift < 0:
+        world.set_back(world.local_ms(), -shift)
     world.machine.store_clock.shift(shift)
     pause(seconds)
+    if shift > 0:
+        world.set_back(world.local_ms() + round(shift * 1000), shift)
     world.machine.store_clock.shift(0)
     return f"the store's clock moved by {shift:+.0f} s for {seconds:.1f} s"
 

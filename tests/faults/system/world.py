@@ -16,7 +16,7 @@ import msgspec
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.verify.gather import gather, unsettled
-from dkronpy.verify.history import FaultNote, History
+from dkronpy.verify.history import FaultNote, History, Setback
 from dkronpy.verify.load import SLOTS, load, plain_load, pool_of
 from dkronpy.verify.trial import processes_of
 from tests.acceptance.fleet import Fleet
@@ -52,6 +52,7 @@ class World:
         self.exits = 0
         self.start_ms = self.end_ms = 0
         self.notes: list[FaultNote] = []
+        self.setbacks: list[Setback] = []
         self._epochs: list[int] = []
         self._watching = threading.Event()
         self._watcher = threading.Thread(target=self._watch_epochs, daemon=True)
@@ -124,12 +125,16 @@ class World:
 
     def note(self, what: str) -> None:
         """Write down what was done to the deployment, and start again what did not survive it."""
-        self.notes.append(FaultNote(at_ms=self._local_ms(), what=what))
+        self.notes.append(FaultNote(at_ms=self.local_ms(), what=what))
         processes = (*self.beats.values(), *self.agents.values())
         self.exits += sum(process.process.poll() is not None for process in processes)
         self.more_beats()
         for name in AGENTS:
             self.more_agents(name)
+
+    def set_back(self, at_ms: int, seconds: float) -> None:
+        """Write down that the store's clock goes back."""
+        self.setbacks.append(Setback(at_ms=at_ms, by_ms=round(seconds * 1000)))
 
     def now_ms(self) -> int:
         """The store's time."""
@@ -157,7 +162,7 @@ class World:
             epochs=self._epochs, faults=self.notes, processes=processes_of(self.prefix),
         )  # fmt: skip
         waiting = (*history.waiting_messages, *self.machine.waiting())
-        return msgspec.structs.replace(history, waiting_messages=waiting)
+        return msgspec.structs.replace(history, waiting_messages=waiting, setbacks=tuple(self.setbacks))
 
     def crashes(self) -> Sequence[str]:
         """Tracebacks in the logs of our processes."""
@@ -166,7 +171,7 @@ class World:
                 if line.startswith("Traceback")]  # fmt: skip
 
     def _quiet(self) -> bool:
-        if self._local_ms() < self.end_ms:
+        if self.local_ms() < self.end_ms:
             return False
         try:
             return not unsettled(self.fleet.client, self.names, self.end_ms)
@@ -178,7 +183,7 @@ class World:
             return self.machine.group.url
         return self.server.url.replace(f":{self.server.port}/", f":{self.proxies[who].port}/")
 
-    def _local_ms(self) -> int:
+    def local_ms(self) -> int:
         from dkronpy.clock import SystemClock
 
         return SystemClock().now_ms()

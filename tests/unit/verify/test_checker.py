@@ -10,7 +10,7 @@ import pytest
 
 from dkronpy.execution import Attempt, Execution, Run, execution_id, run_id
 from dkronpy.verify.checker import RULES, check
-from dkronpy.verify.history import Counters, History, JobHistory, Mark, read_history, read_marks
+from dkronpy.verify.history import Counters, History, JobHistory, Mark, Setback, read_history, read_marks
 
 DUES = (10_000, 20_000)
 replace = msgspec.structs.replace
@@ -83,6 +83,17 @@ def test_a_record_for_a_moment_that_was_not_owed_and_one_that_came_early() -> No
     first, second = history.jobs[0].runs
     assert "I1" in broken(with_job(history, runs=(first, second, run("backup", 15_000))))
     assert "I1" in broken(with_job(history, runs=(replace(first, fired_ms=9_999), second)))
+
+
+def test_a_record_may_say_an_earlier_moment_where_the_clock_went_back_before_it_was_written() -> None:
+    history = clean()
+    first, second = history.jobs[0].runs
+    early = with_job(history, runs=(replace(first, fired_ms=first.due_ms - 4_000), second))
+    right = Setback(at_ms=first.due_ms + 50, by_ms=4_100)
+    assert "I1" in broken(early)
+    assert check(replace(early, setbacks=(right,))) == []
+    too_soon, too_little = replace(right, at_ms=first.due_ms - 300), replace(right, by_ms=1_000)
+    assert "I1" in broken(replace(early, setbacks=(too_soon, too_little)))
 
 
 def test_a_range_record_stands_for_each_due_time_in_it() -> None:
