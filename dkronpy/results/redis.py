@@ -316,8 +316,14 @@ def _of_execution(execution: Execution) -> list[int | bytes | str]:
         _EXECUTION + execution.id,
         b"%d" % rank_of_execution(execution) + msgspec.json.encode(kept),
         age_of_execution(execution),
-        msgspec.msgpack.encode(output) if carries_output(output) else b"",
+        _output(output),
     ]
+
+
+def _output(output: Output) -> bytes:
+    if not output.size:
+        return b"-"
+    return msgspec.msgpack.encode(output) if carries_output(output) else b""
 
 
 def _room(job: str, now_ms: int, keep: Keep, run_id: str = "", lifetime_ms: int = 0) -> list[int | str]:

@@ -74,17 +74,19 @@ end
 SAVE = (
     _SHARED
     + """
--- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output or '' to
--- leave that alone; then, where the run is saved as well: record, age, due time, last due time of a range or 0, state.
+-- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output, '-' where
+-- there is none, or '' to leave that alone; then, where the run is saved as well: record, age, due time, last due time
+-- of a range or 0, state.
 -- Returns how many of the records were kept.
 local lifetime, id, job, executions = tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local own, first_of_run = indexes(job), 6 + executions * 4
 local with_run = ARGV[first_of_run] ~= nil
-local saved, added = 0, 0
+local saved, added, known, has_output = 0, 0, false, false
 
 -- Returns whether it was saved, and what was there before.
 local function put(field, record)
     local kept = redis.call('HGET', run_key(id), field)
+    known = known or kept
     if kept and string.byte(kept) > string.byte(record) then return false, kept end
     redis.call('HSET', run_key(id), 'job', job, field, record)
     saved = saved + 1
@@ -112,14 +114,28 @@ local function index_run(age, due, last_due, state, before)
     end
     added = redis.call('ZADD', AGED, age, id)
     live_index(AGED, lifetime)
-    live(run_key(id), lifetime)
-    live(output_key(id), lifetime)
+    if known then
+        live(run_key(id), lifetime)
+        live(output_key(id), lifetime)
+    else
+        redis.call('PEXPIRE', run_key(id), lifetime)
+        if has_output then redis.call('PEXPIRE', output_key(id), lifetime) end
+    end
+end
+
+local function put_output(field, output, before)
+    if output == '-' then
+        if before then redis.call('HDEL', output_key(id), field) end
+    elseif output ~= '' then
+        redis.call('HSET', output_key(id), field, output)
+        has_output = true
+    end
 end
 
 for i = 6, first_of_run - 1, 4 do
-    local field, output = ARGV[i], ARGV[i + 3]
-    if put(field, ARGV[i + 1]) then
-        if output ~= '' then redis.call('HSET', output_key(id), field, output) end
+    local done, before = put(ARGV[i], ARGV[i + 1])
+    if done then
+        put_output(ARGV[i], ARGV[i + 3], before)
         if not with_run then index_executions(ARGV[i + 2]) end
     end
 end

@@ -161,6 +161,12 @@ class TestOutput:
         assert found is not None
         assert found.output == output
 
+    def test_an_attempt_that_says_nothing_leaves_nothing_of_the_one_before(self, results: ResultsBackend) -> None:
+        results.save_execution(an_execution(state="retry_wait"))
+        silent = an_execution(output=Output())
+        results.save_execution(silent)
+        assert results.execution(silent.id) == silent
+
     def test_lists_have_only_its_size(self, results: ResultsBackend) -> None:
         execution = an_execution(output=Output(head=b"x" * 100, size=100))
         results.save_execution(execution)
