@@ -164,9 +164,10 @@ def test_a_tree_below_its_limit_is_left_alone(run: Run) -> None:
 
 
 def test_a_process_that_keeps_changing_its_id_is_ended(run: Run, execution_id: str) -> None:
-    # Each link forks the next and ends: never more than a few processes, and a hundred links at most, so that
-    # a shim that fails to end it does no harm to the machine.
-    script = "trap '' TERM; hop() { [ $1 -gt 0 ] && { (sleep 0.05; hop $(($1 - 1))) & }; }; hop 100; sleep 5"
+    # Each link forks the next and ends: forty chains, so that one round of KILL never meets them all, and only as many
+    # links that a shim that fails to end them does no harm to the machine.
+    hop = "hop() { [ $1 -gt 0 ] && { (sleep 0.02; hop $(($1 - 1))) & }; }"
+    script = f"trap '' TERM; {hop}; for chain in $(seq 40); do hop 300; done; sleep 8"
     _, ended = run("sh", "-c", script, timeout=timedelta(seconds=0.4), grace=timedelta(seconds=0.1))
     assert (ended.reason, ended.confirmed_gone) == ("timeout", True)
     assert ended.duration < 3
