@@ -38,7 +38,6 @@ NODES = ("n1", "n2")
 LEAD_SECONDS = 30
 RUNS = {"shell": Run("shell", {"command": "true"}), "nothing": Run("nothing")}
 SETTINGS = {
-    "DKRONPY_CAPACITY": "16",
     "DKRONPY_LEASE": "60s",
     "DKRONPY_LEASE_RENEW": "15s",
     "DKRONPY_HISTORY_LIMIT": "5",
@@ -53,13 +52,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--look", type=int, default=60, metavar="SECONDS", help="between two looks at the processes")
     parser.add_argument("--executor", choices=RUNS, default="shell")
+    parser.add_argument("--capacity", type=int, default=16, metavar="N", help="of each of the two agents")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     with ExitStack() as stack:
         store = stack.enter_context(StoreServer(kind="valkey"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sys.path += register(folder)
-        fleet = stack.enter_context(Fleet(store, folder, {**SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path[-2:])}))
+        environment = {
+            **SETTINGS, "DKRONPY_CAPACITY": str(options.capacity), "PYTHONPATH": os.pathsep.join(sys.path[-2:]),
+        }  # fmt: skip
+        fleet = stack.enter_context(Fleet(store, folder, environment))
         parts: dict[str, Spawned] = {"beat": fleet.beat(), **{name: fleet.agent(name) for name in NODES}}
         port = free_port()
         parts["server"] = fleet._start("server", "--port", str(port))  # noqa: SLF001 - the fleet of this repository
