@@ -36,6 +36,8 @@ from dkronpy.settings.redis_url import split_url
 
 _MILLISECOND = timedelta(milliseconds=1)
 _PAGE = 200
+_TOGETHER = 50
+"""Runs that are saved in one step: with more of them the server would answer nobody else for too long."""
 _EXECUTION = "execution:"
 ROOM = 2
 """How many older runs go at once for one that is filed: two, so that a lowered limit is reached soon."""
@@ -96,31 +98,18 @@ class RedisResults:
         self._page: list[str] = []
 
     def save_execution(self, execution: Execution) -> None:
-        with self._reach():
-            self._save(args=self._record(execution.run_id, execution.job, [execution]))
+        self._save_all([_saved(execution.run_id, execution.job, [execution], None)])
 
     def save_run(self, run: Run, *, executions: Sequence[Execution] = ()) -> None:
-        with self._reach():
-            self._save(args=self._record_of_run(run, executions))
+        self.save_runs([(run, executions)])
 
     def save_runs(self, kept: Sequence[tuple[Run, Sequence[Execution]]]) -> None:
+        for start in range(0, len(kept), _TOGETHER):
+            self._save_all([_saved(run.id, run.job, own, run) for run, own in kept[start : start + _TOGETHER]])
+
+    def _save_all(self, items: Sequence[Sequence[Any]]) -> None:
         with self._reach():
-            pipe = self._client.pipeline(transaction=False)
-            for run, executions in kept:
-                self._save(args=self._record_of_run(run, executions), client=pipe)
-            pipe.execute()
-
-    def _record_of_run(self, run: Run, executions: Sequence[Execution]) -> list[Any]:
-        run = msgspec.structs.replace(run, message=storable(run.message))
-        record = b"%d" % rank_of_run(run) + msgspec.json.encode(run)
-        args = self._record(run.id, run.job, executions)
-        return [*args, record, age_of_run(run), run.due_ms, run.until_ms, run.state]
-
-    def _record(self, run_id: str, job: str, executions: Sequence[Execution]) -> list[Any]:
-        args: list[Any] = [self._keys.prefix, self._lifetime_ms, run_id, job, len(executions)]
-        for execution in executions:
-            args += _of_execution(execution)
-        return args
+            self._save(args=[self._keys.prefix, self._lifetime_ms, *chain(*items)])
 
     def filed(self, runs: Sequence[Run]) -> list[Filed]:
         with self._reach():
@@ -305,6 +294,18 @@ class RedisResults:
             raise StoreRefusedError(f"results backend {self._shown}: it refuses: {one_line(error)}") from error
         except (redis.RedisError, OSError) as error:
             raise StoreUnavailableError(f"results backend {self._shown}: not reachable: {one_line(error)}") from error
+
+
+def _saved(run_id: str, job: str, executions: Sequence[Execution], run: Run | None) -> list[int | bytes | str]:
+    """What the script is told of a run."""
+    args: list[int | bytes | str] = [run_id, job, len(executions)]
+    for execution in executions:
+        args += _of_execution(execution)
+    if run is None:
+        return [*args, 0]
+    run = msgspec.structs.replace(run, message=storable(run.message))
+    record = b"%d" % rank_of_run(run) + msgspec.json.encode(run)
+    return [*args, 1, record, age_of_run(run), run.due_ms, run.until_ms, run.state]
 
 
 def _of_execution(execution: Execution) -> list[int | bytes | str]:

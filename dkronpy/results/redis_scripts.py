@@ -37,14 +37,22 @@ end
 
 local function is_there(id) return redis.call('EXISTS', run_key(id)) == 1 end
 
+-- The state that the record of a run says; nothing where only executions of it are kept. A quote inside of a text has a
+-- backslash before it, so that no message can look like this.
+local function state_of(id)
+    local record = redis.call('HGET', run_key(id), 'run')
+    return record and string.match(record, '"state":"([a-z_]+)"')
+end
+
 -- Returns how many runs went: 1, or 0 where there was none any more.
 local function forget(id, own)
-    local there = redis.call('EXISTS', run_key(id))
+    local state = state_of(id)
+    local there = state and 1 or redis.call('EXISTS', run_key(id))
     redis.call('UNLINK', run_key(id), output_key(id))
     for _, index in pairs(own) do redis.call('ZREM', index, id) end
     redis.call('ZREM', RUNS, id)
     redis.call('ZREM', AGED, id)
-    for _, state in ipairs(STATES) do redis.call('ZREM', state_key(state), id) end
+    for _, one in ipairs(state and { state } or STATES) do redis.call('ZREM', state_key(one), id) end
     return there
 end
 
@@ -74,99 +82,151 @@ end
 SAVE = (
     _SHARED
     + """
--- ARGV: 2 lifetime in ms, 3 run id, 4 job, 5 how many executions, then of each: field, record, age, output, '-' where
--- there is none, or '' to leave that alone; then, where the run is saved as well: record, age, due time, last due time
--- of a range or 0, state.
+-- ARGV: 2 lifetime in ms, then of each run: its id, its job, how many executions; of each of these: field, record, age,
+-- output, '-' where there is none, or '' to leave that alone; then '1' where the run is saved as well, with record, age,
+-- due time, last due time of a range or 0, state; else '0'.
 -- Returns how many of the records were kept.
-local lifetime, id, job, executions = tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
-local own, first_of_run = indexes(job), 6 + executions * 4
-local with_run = ARGV[first_of_run] ~= nil
-local saved, added, known, has_output = 0, 0, false, false
+local lifetime, place = tonumber(ARGV[2]), 3
+local saved, added, latest = 0, 0, 0
+local gathered = {}  -- by index, as arguments of ZADD: one command for the members of all runs
+local jobs = {}      -- by name: its indexes, and how many of its runs were saved
 
--- Returns whether it was saved, and what was there before.
-local function put(field, record)
-    local kept = redis.call('HGET', run_key(id), field)
-    known = known or kept
-    if kept and string.byte(kept) > string.byte(record) then return false, kept end
-    redis.call('HSET', run_key(id), 'job', job, field, record)
-    saved = saved + 1
-    return true, kept
+local function take(n)
+    place = place + n
+    return unpack(ARGV, place - n, place - 1)
+end
+
+local function gather(index, score, member)
+    local members = gathered[index] or {}
+    gathered[index] = members
+    members[#members + 1] = score
+    members[#members + 1] = member
+end
+
+local function add_gathered()
+    for index, members in pairs(gathered) do
+        local new = redis.call('ZADD', index, unpack(members))
+        if index == AGED then added = added + new end
+        live_index(index, lifetime)
+    end
+    gathered = {}
+end
+
+local function read_item()
+    local id, job, executions = take(3)
+    local item = { id = id, job = job, key = run_key(id), executions = {} }
+    for n = 1, executions do
+        local field, record, age, output = take(4)
+        item.executions[n] = { field = field, record = record, output = output }
+        item.age = item.age or age
+    end
+    if take(1) == '1' then
+        local record, age, due, last_due, state = take(5)
+        item.run = { field = 'run', record = record, due = due, last_due = last_due, state = state }
+        item.age = age
+    end
+    return item
+end
+
+-- Saves what is not behind what is kept; each record then says whether it was, and what was there before.
+local function put(item)
+    local records, names, fields = {}, {}, { 'job', item.job }
+    for n, one in ipairs(item.executions) do records[n] = one end
+    records[#records + 1] = item.run
+    for n, one in ipairs(records) do names[n] = one.field end
+    for n, kept in ipairs(redis.call('HMGET', item.key, unpack(names))) do
+        local one = records[n]
+        one.before = kept
+        item.known = item.known or kept
+        one.done = not kept or string.byte(kept) <= string.byte(one.record)
+        if one.done then
+            fields[#fields + 1] = one.field
+            fields[#fields + 1] = one.record
+        end
+    end
+    if #fields > 2 then redis.call('HSET', item.key, unpack(fields)) end
+    return (#fields - 2) / 2
+end
+
+local function put_output(item, one)
+    if one.output == '-' then
+        if one.before then redis.call('HDEL', output_key(item.id), one.field) end
+    elseif one.output ~= '' then
+        redis.call('HSET', output_key(item.id), one.field, one.output)
+        item.has_output = true
+    end
 end
 
 -- Executions whose run was never saved are found by age, to be forgotten.
-local function index_executions(age)
-    added = redis.call('ZADD', AGED, 'NX', age, id)
-    if not redis.call('ZSCORE', own.failed, id) then redis.call('ZADD', own.aged, 'NX', age, id) end
-    live_everywhere(id, own, lifetime)
+local function index_executions(item, own)
+    added = added + redis.call('ZADD', AGED, 'NX', item.age, item.id)
+    if not redis.call('ZSCORE', own.failed, item.id) then redis.call('ZADD', own.aged, 'NX', item.age, item.id) end
+    live_everywhere(item.id, own, lifetime)
 end
 
-local function index_run(age, due, last_due, state, before)
-    if before then
+local function index_run(item, own)
+    local id, run = item.id, item.run
+    if run.before then
+        add_gathered()  -- the same run may be among them
         for _, other in ipairs(STATES) do redis.call('ZREM', state_key(other), id) end
         redis.call('ZREM', own.ranges, id)
         redis.call('ZREM', own.failed, id)
     end
-    local places = { [RUNS] = due, [own.job] = due, [own.aged] = age, [state_key(state)] = due }
-    if last_due ~= '0' then places[own.ranges] = last_due end
-    for index, score in pairs(places) do
-        redis.call('ZADD', index, score, id)
-        live_index(index, lifetime)
+    for index, score in pairs({ [RUNS] = run.due, [own.job] = run.due, [own.aged] = item.age, [AGED] = item.age,
+                                [state_key(run.state)] = run.due }) do
+        gather(index, score, id)
     end
-    added = redis.call('ZADD', AGED, age, id)
-    live_index(AGED, lifetime)
-    if known then
-        live(run_key(id), lifetime)
+    if run.last_due ~= '0' then gather(own.ranges, run.last_due, id) end
+    if item.known then
+        live(item.key, lifetime)
         live(output_key(id), lifetime)
     else
-        redis.call('PEXPIRE', run_key(id), lifetime)
-        if has_output then redis.call('PEXPIRE', output_key(id), lifetime) end
+        redis.call('PEXPIRE', item.key, lifetime)
+        if item.has_output then redis.call('PEXPIRE', output_key(id), lifetime) end
     end
 end
 
-local function put_output(field, output, before)
-    if output == '-' then
-        if before then redis.call('HDEL', output_key(id), field) end
-    elseif output ~= '' then
-        redis.call('HSET', output_key(id), field, output)
-        has_output = true
+local function save(item)
+    local job = jobs[item.job] or { own = indexes(item.job), runs = 0 }
+    local new = put(item)
+    for _, one in ipairs(item.executions) do
+        if one.done then put_output(item, one) end
     end
+    if item.run and item.run.done then
+        index_run(item, job.own)
+    elseif item.run then
+        live_everywhere(item.id, job.own, lifetime)
+    elseif new > 0 then
+        index_executions(item, job.own)
+    end
+    if new == 0 then return end
+    gather(JOBS, item.age, item.job)
+    saved, latest = saved + new, math.max(latest, tonumber(item.age))
+    jobs[item.job], job.runs = job, job.runs + 1
 end
 
-for i = 6, first_of_run - 1, 4 do
-    local done, before = put(ARGV[i], ARGV[i + 1])
-    if done then
-        put_output(ARGV[i], ARGV[i + 3], before)
-        if not with_run then index_executions(ARGV[i + 2]) end
-    end
-end
-local age = ARGV[8]
-if with_run then
-    local record, due, last_due, state
-    record, age, due, last_due, state = unpack(ARGV, first_of_run, first_of_run + 4)
-    local done, before = put('run', record)
-    if done then index_run(age, due, last_due, state, before) else live_everywhere(id, own, lifetime) end
-end
-if saved == 0 then return 0 end
+while place <= #ARGV do save(read_item()) end
+add_gathered()
 
-redis.call('ZADD', JOBS, age, job)
-live_index(JOBS, lifetime)
 -- Each save adds at most one member to an index and takes up to two that have expired: no index outgrows its runs.
 -- Nothing expires before its lifetime is over.
-local function outlived(index)
+local function outlived(index, runs)
     local found = {}
-    local old = redis.call('ZRANGE', index, 0, 1, 'WITHSCORES')
+    local old = redis.call('ZRANGE', index, 0, 2 * runs - 1, 'WITHSCORES')
     for i = 1, #old, 2 do
-        if tonumber(old[i + 1]) < age - lifetime then found[#found + 1] = old[i] end
+        if tonumber(old[i + 1]) < latest - lifetime then found[#found + 1] = old[i] end
     end
     return found
 end
-if added > 0 then
-    for _, index in ipairs({ own.aged, AGED }) do
-        for _, old in ipairs(outlived(index)) do
-            if not is_there(old) then forget(old, own) end
-        end
+local function forget_outlived(index, runs)
+    for _, id in ipairs(outlived(index, runs)) do
+        if not is_there(id) then forget(id, indexes(string.match(id, '^[^@]*'))) end
     end
-    for _, name in ipairs(outlived(JOBS)) do clear_job(name, indexes(name)) end
+end
+if added > 0 then
+    forget_outlived(AGED, saved)
+    for _, job in pairs(jobs) do forget_outlived(job.own.aged, job.runs) end
+    for _, name in ipairs(outlived(JOBS, saved)) do clear_job(name, indexes(name)) end
 end
 return saved
 """
@@ -191,8 +251,9 @@ local function beyond(index, keep, before, most)
 end
 
 local function failed(id)
-    for _, state in ipairs(FAILING) do
-        if redis.call('ZSCORE', state_key(state), id) then return true end
+    local state = state_of(id)
+    for _, one in ipairs(FAILING) do
+        if state == one then return true end
     end
     return false
 end
