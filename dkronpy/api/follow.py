@@ -24,10 +24,8 @@ from dkronpy.api.services import Services, services_of
 from dkronpy.api.sse import QUIET, entries, streamed
 from dkronpy.execution import Execution, Output
 from dkronpy.marks import Marks, between
-from dkronpy.store.output import Piece
+from dkronpy.store.output import ASK_MS, Piece
 from dkronpy.wire.runs import marks_out
-
-_ASK_SECONDS = 0.3
 
 
 class Events:
@@ -104,7 +102,7 @@ async def _follow(
     yield b"retry: 2000\n\n"
     execution = await _execution(services, name)
     while execution is not None and not (attempt or execution.attempt) and not execution.terminal:
-        await anyio.sleep(_ASK_SECONDS)
+        await anyio.sleep(ASK_MS / 1000)
         yield QUIET
         execution = await _execution(services, name)
     if execution is None:
@@ -130,7 +128,7 @@ def _told(events: Events, piece: Piece, *, marks: bool) -> bytes:
 
 async def _live(services: Services, name: str, attempt: int) -> AsyncIterator[Piece | None]:
     """Pieces as they come; None whenever nothing did. Ends with the output or with the attempt."""
-    async with aclosing(entries(services, services.store.keys.output(name, attempt))) as rows:
+    async with aclosing(entries(services, services.store.keys.output(name, attempt), block_ms=ASK_MS)) as rows:
         async for _, fields in rows:
             if b"end" in fields:
                 return

@@ -46,14 +46,16 @@ def streamed(request: AnyRequest, events: AsyncIterator[bytes], what: str) -> St
     return Stream(counted(), media_type=KIND, headers={"X-Accel-Buffering": "no"})
 
 
-async def entries(services: Services, key: str, after: str = "0") -> AsyncGenerator[tuple[bytes, Fields], None]:
-    """The entries of a stream behind a position as they come; (b"", {}) whenever none did for a second."""
+async def entries(
+    services: Services, key: str, after: str = "0", *, block_ms: int = _BLOCK_MS
+) -> AsyncGenerator[tuple[bytes, Fields], None]:
+    """The entries of a stream behind a position as they come; (b"", {}) whenever none did for so long."""
     url = await anyio.to_thread.run_sync(services.store.server_url)
-    client: Any = redis.asyncio.Redis.from_url(url, socket_timeout=_BLOCK_MS / 1000 + 5)
+    client: Any = redis.asyncio.Redis.from_url(url, socket_timeout=block_ms / 1000 + 5)
     position: str | bytes = after
     try:
         while not services.works.stopping.is_set():
-            answer = await client.xread({key: position}, count=200, block=_BLOCK_MS)
+            answer = await client.xread({key: position}, count=200, block=block_ms)
             rows = [] if not answer else answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
             for name, fields in rows:
                 position = name

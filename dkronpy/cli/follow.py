@@ -179,7 +179,7 @@ class Follower:
                 sink.take(piece.offset, piece.data, Marks.decode(piece.marks))
                 printed = piece.offset + len(piece.data)
             elif over:
-                return  # its node died and wrote no end
+                return  # it wrote no end: its node died, or it printed nothing
             else:
                 over = not self._runs(execution_id, number)
 

@@ -82,9 +82,9 @@ end
 SAVE = (
     _SHARED
     + """
--- ARGV: 2 lifetime in ms, then of each run: its id, its job, how many executions; of each of these: field, record, age,
--- output, '-' where there is none, or '' to leave that alone; then '1' where the run is saved as well, with record, age,
--- due time, last due time of a range or 0, state; else '0'.
+-- ARGV: 2 lifetime in ms, then of each run: its id, its job, how many executions; of each of these: field, record,
+-- age, output, '-' where there is none, or '' to leave that alone; then '1' and record,
+-- age, due time, last due time of a range or 0, state where the run is saved as well, else '0'.
 -- Returns how many of the records were kept.
 local lifetime, place = tonumber(ARGV[2]), 3
 local saved, added, latest = 0, 0, 0

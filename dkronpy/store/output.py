@@ -17,6 +17,8 @@ TTL_SECONDS = 3600
 CHUNK = 16 * 1024
 CHUNK_MARKS = 500
 """Marks of one chunk."""
+ASK_MS = 300
+"""When no output comes for so long, whoever follows it sees whether the attempt goes on."""
 
 
 StoreCommand = tuple[Any, ...]
@@ -69,7 +71,13 @@ class OutputWriter:
         return True
 
     def close(self, data: bytes, *, marks: Iterable[Mark] = ()) -> list[StoreCommand]:
-        """Append the last bytes: the commands that put them into the stream and say so, for whoever sends others."""
+        """Append the last bytes: the commands that put them into the stream and say so, for whoever sends others.
+
+        Where nothing was ever written there are none, and no stream: it would take 4 kB to say so, for each execution
+        that prints nothing. Those who follow ask now and then whether it has ended.
+        """
+        if not data and not self._size:
+            return []
         adds, commands = self._append(data, marks, last=True)
         self._note(adds, [b""] * len(adds))
         return commands
@@ -171,10 +179,10 @@ def read_output(store: Store, execution_id: str, attempt: int) -> Output | None:
     return Output(head=bytes(head), tail=bytes(tail), size=size, marks=marking.of([(0, size)]).encode())
 
 
-def follow_output(store: Store, execution_id: str, attempt: int, *, block_ms: int = 1000) -> Iterator[Piece | None]:
+def follow_output(store: Store, execution_id: str, attempt: int, *, block_ms: int = ASK_MS) -> Iterator[Piece | None]:
     """Replay an attempt's output, then follow it: chunk by chunk, and None whenever nothing came for a while.
 
-    Ends when the attempt's output has ended.
+    Ends when the attempt's output has ended; one that never wrote anything does not say so, and is to be asked for.
     """
     key = store.keys.output(execution_id, attempt)
     last: Any = "0"
