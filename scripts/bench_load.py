@@ -1,10 +1,10 @@
 """A deployment under load: what its processes hold in memory while jobs run for minutes, and whether any run is missed.
 
-A beat, two agents, a server and a Valkey or Redis with its append-only file; each execution is a process of its own, or none
-with ``--executor nothing``: what is left is what a run costs beat, agents and store. Memory is the proportional share
-(PSS) of a process, for an agent with its helpers and the shims beside commands; descriptors are those of the process
-itself. What a run costs a process is its processor time over the number of runs. It ends with 1 where a due time has no
-successful run.
+A beat, two agents, a server and a Valkey or Redis with its append-only file; each execution is a process of its own, or
+none with ``--executor nothing``: what is left is what a run costs beat, agents and store. Memory is the proportional
+share (PSS) of a process, for an agent with its helpers and the shims beside commands; descriptors are those of the
+process itself. What a run costs a process is its processor time over the number of runs. It ends with 1 where a due
+time has no successful run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--look", type=int, default=60, metavar="SECONDS", help="between two looks at the processes")
     parser.add_argument("--executor", choices=RUNS, default="shell")
     parser.add_argument("--capacity", type=int, default=16, metavar="N", help="of each of the two agents")
-    parser.add_argument("--store", choices=("valkey", "redis"), default="valkey", help="the server that holds the ledger")
+    parser.add_argument("--store", choices=("valkey", "redis"), default="valkey", help="which server is the store")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     with ExitStack() as stack:

@@ -10,9 +10,11 @@ from typing import Any
 from celery import Celery
 from celery.apps.worker import Worker
 from celery.concurrency.thread import TaskPool
+from celery.utils.threads import bound_open_broker_sockets
 from celery.worker.consumer import Consumer
 from celery.worker.state import reserved_requests
 from kombu import Message
+from kombu.common import ignore_errors
 from kombu.transport.redis import Channel, Empty, Transport
 from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
@@ -26,6 +28,7 @@ QUARANTINE, CAPACITY = "dkronpy_quarantine", "dkronpy_capacity"
 REDIS = ("redis://", "rediss://", "redis+socket://")
 _AGAIN_SECONDS = 1.0
 _ANOTHER_OUTAGE_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
 _GATHER_SECONDS = 0.25
 """For so long Celery's events are gathered before they are sent in one message."""
 _MOST_EVENTS = 1000
@@ -141,6 +144,7 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
     a line each, and calls that critical.
     """
 
+    connection: Any
     _said = ""
     _failed = 0.0
     _gathers = False
@@ -148,8 +152,14 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         # Where there are no receipts nothing goes to the broker: no reason to wake the loop for each start.
         if not self.app.conf.worker_disable_prefetch or p.__name__ != Message.ack_log_error.__name__:
-            return super().call_soon_ack(p, *args, **kwargs)
+            return super().call_soon_ack(self._answer, p, *args, **kwargs)
         return p(*args, **kwargs)
+
+    def _answer(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        # What came over a connection that is gone, the broker has given out again. An answer to it would fail, and that
+        # is taken for the end of the connection there is now.
+        if p.__self__.channel is self.task_consumer.channel:
+            p(*args, **kwargs)
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
@@ -174,6 +184,12 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
         self._away(exc)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
+        # As Celery does: what is left open keeps its messages from us until the broker misses a heartbeat.
+        connection, self.connection = self.connection, None
+        bound_open_broker_sockets(connection, _CLOSE_SECONDS)
+        with suppress(Exception):
+            connection.collect(socket_timeout=_CLOSE_SECONDS)
+        ignore_errors(connection, connection.close)
         self._away(exc)
 
     def _away(self, error: Exception) -> None:
