@@ -58,8 +58,8 @@ class ResultsBackend(Protocol):
         """
         ...
 
-    def filed(self, runs: Sequence[Run]) -> list[Filed]:
-        """For each of *runs* what is kept of it already."""
+    def filed(self, run_ids: Sequence[str]) -> list[Filed]:
+        """For each of *run_ids* what is kept of that run already."""
         ...
 
     def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:

@@ -30,7 +30,7 @@ from dkronpy.results.backend import (
     storable,
 )
 from dkronpy.results.keep import Keep
-from dkronpy.results.redis_scripts import DROP, MAKE_ROOM, SAVE
+from dkronpy.results.redis_scripts import DROP, FILED, MAKE_ROOM, SAVE
 from dkronpy.results.url import bad_url, mask, one_line
 from dkronpy.settings.redis_url import split_url
 
@@ -93,6 +93,7 @@ class RedisResults:
         self._lifetime_ms = max(1, lifetime // _MILLISECOND)
         self._save = self._client.register_script(SAVE)
         self._make_room = self._client.register_script(MAKE_ROOM)
+        self._filed = self._client.register_script(FILED)
         self._drop = self._client.register_script(DROP)
         self._jobs_cursor = self._aged_cursor = 0
         self._page: list[str] = []
@@ -111,18 +112,15 @@ class RedisResults:
         with self._reach():
             self._save(args=[self._keys.prefix, self._lifetime_ms, *chain(*items)])
 
-    def filed(self, runs: Sequence[Run]) -> list[Filed]:
+    def filed(self, run_ids: Sequence[str]) -> list[Filed]:
         with self._reach():
-            pipe = self._client.pipeline(transaction=False)
-            for run in runs:
-                pipe.hmget(self._keys.run(run.id), ["run", *(_EXECUTION + name for name in run.execution_ids)])
-            rows = pipe.execute()
+            rows = self._filed(args=[self._keys.prefix, *run_ids]) if run_ids else []
         return [
             Filed(
-                run=None if row[0] is None else msgspec.json.decode(row[0][1:], type=Run),
-                executions=frozenset(name for name, record in zip(run.execution_ids, row[1:], strict=True) if record),
+                run=None if record is None else msgspec.json.decode(record[1:], type=Run),
+                executions=frozenset([field[len(_EXECUTION) :].decode() for field in executions]),
             )
-            for run, row in zip(runs, rows, strict=True)
+            for record, *executions in rows
         ]
 
     def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:

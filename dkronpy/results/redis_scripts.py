@@ -1,4 +1,5 @@
-"""What the Redis results backend does in one step on the server: save records of a run, make room, drop runs.
+"""What the Redis results backend does in one step on the server: save records of a run, tell what is there, make room,
+drop runs.
 
 A run is two keys. Its hash has the fields ``job``, ``run`` and ``execution:<id>`` for each execution; a
 record there is one digit (its rank: what has a lower one never replaces it) and its JSON. A second hash has
@@ -301,5 +302,22 @@ local job, own, gone = ARGV[2], indexes(ARGV[2]), 0
 for i = 3, #ARGV do gone = gone + forget(ARGV[i], own) end
 clear_job(job, own)
 return gone
+"""
+)
+
+FILED = (
+    _SHARED
+    + """
+-- ARGV: 2... run ids. Returns of each {its record or false, the fields of its executions that are kept...}.
+local found = {}
+for i = 2, #ARGV do
+    local key = run_key(ARGV[i])
+    local row = { redis.call('HGET', key, 'run') }
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+        if string.sub(field, 1, 10) == 'execution:' then row[#row + 1] = field end
+    end
+    found[#found + 1] = row
+end
+return found
 """
 )

@@ -94,15 +94,14 @@ class SqlResults:
             kept = {"execution_id": execution.id, **msgspec.structs.asdict(output), "record_rank": row["record_rank"]}
             connection.execute(self._upsert(OUTPUT, kept))
 
-    def filed(self, runs: Sequence[Run]) -> list[Filed]:
-        ids = [run.id for run in runs]
-        kept = {run.id: run for run in self._runs(sa.select(*_RUN_COLUMNS).where(RUN.c.id.in_(ids)))}
+    def filed(self, run_ids: Sequence[str]) -> list[Filed]:
+        kept = {run.id: run for run in self._runs(sa.select(*_RUN_COLUMNS).where(RUN.c.id.in_(run_ids)))}
         executions: dict[str, set[str]] = {}
         with self._begin() as connection:
-            query = sa.select(EXECUTION.c.run_id, EXECUTION.c.id).where(EXECUTION.c.run_id.in_(ids))
+            query = sa.select(EXECUTION.c.run_id, EXECUTION.c.id).where(EXECUTION.c.run_id.in_(run_ids))
             for run_id, execution_id in connection.execute(query):
                 executions.setdefault(run_id, set()).add(execution_id)
-        return [Filed(run=kept.get(name), executions=frozenset(executions.get(name, ()))) for name in ids]
+        return [Filed(run=kept.get(name), executions=frozenset(executions.get(name, ()))) for name in run_ids]
 
     def make_room(self, kept: Sequence[tuple[Run, Keep]]) -> None:
         """Nothing at once: a search for each run would cost more than ``prune``, and no record expires here."""

@@ -14,11 +14,11 @@ from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
-from dkronpy.scheduler.ended import Ended, read_ended
 from dkronpy.scheduler.forgetting import Forgetting
 from dkronpy.scheduler.keeping import read_ahead
-from dkronpy.scheduler.self_pause import SelfPause
+from dkronpy.scheduler.self_pause import FAILED, SelfPause
 from dkronpy.store.connection import Store
+from dkronpy.store.ended import Ended, Part, Seen, let_go, read_ended
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Ledger
 from dkronpy.store.output import read_output
@@ -26,7 +26,7 @@ from dkronpy.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
-PIECE, BUDGET = 50, 1000
+PIECE, BUDGET = 100, 1000
 """Ended runs that are read and filed together, and the most that one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
@@ -35,7 +35,11 @@ AGENT_GRACE_MS = 30_000
 
 
 class Farewell:
-    """The last look at each run. A run stays listed until that succeeded; every part of it may be repeated."""
+    """The last look at each run. A run stays listed until that succeeded; every part of it may be repeated.
+
+    Mostly a run was a success, nobody follows it, and its agent has filed it: that much is asked of many at once, and
+    the records themselves are read only of others.
+    """
 
     def __init__(
         self,
@@ -62,88 +66,111 @@ class Farewell:
 
     def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
         """See off up to BUDGET runs, those that ended first before others; True when more wait."""
-        keys, client, until = self.store.keys, self.store.client, self.clock.monotonic() + PASS_SECONDS
+        until = self.clock.monotonic() + PASS_SECONDS
         for _ in range(BUDGET // PIECE):
-            ids = client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=PIECE)
-            if ids:
-                self._see_off([name.decode() for name in ids], now_ms, nodes)
-            if len(ids) < PIECE:
+            ended = read_ended(self.store, now_ms, PIECE)
+            if ended:
+                self._see_off(ended, now_ms, nodes)
+            if len(ended) < PIECE:
                 return False
             if self.clock.monotonic() > until:
                 break
         return True
 
-    def _see_off(self, ids: Sequence[str], now_ms: int, nodes: Sequence[Node]) -> None:
-        runs = self.ledger.runs(ids)
-        ended = read_ended(self.store, self.ledger, runs)
-        settled: list[Run] = []
-        again: dict[str, int] = {}
-        for run in runs:
-            try:
-                self._settle(run, now_ms, nodes, ended)
-            except DkronpyError as error:
-                log.error("run %s cannot be seen off yet: %s", run.id, error)
-                again[run.id] = now_ms + AGENT_GRACE_MS
-            else:
-                settled.append(run)
-        again.update(self._file(settled, now_ms, ended))
-        self._let_go(ids, settled, again, ended)
-
-    def _let_go(self, ids: Sequence[str], settled: Sequence[Run], again: Mapping[str, int], ended: Ended) -> None:
-        """What is filed need not be looked at again, nor stay in the ledger for long."""
-        keys = self.store.keys
-        # what a callable returned stands in the ledger alone: it stays for jobs that follow and may have to wait
-        alone = [run.id for run in settled if run.id not in again and run.job not in ended.followed]
-        self.ledger.let_go({name: ended.executions[name] for name in alone})
-        with self.store.client.pipeline() as pipe:
-            for run in settled:
-                pipe.hset(keys.run(run.id), "settled", run.state)
-            if again:
-                pipe.zadd(keys.done, again)
-            if gone := [name for name in ids if name not in again]:
-                pipe.zrem(keys.done, *gone)
-            pipe.execute()
+    def _see_off(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node]) -> None:
+        there = [one for one in ended if one.state]
+        again = dict.fromkeys(self._settle_all(there, now_ms, nodes), now_ms + AGENT_GRACE_MS)
+        later = self._file([one for one in there if one.id not in again], now_ms)
+        let_go(
+            self.store,
+            [
+                Seen(
+                    run=one,
+                    settled=one.id not in again,
+                    again_ms=again.get(one.id) or later.get(one.id, 0),
+                    brief=one.id not in again and one.id not in later and _may_go(one),
+                )
+                for one in ended
+            ],
+        )
 
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
         self._forgetting.run(now_ms, self.keep_of)
 
-    def _settle(self, run: Run, now_ms: int, nodes: Sequence[Node], ended: Ended) -> None:
-        if run.id in ended.settled:
-            return
-        if run.job in ended.followed:
+    def _settle_all(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node]) -> list[str]:
+        """Do what follows from runs that have ended; returns those of which it could not be done."""
+        heeded = {one.id: one for one in ended if not one.settled and (self.tracer is not None or _matters(one))}
+        failed = []
+        for run in self.ledger.runs(list(heeded)):
+            try:
+                self._settle(heeded[run.id], run, now_ms, nodes)
+            except DkronpyError as error:
+                log.error("run %s cannot be seen off yet: %s", run.id, error)
+                failed.append(run.id)
+        return failed
+
+    def _settle(self, ended: Ended, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+        if ended.followed:
             self.chains.follow(run, now_ms, nodes)
         self.self_pause.look(run, now_ms)
         # as in Dkron one that others follow stays
-        if run.state == "success" and run.job in ended.ephemeral and run.job not in ended.followed:
-            log.info("job %s is ephemeral and has succeeded: deleted", run.job)
-            self.jobs.delete(run.job, who="beat", why="it is ephemeral and has succeeded")
-            ended.ephemeral.discard(run.job)
+        if ended.ephemeral and run.state == "success" and not ended.followed:
+            self._delete_ephemeral(run.job)
         if self.tracer is not None:
-            self.tracer.run(run, ended.executions[run.id])
+            self.tracer.run(run, self.ledger.executions(run.execution_ids))
 
-    def _file(self, runs: Sequence[Run], now_ms: int, ended: Ended) -> dict[str, int]:
+    def _delete_ephemeral(self, name: str) -> None:
+        if any(found.job.ephemeral for found in self.jobs.many([name])):
+            log.info("job %s is ephemeral and has succeeded: deleted", name)
+            self.jobs.delete(name, who="beat", why="it is ephemeral and has succeeded")
+
+    def _file(self, ended: Sequence[Ended], now_ms: int) -> dict[str, int]:
         """Put runs into the results backend, where their agents have not. Returns when to look again at those of which
         an agent may still be about to file its part."""
+        read_ahead(self.keep_of, [one.job for one in ended])
         later: dict[str, int] = {}
-        kept = []
-        read_ahead(self.keep_of, [run.job for run in runs])
-        for run, filed in zip(runs, self.results.filed(runs), strict=True):
-            missing = [one for one in ended.executions[run.id] if one.id not in filed.executions]
-            if now_ms - run.finished_ms < AGENT_GRACE_MS and any(map(_by_agent, missing)):
-                later[run.id] = run.finished_ms + AGENT_GRACE_MS
-                continue
-            if missing or filed.run != run:
-                self.results.save_run(run, executions=[self._with_output(one) for one in missing])
-            kept.append((run, self.keep_of(run.job)))
-        self.results.make_room(kept)
+        kept: list[Run] = []
+        missing: dict[str, list[str]] = {}
+        for one, filed in zip(ended, self.results.filed([one.id for one in ended]), strict=True):
+            parts = [part for part in one.parts if one.execution(part) not in filed.executions]
+            if now_ms - one.finished_ms < AGENT_GRACE_MS and any(map(_by_agent, parts)):
+                later[one.id] = one.finished_ms + AGENT_GRACE_MS
+            elif parts or filed.run is None or not one.is_told_by(filed.run):
+                missing[one.id] = [one.execution(part) for part in parts]
+            else:
+                kept.append(filed.run)
+        kept += self._save(missing)
+        self.results.make_room([(run, self.keep_of(run.job)) for run in kept])
         return later
+
+    def _save(self, missing: Mapping[str, Sequence[str]]) -> list[Run]:
+        """File runs, each with those of its executions that are missing; returns the runs."""
+        if not missing:
+            return []
+        runs = self.ledger.runs(list(missing))
+        known = {one.id: one for one in self.ledger.executions([name for names in missing.values() for name in names])}
+        self.results.save_runs(
+            [(run, [self._with_output(known[name]) for name in missing[run.id] if name in known]) for run in runs]
+        )
+        return runs
 
     def _with_output(self, execution: Execution) -> Execution:
         output = read_output(self.store, execution.id, execution.attempt) if execution.attempt else None
         return execution if output is None else structs.replace(execution, output=output)
 
 
-def _by_agent(execution: Execution) -> bool:
+def _matters(ended: Ended) -> bool:
+    """Whether anything follows from its end."""
+    return ended.followed or ended.state in FAILED or (ended.ephemeral and ended.state == "success")
+
+
+def _may_go(ended: Ended) -> bool:
+    """Whether the ledger need not keep it for long: the holder of a lost one may still speak up, and what a callable
+    returned stands in the ledger alone, for jobs that follow and may have to wait."""
+    return not ended.followed and all(part.state != "lost" for part in ended.parts)
+
+
+def _by_agent(part: Part) -> bool:
     """Whether a node ran it, which then files it with all of its output."""
-    return execution.state in {"success", "failed"} and bool(execution.attempt)
+    return part.state in {"success", "failed"} and bool(part.attempt)

@@ -12,12 +12,12 @@ from dkronpy.node import Node
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
-from dkronpy.scheduler.ended import read_ended
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.scheduler.pacing import Pace, Pacer
 from dkronpy.scheduler.sweep import Sweep
 from dkronpy.simulation.agents import RECORD_TTL_MS, Courier
 from dkronpy.simulation.virtual_store import VirtualStore
+from dkronpy.store.ended import read_ended
 from dkronpy.store.jobs import Jobs
 from dkronpy.store.ledger import Ledger
 from dkronpy.store.quarantine import Quarantine
@@ -56,12 +56,11 @@ class Registrar(Farewell):
         ids = [raw.decode() for raw in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=SEEN_OFF)]
         if not ids:
             return False
-        runs = self.ledger.runs(ids)
-        ended = read_ended(self.store, self.ledger, [run for run in runs if run.job in self.followed])
-        for run in runs:
+        ended = {one.id: one for one in read_ended(self.store, now_ms, SEEN_OFF)} if self.followed else {}
+        for run in self.ledger.runs(ids):
             if run.job in self.followed:
                 self.known[run.id] = run
-                self._settle(run, now_ms, nodes, ended)
+                self._settle(ended[run.id], run, now_ms, nodes)
             self.filed(run)
         client.zrem(keys.done, *ids)
         return len(ids) == SEEN_OFF

@@ -86,8 +86,8 @@ def connect(url: str, *, key: str = "", timeout: float = SOCKET_TIMEOUT, decode:
     return redis.Redis.from_pool(pool)  # which closes it with itself
 
 
-UNCHANGING = frozenset({"know", "read"})
-"""The steps that write nothing."""
+UNCONFIRMED = frozenset({"know", "read", "ended", "let_go"})
+"""The steps that write nothing, or nothing that could not be lost and done again: no replica need confirm them."""
 SHARED = ("record", "gate")
 """The files that stand in front of every step, in this order."""
 
@@ -118,7 +118,7 @@ class Scripts:
         It names one key, which does not exist: a Cluster refuses a step on a server that does not hold its slot.
         """
         script, args = self._scripts[step], (*self._prefixes, *args)
-        if self.replicas is not None and client is None and step not in UNCHANGING:
+        if self.replicas is not None and client is None and step not in UNCONFIRMED:
             return self.replicas.step(script, self._prefixes[0], args)
         try:
             return script(keys=self._prefixes[:1], args=args, client=client)

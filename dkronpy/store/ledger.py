@@ -315,22 +315,6 @@ class Ledger:
         index = keys.runs if job is None else keys.job_runs(job)
         return self.runs([run_id.decode() for run_id in self.store.client.zrevrange(index, 0, limit - 1)])
 
-    def let_go(self, filed: Mapping[str, Sequence[Execution]]) -> None:
-        """Keep the records of runs that have been filed, and of their executions, for a short while only.
-
-        Those of a lost one stay: its holder may still speak up.
-        """
-        keys = self.store.keys
-        with self.store.client.pipeline(transaction=False) as pipe:
-            for run, executions in filed.items():
-                if any(one.state == "lost" for one in executions):
-                    continue
-                for name in (keys.run(run), *(keys.execution(one.id) for one in executions)):
-                    pipe.pexpire(name, FILED_TTL_MS)
-                for one in executions:
-                    pipe.pexpire(keys.output(one.id, one.attempt), STREAM_TTL_MS)
-            pipe.execute()
-
     def _call(self, step: str, *args: Any) -> Any:
         return self.store.scripts.call(step, *args)
 

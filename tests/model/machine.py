@@ -269,6 +269,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 sleeper.commit()
 
     @rule()
+    def what_has_ended_is_seen_off(self) -> None:
+        with self.step() as world:
+            world.farewells.see_off()
+
+    @rule()
     def leadership_expires(self) -> None:
         with self.step():
             self._leads_expire()
@@ -328,6 +333,15 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.step() as world:
             spool = world.agents.spool
             world.agents.deliver(spool[-1 - index % len(spool)])
+
+    @precondition(lambda self: self.world.agents.spool)
+    @rule(index=pick)
+    def report_comes_while_its_run_is_seen_off(self, index: int) -> None:
+        with self.step() as world:
+            spool = world.agents.spool
+            world.farewells.read()
+            world.agents.deliver(spool[-1 - index % len(spool)])
+            world.farewells.let_go()
 
     @precondition(lambda self: self.world.agents.running)
     @rule(beat=beats, cancel=st.booleans())

@@ -158,6 +158,11 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "delete that does not look where the job stands": (
         Edit("delete", "place_of(entry, ARGV[10])", "schedule_of(ARGV[10])"),
     ),
+    "farewell to a run that has changed since": (
+        Edit("let_go", "if (r[1] or '') == state and tonumber(r[2] or 0) == finished then", "if true then"),
+    ),
+    "farewell that never ends": (Edit("let_go", "write('ZREM', P .. 'done', gone)", ""),),
+    "close that tells nobody": (Edit("record", "redis.call('ZADD', P .. 'done', int(now), run_id)", ""),),
     "pause that is not written": (Edit("pause", "redis.call('HSET', key, id, body)", ""),),
     "lead with the epoch that was": (
         Edit("lead", "redis.call('INCR', P .. 'epoch')", "redis.call('DECR', P .. 'epoch')"),

@@ -22,7 +22,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       'max_attempts', 'amended', last .. 'state', last .. 'node', last .. 'token', 'start_by_ms', 'end_by_ms')
   elseif key:sub(1, #P + 4) == P .. 'run:' then
     value = redis.call('HMGET', key, 'state', 'reason', 'trigger', 'decision', 'until_ms', 'count',
-      'revision', 'open', 'size', 'waits')
+      'revision', 'open', 'size', 'waits', 'finished_ms')
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -81,6 +81,7 @@ class RunRow:
     executions: tuple[str, ...]
     waits: str
     """The gate at which it waits, or waited to its end; '' for one that was let in."""
+    finished_ms: int
 
 
 @dataclass
@@ -123,14 +124,14 @@ def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
 
 
 def _run(name: str, ttl: int, v: Sequence[bytes | None]) -> RunRow:
-    state, reason, trigger, decision, until, count, revision, is_open, size, waits = v
+    state, reason, trigger, decision, until, count, revision, is_open, size, waits, finished = v
     still = int(state is None) if is_open is None else int(is_open)
     return RunRow(
         id=name, ttl=ttl, job=job_of(name), state=_text(state) or "running", reason=_text(reason),
         trigger=_text(trigger) or "schedule", decision=_text(decision) or "fire", due_ms=due_of(name),
         until_ms=_number(until), count=_number(count) or 1, revision=_number(revision), open=still,
         executions=tuple(execution_id(name, index) for index in range(1 if size is None else int(size))),
-        waits=_text(waits),
+        waits=_text(waits), finished_ms=_number(finished),
     )  # fmt: skip
 
 

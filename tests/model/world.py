@@ -22,6 +22,7 @@ from dkronpy.store.redbeat import ms_of
 from tests.model.agents import Agents
 from tests.model.beats import BEATS_TTL_MS, MOST_SHARDS, Beat, Epochs
 from tests.model.due_times import Calendar, check_records
+from tests.model.farewells import Farewells
 from tests.model.gates import Starts, check_gates
 from tests.model.invariants import (
     check_counters,
@@ -80,6 +81,7 @@ class World:
         self.attended: dict[str, int] = {}
         self.misplaced: list[tuple[int, list[str]]] = []
         self.pauses = PauseBook(store)
+        self.farewells = Farewells(store)
         self._bodies: dict[tuple[str, int], Job] = {}
         self._definitions: dict[str, Job] = {}
         self._starts = Starts()
@@ -293,6 +295,7 @@ class World:
         check_counters(shot, self.since, self.inherited)
         check_places(shot, self.stored, settled=not self.unsettled)
         self.pauses.check(before, shot, self._definitions)
+        self.farewells.check(shot)
         check_progress(before, shot, self.agents, self.seen)
         for name, calendar in self.calendars.items():
             check_records(name, calendar, shot.runs.values(), self.seen, complete=complete)

@@ -71,14 +71,18 @@ end
 
 local COUNTER = { success = 'success_count', failed = 'error_count', skipped = 'skipped_count', lost = 'lost_count' }
 
+-- How many executions a run has, by its fields 'size' and 'executions': 0.1 listed them by name.
+local function size_of(size, listed)
+  return tonumber(size or listed and select(2, string.gsub(listed, '%S+', '')) or 1)
+end
+
 -- What the end of a run rests on, read at once: how its executions ended so far, and what it leaves behind for others.
 local function read_run(key)
   local r = redis.call('HMGET', key, 'n_success', 'n_failed', 'n_skipped', 'n_lost', 'revision', 'open', 'gate', 'waits',
     'size', 'executions')
-  local size = r[9] or r[10] and select(2, string.gsub(r[10], '%S+', ''))  -- 0.1 listed the executions by name
   return {
     n = { success = tonumber(r[1] or 0), failed = tonumber(r[2] or 0), skipped = tonumber(r[3] or 0), lost = tonumber(r[4] or 0) },
-    revision = tonumber(r[5] or 0), open = r[6] and tonumber(r[6]), gate = r[7], waits = r[8], size = tonumber(size or 1),
+    revision = tonumber(r[5] or 0), open = r[6] and tonumber(r[6]), gate = r[7], waits = r[8], size = size_of(r[9], r[10]),
   }
 end
 

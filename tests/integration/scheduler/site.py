@@ -88,7 +88,7 @@ class Site:
 
     def retry_now(self, run_id: str) -> None:
         """The pause is over: the leader sends the next attempt."""
-        self._reap(run_id)
+        self.reap(run_id)
         execution = self.deployment.ledger.execution(f"{run_id}.0")
         assert execution is not None
         send = (execution.id, execution.delivery, execution.node, "", b"", 5000)
@@ -97,10 +97,11 @@ class Site:
     def lose(self, run_id: str) -> None:
         """The node takes a run up and is never heard of again."""
         self.claim(run_id)
-        self._reap(run_id)
+        self.reap(run_id)
         self.see_off()
 
-    def _reap(self, run_id: str) -> None:
+    def reap(self, run_id: str) -> None:
+        """The leader looks at its execution now, whose lease may be long over."""
         store = self.deployment.store
         store.client.zadd(store.keys.open, {f"{run_id}.0": 0}, xx=True)
         self.deployment.ledger.reap(self.epoch, most=100, pause_ms=5000, window_ms=LEASE_MS)
