@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -14,20 +15,20 @@ import redis
 from dkronpy.api.due_tally import due_counts
 from dkronpy.api.keys import keys_of
 from dkronpy.client import Client
-from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
-from dkronpy.execution import TERMINAL, Execution
+from dkronpy.execution import TERMINAL, Attempt, Execution, due_of, job_of
 
 log = logging.getLogger(__name__)
 
 BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 """The upper bounds of the histograms, in seconds."""
+_BOUNDS_MS = tuple(round(bound * 1000) for bound in BOUNDS)
 QUEUED, LAG, BEGAN, TOOK = "queue_lag", "start_lag", "begin_lag", "duration"
 """How long after its due time a run was queued, taken up by a node, and really began; how long an attempt took."""
 MOST_JOBS = 200
 """So many jobs have a series of their own; the others share the one of ``OTHER``, which no job can be called."""
 OTHER = "(other)"
-_BATCH = 500
+_BATCH = 1000
 _DAYS_KEPT = 370
 _EVERY_SECONDS = 1.0
 
@@ -74,8 +75,7 @@ class Tally:
             rows = store.client.xrange(store.keys.events, min=start, count=_BATCH)
             if not rows:
                 return False
-            ended = [fields[b"execution"].decode() for _, fields in rows if _settles(fields)]
-            executions = self._client.deployment.ledger.executions(ended)
+            executions = self._ended([fields for _, fields in rows if _settles(fields)])
             amended = {one.run_id for one in executions if one.amended}
             due = due_counts([fields for _, fields in rows], amended, self._counts_of)
             pipe.multi()
@@ -88,6 +88,14 @@ class Tally:
             except redis.WatchError:
                 return True
         return len(rows) == _BATCH
+
+    def _ended(self, rows: list[dict[bytes, bytes]]) -> list[Execution]:
+        """The executions of which *rows* tell: by what these say where that is enough, else as the ledger has them."""
+        untold = [row[b"execution"].decode() for row in rows if b"queued" not in row]
+        return [
+            *map(_told, (row for row in rows if b"queued" in row)),
+            *self._client.deployment.ledger.executions(untold),
+        ]
 
     def _counts_of(self, runs: list[str]) -> list[int]:
         return [run.count for run in self._client.deployment.ledger.runs(runs)]
@@ -128,9 +136,7 @@ class Tally:
                 self._observe(sums, name, job, moment_ms - execution.due_ms)
 
     def _observe(self, sums: _Sums, name: str, job: str, ms: int) -> None:
-        key, ms = self._keys.histogram(name), max(0, ms)
-        sums.add(key, f"{job}|{bisect_left(BOUNDS, ms / 1000)}", 1)
-        sums.add_ms(key, f"{job}|sum", ms)
+        sums.observe(self._keys.histogram(name), job, max(0, ms))
 
     def _label(self, job: str) -> str:
         """The job's own series while there are not too many, else the shared one."""
@@ -158,27 +164,51 @@ class _Sums:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._times: Counter[tuple[str, str]] = Counter()
+        self._series: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 2))
 
     def add(self, key: str, field: str, count: int) -> None:
         """So many more."""
         self._counts[key, field] += count
 
-    def add_ms(self, key: str, field: str, ms: int) -> None:
-        """So much more time; the field has it in seconds."""
-        self._times[key, field] += ms
+    def observe(self, key: str, job: str, ms: int) -> None:
+        """One more in a histogram, which has its sum in seconds."""
+        series = self._series[key, job]
+        series[bisect_left(_BOUNDS_MS, ms)] += 1
+        series[-1] += ms
 
     def send(self, pipe: Any) -> None:
         """Add all of it."""
         for (key, field), count in self._counts.items():
             pipe.hincrby(key, field, count)
-        for (key, field), ms in self._times.items():
-            pipe.hincrbyfloat(key, field, ms / 1000)
+        for (key, job), (*counts, ms) in self._series.items():
+            for place, count in enumerate(counts):
+                if count:
+                    pipe.hincrby(key, f"{job}|{place}", count)
+            pipe.hincrbyfloat(key, f"{job}|sum", ms / 1000)
 
 
 def _settles(fields: dict[bytes, bytes]) -> bool:
     return fields.get(b"event") == b"execution" and fields.get(b"state", b"").decode() in TERMINAL
 
 
+def _told(row: dict[bytes, bytes]) -> Execution:
+    """An execution that was scheduled and ended with its first attempt, as far as its event tells of it."""
+    run, state, finished_ms = row[b"run"].decode(), row[b"state"].decode(), int(row[b"at"])
+    started_ms = int(row[b"started"])
+    attempt = Attempt(
+        number=1, started_ms=started_ms, began_ms=int(row[b"began"]), finished_ms=finished_ms, state=state
+    )  # fmt: skip
+    return Execution(
+        id=row[b"execution"].decode(), run_id=run, job=job_of(run), due_ms=due_of(run), state=state, attempt=1,
+        queued_ms=int(row[b"queued"]), started_ms=started_ms, finished_ms=finished_ms, attempts=(attempt,),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _day_of(number: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
+
+
 def _day(ms: int) -> str:
-    return from_ms(ms).date().isoformat()
+    """The day in UTC: few are asked for, again and again."""
+    return _day_of(ms // 86_400_000)

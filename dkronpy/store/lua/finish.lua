@@ -6,7 +6,7 @@ local id, token, state, reason, message, exit_code = ARGV[3], ARGV[4], ARGV[5], 
 local pause, ttl = ARGV[9], tonumber(ARGV[10])
 local now = now_ms()
 local key = P .. 'exec:' .. id
-local e = read_execution(id, 'state', 'token', 'attempt', 'max_attempts', 'cancel', 'node')
+local e = read_execution(id, 'state', 'token', 'attempt', 'max_attempts', 'cancel', 'node', 'queued_ms', 'started_ms', 'trigger')
 
 if not e[1] then return { 'gone', '', now } end
 if e[2] ~= token then
@@ -27,7 +27,7 @@ if ARGV[12] ~= '0' then add(a .. 'began_ms', ARGV[12]) end
 if ARGV[11] ~= '' then add('result', ARGV[11]) end
 if e[1] == 'lost' then
   add('amended', 1)
-  return { 'amended', close(id, state, reason, message, now, ttl, unpack(attempt)), now }
+  return { 'amended', close(id, state, reason, message, now, ttl, attempt), now }
 end
 if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1' then
   redis.call('HSET', key, 'state', 'retry_wait', 'reason', reason, 'message', message, unpack(attempt))
@@ -36,4 +36,7 @@ if state == 'failed' and pause ~= '' and tonumber(e[3]) < tonumber(e[4]) and e[5
     'pause_ms', pause, 'at', int(now))
   return { 'retry', '', now }
 end
-return { 'closed', close(id, state, reason, message, now, ttl, unpack(attempt)), now }
+-- Of one that a schedule owed, and that ended with its first attempt, the event tells all that is counted: nobody need read
+-- the record for that.
+if e[3] == '1' and e[7] and e[8] and not e[9] then attempt.told = { 'queued', e[7], 'started', e[8], 'began', ARGV[12] } end
+return { 'closed', close(id, state, reason, message, now, ttl, attempt), now }

@@ -143,17 +143,19 @@ end
 local roll
 
 -- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
--- Further fields of the execution are written with it.
-local function close(id, state, reason, message, now, ttl, ...)
+-- `attempt` are further fields of the execution that are written with it; its `told` is what the event tells besides.
+local function close(id, state, reason, message, now, ttl, attempt)
+  attempt = attempt or {}
   local key, run_id, job = P .. 'exec:' .. id, run_of(id), job_of(id)
   local e = read_execution(id, 'node', 'state', 'attempt', 'rolling')
   local run_key = P .. 'run:' .. run_id
   local run = read_run(run_key)
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now), ...)
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now),
+    unpack(attempt))
   redis.call('ZREM', P .. 'open', id)
   redis.call('SREM', P .. 'job:' .. job .. ':active', id)
   event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[1] or '', 'state', state, 'reason', reason,
-    'attempt', e[3] or '0', 'at', int(now))
+    'attempt', e[3] or '0', 'at', int(now), unpack(attempt.told or {}))
   local by, amended = { [state] = 1 }, e[2] == 'lost'  -- amended: the run was settled before
   run.n[state] = run.n[state] + 1
   local fields = { 'n_' .. state, int(run.n[state]) }

@@ -1,0 +1,95 @@
+"""The server counts what the events tell. Where an event tells all of it, that is what the record says as well."""
+
+from __future__ import annotations
+
+from dkronpy.api.keys import keys_of
+from dkronpy.api.tally import BEGAN, LAG, QUEUED, TOOK, Tally
+from dkronpy.client import Client
+from dkronpy.execution import ExecutionState
+from dkronpy.settings import Settings
+from dkronpy.store.ledger import RunPlan
+from tests.integration.store.plans import SECOND, Desk, scheduled_run
+
+Counts = dict[str, dict[bytes, bytes]]
+TIMINGS = (b"queued", b"started", b"began")
+
+
+def counted(desk: Desk) -> Counts:
+    """What a server counts of all events, from nothing on."""
+    keys, store = keys_of(desk.store), desk.store.client
+    hashes = [keys.totals, keys.days, keys.due_times, *map(keys.histogram, (QUEUED, LAG, BEGAN, TOOK))]
+    store.delete(keys.cursor, *hashes)
+    client = Client(Settings(store_url=desk.store.url))
+    while Tally(client).step():
+        pass
+    client.close()
+    found = {name: store.hgetall(name) for name in hashes}
+    store.delete(keys.cursor, *hashes)
+    return found
+
+
+def ends(desk: Desk, due_ms: int, *, success: bool = True, **fields: object) -> str:
+    """A run that was due then, and takes a while; the id of its execution."""
+    (execution,) = desk.queued(due_ms=due_ms, **fields)
+    claim = desk.claim(execution)
+    reason = "" if success else "exit"
+    desk.ledger.finish(execution, claim.token, success=success, reason=reason, began_ms=claim.now_ms + 7)
+    return execution
+
+
+def told(desk: Desk) -> dict[str, ExecutionState]:
+    """The executions of whose end an event tells all that is counted."""
+    rows = [fields for _, fields in desk.store.client.xrange(desk.store.keys.events) if set(TIMINGS) <= set(fields)]
+    return {row[b"execution"].decode(): row[b"state"].decode() for row in rows}
+
+
+def without_timings(desk: Desk) -> None:
+    """The same events, as earlier versions told them."""
+    keys, client = desk.store.keys, desk.store.client
+    rows = [fields for _, fields in client.xrange(keys.events)]
+    client.delete(keys.events)
+    for fields in rows:
+        client.xadd(keys.events, {name: value for name, value in fields.items() if name not in TIMINGS})
+
+
+def test_what_an_event_tells_is_counted_as_its_record_would_be(desk: Desk) -> None:
+    now = desk.store.now_ms()
+    late, failed = ends(desk, now - 90 * SECOND), ends(desk, now - 3 * SECOND, success=False)
+    ends(desk, now - SECOND)
+    assert told(desk)[late] == "success"
+    assert told(desk)[failed] == "failed"
+
+    counts = counted(desk)
+    without_timings(desk)
+
+    assert counts[keys_of(desk.store).totals] == {b"success": b"2", b"failed": b"1"}
+    assert all(counts.values())
+    assert told(desk) == {}
+    assert counted(desk) == counts
+
+
+def test_of_a_second_attempt_a_chained_and_a_lost_one_the_record_is_asked(desk: Desk) -> None:
+    desk.lead()
+    (again,) = desk.queued(due_ms=60 * SECOND, max_attempts=2)
+    first = desk.claim(again)
+    desk.ledger.finish(again, first.token, success=False, reason="exit", pause_ms=0)
+    desk.look_now(again)
+    desk.reap()
+    second = desk.claim(again)
+    desk.ledger.finish(again, second.token, success=True)
+    plan = scheduled_run(desk.store, 120 * SECOND, "web1")
+    chained = RunPlan(id=plan.id, due_ms=plan.due_ms, executions=plan.executions, trigger="chained")
+    assert desk.fire(chained) == 1
+    claim = desk.claim(plan.executions[0].id)
+    desk.ledger.finish(claim.execution.id, claim.token, success=True)
+    lost = desk.claimed(due_ms=180 * SECOND)
+    desk.look_now(lost.execution.id)
+    desk.reap()
+    assert told(desk) == {}
+
+    keys = keys_of(desk.store)
+    counts = counted(desk)
+
+    assert counts[keys.totals] == {b"success": b"2", b"lost": b"1"}
+    assert sum(int(n) for bound, n in counts[keys.histogram(TOOK)].items() if not bound.endswith(b"sum")) == 4
+    assert sum(int(n) for bound, n in counts[keys.histogram(LAG)].items() if not bound.endswith(b"sum")) == 2
