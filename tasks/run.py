@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
+from dkronpy.agent.doorbell import STRATEGY
 from dkronpy.agent.service import agent_of
 from dkronpy.carrier import CARRIER_TASK
 
@@ -15,7 +16,7 @@ class ExecutionFailedError(Exception):
 
 
 @shared_task(  # type: ignore[untyped-decorator]  # no types there
-    bind=True, name=CARRIER_TASK, ignore_result=True, acks_late=False, throws=(ExecutionFailedError,)
+    bind=True, name=CARRIER_TASK, ignore_result=True, acks_late=False, throws=(ExecutionFailedError,), Strategy=STRATEGY
 )
 def run(self: Any, execution_id: str, delivery: int) -> str:
     """Run an execution if the ledger says so; returns what became of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 AGENT = "dkronpy_agent"
 ASK_SECONDS = 1.0
+YOUNG = 10_000
+"""After so many new objects rings are looked for among them: few are made here, and an execution makes hundreds."""
 
 
 def agent_of(app: Celery) -> Agent:
@@ -120,6 +123,9 @@ class Agent:
             tags = self.settings.node_tags or "none"
             shim = "compiled" if self.launcher.compiled else "Python"
             log.info("node %s is up: %d slots, tags %s, %s shim", self.name, self.settings.capacity, tags, shim)
+            gc.collect()
+            gc.freeze()  # what was imported is not looked through for rings again and again
+            gc.set_threshold(YOUNG)
             worker.start()
         finally:
             self._close()
@@ -187,7 +193,7 @@ class Agent:
         already: that the holder of the last token speaks here is settled.
         """
         backend, done = self.app.backend, self.app.now().isoformat()
-        with backend.client.pipeline() as pipe:
+        with backend.client.pipeline(transaction=False) as pipe:
             for report in reports:
                 key, value = backend.get_key_for_task(report.execution_id), backend.encode(_celery_result(report, done))
                 pipe.setex(key, backend.expires, value)
