@@ -26,8 +26,9 @@ from dkronpy.results.backend import (
     rank_of_run,
     storable,
 )
-from dkronpy.results.keep import FAILING, Keep
+from dkronpy.results.keep import Keep
 from dkronpy.results.schema import EXECUTION, OUTPUT, RUN, create
+from dkronpy.results.surplus import surplus
 from dkronpy.results.url import one_line
 
 _BATCH = 200
@@ -182,26 +183,26 @@ class SqlResults:
         page = self._following_jobs()
         if ahead is not None:
             ahead([job for job, _, _ in page])
-        ids: list[str] = []  # they go together: each commit waits for the disk
-        for job, runs, oldest_ms in page:
-            keep = keep_of(job)
-            crowded = runs > keep.runs or oldest_ms < now_ms - keep.age_ms
-            while crowded:
-                most = min(_BATCH, budget - gone) - len(ids)
-                if most <= 0:
-                    if gone >= budget:
-                        return gone
-                    gone, ids = gone + self._forget(ids), []
-                    continue
-                with self._begin() as connection:
-                    found = _beyond(connection, job, keep, now_ms, most)
-                ids += found
-                crowded = len(found) == most
-            self._pruned = job
-        gone += self._forget(ids)
-        if len(page) < PRUNED_JOBS:
-            self._pruned = ""
+        keeps = {job: keep_of(job) for job, _, _ in page}
+        crowded = {
+            job: keeps[job]
+            for job, runs, oldest_ms in page
+            if runs > keeps[job].runs or oldest_ms < now_ms - keeps[job].age_ms
+        }
+        while crowded and gone < budget:
+            with self._begin() as connection:
+                ids, crowded = surplus(connection, crowded, now_ms, min(_BATCH, budget - gone))
+            gone += self._forget(ids)
+        self._go_on(list(keeps), crowded)
         return gone
+
+    def _go_on(self, page: Sequence[str], crowded: Mapping[str, Keep]) -> None:
+        """Where the next call begins: with the first of *page* that is still crowded, or behind them all."""
+        if crowded:
+            done = page[: page.index(next(iter(crowded)))]
+            self._pruned = done[-1] if done else self._pruned
+        else:
+            self._pruned = page[-1] if len(page) == PRUNED_JOBS else ""
 
     def _following_jobs(self) -> list[tuple[str, int, int]]:
         """The jobs whose turn it is, how many runs each has, and when the oldest ended: an index says all of it."""
@@ -240,6 +241,8 @@ class SqlResults:
 
     def _forget(self, run_ids: Sequence[str]) -> int:
         theirs = sa.select(EXECUTION.c.id).where(EXECUTION.c.run_id.in_(run_ids))
+        if not run_ids:
+            return 0
         with self._begin() as connection:
             connection.execute(sa.delete(OUTPUT).where(OUTPUT.c.execution_id.in_(theirs)))
             connection.execute(sa.delete(EXECUTION).where(EXECUTION.c.run_id.in_(run_ids)))
@@ -272,27 +275,6 @@ class SqlResults:
             if not self._created:
                 create(self._engine)
                 self._created = True
-
-
-def _beyond(connection: sa.Connection, job: str, keep: Keep, now_ms: int, most: int) -> list[str]:
-    """Up to *most* runs of *job* that are not to be kept."""
-    aged = RUN.c.aged_ms
-    of_job, latest = sa.select(RUN.c.id).where(RUN.c.job == job), (aged.desc(), RUN.c.id.desc())
-    older = aged < now_ms - keep.age_ms
-    first = connection.execute(of_job.add_columns(aged).order_by(*latest).offset(keep.runs).limit(1)).first()
-    if first is not None:
-        older = sa.or_(older, sa.tuple_(aged, RUN.c.id) <= sa.tuple_(first.aged_ms, first.id))
-    found = of_job.where(older).order_by(aged, RUN.c.id).limit(most)
-    if connection.scalar(found) is None:
-        return []
-    failed = of_job.where(older, RUN.c.state.in_(FAILING))
-    parts = (
-        found.where(RUN.c.state.not_in(FAILING)),
-        failed.where(aged < now_ms - keep.failures_age_ms).limit(most),
-        failed.order_by(*latest).offset(keep.failures).limit(most),
-    )
-    ids = dict.fromkeys(run_id for part in parts for run_id in connection.scalars(part))
-    return list(ids)[:most]
 
 
 def _run(row: sa.RowMapping) -> Run:

@@ -84,6 +84,20 @@ def test_no_call_forgets_more_than_its_budget(results: ResultsBackend) -> None:
     assert results.runs() == []
 
 
+def test_little_by_little_the_same_goes_as_at_once(results: ResultsBackend) -> None:
+    states = ("failed", "lost", "failed", "success", "failed", "failed", "success", "success")
+    jobs = [f"job-{number}" for number in range(120)]  # more than one call looks at
+    results.save_runs([
+        (a_run(job, T0 + number * 1000, state=state), []) for job in jobs for number, state in enumerate(states)
+    ])  # fmt: skip
+    keep = keeping(runs=2, age=FOREVER, failures=2, failures_age=FOREVER)
+    gone = [results.prune(T0, keep, budget=23) for _ in range(40)]
+    assert max(gone) <= 23
+    assert sum(gone) == 4 * len(jobs)
+    for job in jobs:
+        assert [run.state for run in results.runs(job=job)] == ["success", "success", "failed", "failed"]
+
+
 def test_each_job_keeps_what_it_says(results: ResultsBackend) -> None:
     save_all(results, ["audited", "backup", "chatty"], 6, threads=2)
     said = {"audited": Keep(runs=5, age=FOREVER), "chatty": Keep(runs=1, age=FOREVER)}
