@@ -82,14 +82,14 @@ class Taker(threading.Thread):
         ledger, results = self._deployment.ledger, self._deployment.results
         claims, ends = (self._deployment.store.scripts.line(step) for step in ("claim", "finish"))
         for name, delivery in rung:
-            claims.send(name, delivery, NODE.name, "bench", LEASE_MS, RECORD_TTL_MS)
+            claims.send(NODE.name, "bench", LEASE_MS, RECORD_TTL_MS, name, delivery)
         granted = [
             (name, answer[1])
-            for (name, _), answer in zip(rung, [claims.receive() for _ in rung], strict=True)
+            for (name, _), (answer,) in zip(rung, [claims.receive() for _ in rung], strict=True)
             if answer[0] == b"ok"
         ]
         for name, token in granted:
-            ends.send(name, token, "success", "", "", 0, "", RECORD_TTL_MS, "", 0)
+            ends.send(RECORD_TTL_MS, name, token, "success", "", "", 0, "", "", 0)
         for _ in granted:
             ends.receive()
         claims.close()

@@ -43,7 +43,8 @@ local answers = {{}}
 clock = tonumber(redis.call('GET', '{CLOCK}'))
 for i, call in ipairs(cmsgpack.unpack(ARGV[3])) do
   if call[1] > 0 then clock = call[1] end
-  local answer = steps[call[2]](call[3])
+  local answer = steps[call[2]](call[3])[1]
+  if answer.err then error(answer.err) end
   answers[i] = {{ answer[1], answer[2] }}
 end
 redis.call('SET', '{CLOCK}', ARGV[4])
@@ -116,7 +117,7 @@ class VirtualScripts(Scripts):
         if self._calls is None or client is not None:
             return super().call(step, *args, client=client)
         self._calls.add(step, (*self._prefixes, *args))
-        return [b"", b"", 0]
+        return [[b"", b"", 0]]
 
 
 class VirtualStore(Store):

@@ -125,31 +125,28 @@ class Scripts:
         except redis.ResponseError as error:
             raise refusal(error) from None
 
-    def call_all(
-        self, step: str, calls: Sequence[tuple[Any, ...]], *, first: Sequence[tuple[Any, ...]] = (),
-        reads: Sequence[str] = (),
+    def call_between(
+        self, step: str, *args: Any, first: Sequence[tuple[Any, ...]], reads: Sequence[str]
     ) -> list[Any]:  # fmt: skip
-        """One step with each of *calls*, then HGETALL of *reads*, in one round trip; an error stands in its place.
+        """A step, then HGETALL of *reads*, in one round trip: the step's answer and the hashes.
 
-        The commands that go *first* take no answer.
+        Commands that go *first* are sent with them, whatever comes of those.
         """
         script, (key, _) = self._scripts[step], self._prefixes
         with script.registered_client.pipeline(transaction=False) as pipe:
             for command in first:
                 pipe.execute_command(*command)
-            for args in calls:
-                pipe.evalsha(script.sha, 1, key, *self._prefixes, *args)
+            pipe.evalsha(script.sha, 1, key, *self._prefixes, *args)
             for name in reads:
                 pipe.hgetall(name)
             answers: list[Any] = pipe.execute(raise_on_error=False)[len(first) :]
-        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
-        if unknown:  # a server that has just come up
+        if isinstance(answers[0], redis.exceptions.NoScriptError):  # a server that has just come up
             script.registered_client.script_load(script.script)
-            again = self.call_all(step, [calls[at] for at in unknown], reads=reads)
-            answers[len(calls) :] = again[len(unknown) :]
-            for at, answer in zip(unknown, again[: len(unknown)], strict=True):
-                answers[at] = answer
-        return [refusal(answer) if isinstance(answer, redis.ResponseError) else answer for answer in answers]
+            return self.call_between(step, *args, first=(), reads=reads)
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                raise refusal(answer)
+        return answers
 
     def line(self, step: str) -> StepLine:
         """Many calls of one step, each sent while the store works on those before it."""

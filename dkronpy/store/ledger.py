@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ import redis
 
 from dkronpy.execution import Execution, Run, run_of
 from dkronpy.store.commits import Commits
-from dkronpy.store.confirm import NotReplicatedError
+from dkronpy.store.confirm import NotReplicatedError, refusal
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
 from dkronpy.store.plans import ExecutionPlan, Firing, RunPlan, pack
@@ -71,7 +72,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     result: str = ""
     began_ms: int = 0
 
-    def arguments(self, ttl_ms: int) -> tuple[Any, ...]:
+    def arguments(self) -> tuple[Any, ...]:
         """As ``finish.lua`` has them."""
         return (
             self.execution_id,
@@ -81,7 +82,6 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
             self.message,
             "" if self.exit_code is None else self.exit_code,
             "" if self.pause_ms is None else self.pause_ms,
-            ttl_ms,
             self.result,
             self.began_ms,
         )
@@ -149,27 +149,25 @@ class Ledger:
 
     def claim(self, execution_id: str, delivery: int, node: str, holder: str, lease_ms: int) -> Claim | str:
         """Ask whether to start; a Claim means yes, a text says why not."""
-        try:
-            answer = self._call("claim", execution_id, delivery, node, holder, lease_ms, self.record_ttl_ms)
-        except NotReplicatedError as late:
-            answer = late.answer
-            if answer[0] == b"ok" and not self._kept([(execution_id, answer[1])], lease_ms)[0]:
-                return UNKNOWN
-        return _claimed(execution_id, answer)
+        found = self.claim_all([(execution_id, delivery)], node, holder, lease_ms)[0]
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     def claim_all(
         self, asked: Sequence[tuple[str, int]], node: str, holder: str, lease_ms: int
     ) -> list[Claim | str | BaseException]:
-        """``claim`` for many executions with their deliveries, in one round trip; an error stands in its place."""
-        rest = (node, holder, lease_ms, self.record_ttl_ms)
-        answers = self.store.scripts.call_all("claim", [(*one, *rest) for one in asked])
-        found = [
-            answer if isinstance(answer, BaseException) else _claimed(name, answer)
+        """``claim`` for many executions with their deliveries, in one step; an error stands in its place."""
+        args = (node, holder, lease_ms, self.record_ttl_ms, *chain(*asked))
+        try:
+            answers, replicated = self._call("claim", *args), True
+        except NotReplicatedError as late:
+            answers, replicated = late.answer, False
+        found: list[Claim | str | BaseException] = [
+            refusal(answer) if isinstance(answer, redis.ResponseError) else _claimed(name, answer)
             for (name, _), answer in zip(asked, answers, strict=True)
         ]
-        try:
-            self.store.replicas.confirm()
-        except NotReplicatedError:
+        if not replicated:
             claims = [one for one in found if isinstance(one, Claim)]
             kept = self._kept([(one.execution.id, one.token) for one in claims], lease_ms)
             gone = {one.execution.id for one, is_kept in zip(claims, kept, strict=True) if not is_kept}
@@ -213,36 +211,35 @@ class Ledger:
             execution_id=execution_id, token=token, success=success, reason=reason, message=message,
             exit_code=exit_code, pause_ms=pause_ms, result=result, began_ms=began_ms,
         )  # fmt: skip
-        happened, state, _ = self._call("finish", *end.arguments(self.record_ttl_ms))
-        return happened.decode(), state.decode()
+        (answer,) = self._call("finish", self.record_ttl_ms, *end.arguments())
+        if isinstance(answer, redis.ResponseError):
+            raise refusal(answer)
+        return answer[0].decode(), answer[1].decode()
 
     def finish_all(
         self, ends: Sequence[End], *, first: Sequence[tuple[Any, ...]] = ()
     ) -> list[Finished | BaseException]:
-        """``finish`` for many attempts in one round trip, and what is then known; an error stands in its place.
+        """``finish`` for many attempts in one step, and what is then known; an error stands in its place.
 
-        Commands that go *first* are sent with them, whatever comes of those.
+        Commands that go *first* are sent with it, whatever comes of those.
         """
         keys, many = self.store.keys, len(ends)
         executions = [end.execution_id for end in ends]
         runs = [run_of(name) for name in executions]
-        answers = self.store.scripts.call_all(
-            "finish",
-            [end.arguments(self.record_ttl_ms) for end in ends],
-            first=first,
-            reads=[*map(keys.execution, executions), *map(keys.run, runs)],
-        )
+        told, *rows = self.store.scripts.call_between(
+            "finish", self.record_ttl_ms, *chain.from_iterable(end.arguments() for end in ends),
+            first=first, reads=[*map(keys.execution, executions), *map(keys.run, runs)],
+        )  # fmt: skip
         self.store.replicas.confirm()
-        found: list[Finished | BaseException] = []
-        for place, (name, run) in enumerate(zip(executions, runs, strict=True)):
-            told, execution, of_run = rows = answers[place::many]
-            errors = [row for row in rows if isinstance(row, BaseException)]
-            found.append(errors[0] if errors else Finished(
-                told[0].decode(), told[1].decode(),
+        return [
+            refusal(answer) if isinstance(answer, redis.ResponseError) else Finished(
+                answer[0].decode(), answer[1].decode(),
                 read_execution(name, texts(execution)) if execution else None,
                 read_run(run, texts(of_run)) if of_run else None,
-            ))  # fmt: skip
-        return found
+            )
+            for name, run, answer, execution, of_run
+            in zip(executions, runs, told, rows[:many], rows[many:], strict=True)
+        ]  # fmt: skip
 
     def reap(self, epoch: int, *, most: int, pause_ms: int, window_ms: int) -> tuple[int, list[Due], int]:
         """Close what died, and name what must be sent: (now, to send, how many were closed)."""

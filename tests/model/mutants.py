@@ -14,12 +14,12 @@ CAUGHT: dict[str, tuple[Edit, ...]] = {
     "claim by a node that it is not meant for": (Edit("claim", "if e.node ~= node then", "if false then"),),
     "claim without a new token": (Edit("claim", "'token') or 0) + 1, now)", "'token') or 0), now)"),),
     "claim of whatever definition is there": (Edit("claim", "if definition[1] ~= revision then", "if false then"),),
-    "finish by whatever token": (Edit("finish", "if e[2] ~= token then", "if false then"),),
+    "finish by whatever token": (Edit("finish", "if e[7] ~= token then", "if false then"),),
     "finish that counts a replay again": (
-        Edit("finish", "if e[1] ~= 'lost' and e[1] ~= 'running' then", "if false then"),
+        Edit("finish", "if was ~= 'lost' and was ~= 'running' then", "if false then"),
     ),
     "finish that retries what was cancelled or has no attempts left": (
-        Edit("finish", "and tonumber(e[3]) < tonumber(e[4]) and e[5] ~= '1'", ""),
+        Edit("finish", "and tonumber(number) < tonumber(most) and cancel ~= '1'", ""),
         Edit("gate", "redis.call('HSET', key, 'cancel', 1,", "redis.call('HSET', key,"),
     ),
     "fire without epoch and without compare-and-set": (_NO_EPOCH, _NO_COMPARE),

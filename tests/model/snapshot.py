@@ -118,8 +118,9 @@ def _execution(name: str, ttl: int, v: Sequence[bytes | None]) -> ExecutionRow:
     return ExecutionRow(
         id=name, ttl=ttl, run=run_of(name), job=job_of(name), state=_text(state) or "queued", reason=_text(reason),
         node=_text(node), token=_number(token), attempt=_number(attempt), mode=_text(mode) or "at_most_once",
-        max_attempts=_number(most) or 1, amended=amended == b"1", last_state=_text(last_state),
-        last_node=_text(last_node), last_token=_number(last_token), start_by=_number(start_by), end_by=_number(end_by),
+        max_attempts=_number(most) or 1, amended=amended == b"1",
+        last_state=_text(last_state) or ("running" if attempt else ""), last_node=_text(last_node),
+        last_token=_number(last_token), start_by=_number(start_by), end_by=_number(end_by),
     )  # fmt: skip
 
 

@@ -26,6 +26,13 @@ local function write(command, key, arguments)
   end
 end
 
+-- What one of many comes to, or its error: the others are not to wait for it.
+local function attempt_at(work, ...)
+  local done, answer = pcall(work, ...)
+  if done or type(answer) == 'table' then return answer end
+  return { err = answer }
+end
+
 -- What an id says: a run's is its job, '@' and more; an execution's is its run, '.' and a number.
 local function job_of(id) return string.match(id, '^[^@]*') end
 local function run_of(execution) return string.match(execution, '^(.*)%.%d+$') end
@@ -38,6 +45,13 @@ local function read_execution(id, ...)
   local known = table.remove(e, 1)
   for i, name in ipairs(names) do e[i] = e[i] or known and USUAL[name] or false end
   return e
+end
+
+-- Adds a field to a list of them: one that is empty only where it takes the place of something.
+local function say(fields, name, value, before)
+  if value == '' and (before or '') == '' then return end
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
 end
 
 -- Until when an execution may start that is queued now: nobody waits for one longer than its run may take.
@@ -79,10 +93,11 @@ end
 -- What the end of a run rests on, read at once: how its executions ended so far, and what it leaves behind for others.
 local function read_run(key)
   local r = redis.call('HMGET', key, 'n_success', 'n_failed', 'n_skipped', 'n_lost', 'revision', 'open', 'gate', 'waits',
-    'size', 'executions')
+    'size', 'executions', 'reason', 'message')
   return {
     n = { success = tonumber(r[1] or 0), failed = tonumber(r[2] or 0), skipped = tonumber(r[3] or 0), lost = tonumber(r[4] or 0) },
     revision = tonumber(r[5] or 0), open = r[6] and tonumber(r[6]), gate = r[7], waits = r[8], size = size_of(r[9], r[10]),
+    reason = r[11], message = r[12],
   }
 end
 
@@ -127,10 +142,13 @@ local function settle_run(run_id, job, run, by, reason, message, now, ttl, ...)
     redis.call('PEXPIRE', execution, kept)
     if reason == '' and state ~= 'success' then  -- the last to end succeeded, another did not
       local e = redis.call('HMGET', execution, 'reason', 'message')
-      if e[1] and e[1] ~= '' then reason, message = e[1], e[2] end
+      if e[1] and e[1] ~= '' then reason, message = e[1], e[2] or '' end
     end
   end
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now), ...)
+  local fields = { 'state', state, 'finished_ms', int(now), ... }
+  say(fields, 'reason', reason, run.reason)
+  say(fields, 'message', message, run.message)
+  redis.call('HSET', key, unpack(fields))
   redis.call('PEXPIRE', key, kept)
   redis.call('ZADD', P .. 'done', int(now), run_id)
   count(job, run, by, { 'status', state, 'last_run', run_id }, now)
@@ -142,16 +160,20 @@ end
 -- The next part of a rolling run: see gate.lua.
 local roll
 
+-- What is to be known of an execution that ends.
+local ENDING = { 'node', 'state', 'attempt', 'rolling', 'reason', 'message' }
+
 -- Ends an execution for good and, with the last one, its run. Returns the run's state, or '' while it goes on.
 -- `attempt` are further fields of the execution that are written with it; its `told` is what the event tells besides.
-local function close(id, state, reason, message, now, ttl, attempt)
-  attempt = attempt or {}
+-- `e`: its fields of ENDING, as they have been read.
+local function close_known(e, id, state, reason, message, now, ttl, attempt)
   local key, run_id, job = P .. 'exec:' .. id, run_of(id), job_of(id)
-  local e = read_execution(id, 'node', 'state', 'attempt', 'rolling')
   local run_key = P .. 'run:' .. run_id
   local run = read_run(run_key)
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'message', message, 'finished_ms', int(now),
-    unpack(attempt))
+  local ended = { 'state', state, 'finished_ms', int(now), unpack(attempt) }
+  say(ended, 'reason', reason, e[5])
+  say(ended, 'message', message, e[6])
+  redis.call('HSET', key, unpack(ended))
   redis.call('ZREM', P .. 'open', id)
   redis.call('SREM', P .. 'job:' .. job .. ':active', id)
   event('execution', 'execution', id, 'run', run_id, 'job', job, 'node', e[1] or '', 'state', state, 'reason', reason,
@@ -172,6 +194,10 @@ local function close(id, state, reason, message, now, ttl, attempt)
   count(job, run, by, {}, now)
   if e[4] and not amended then roll(run_id, state, now, ttl) end
   return ''
+end
+
+local function close(id, state, reason, message, now, ttl)
+  return close_known(read_execution(id, unpack(ENDING)), id, state, reason, message, now, ttl, {})
 end
 
 -- How an execution ends that waits for a further attempt which will not come: as its last attempt did, with that one's reason.
