@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,8 @@ from celery.concurrency.base import BasePool, apply_target
 from celery.worker.state import reserved_requests
 
 Call = Callable[[], None]
+
+log = logging.getLogger(__name__)
 
 
 class Threads(BasePool):  # type: ignore[misc]  # no types there
@@ -62,7 +65,10 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            call()
+            try:
+                call()
+            except Exception:
+                log.exception("a call of the worker failed")  # its thread goes on: nobody would start another
             del call  # an idle thread holds nothing
             self._tell()
 

@@ -92,3 +92,12 @@ def test_the_loop_is_told_once_of_what_ends_together(reserved: list[Reserved]) -
         pool.answer(lambda: None)
     pool.stop()
     assert len(loop.soon) == 1
+
+
+def test_a_call_that_fails_costs_no_thread(reserved: list[Reserved], caplog: pytest.LogCaptureFixture) -> None:
+    pool, done = Threads(1), []
+    pool.answer(lambda: 1 // 0)  # type: ignore[arg-type]
+    pool.answer(lambda: done.append(1))
+    pool.stop()
+    assert done == [1]
+    assert "ZeroDivisionError" in caplog.text
