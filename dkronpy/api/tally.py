@@ -6,6 +6,7 @@ import logging
 import threading
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ import redis
 from dkronpy.api.due_tally import due_counts
 from dkronpy.api.keys import keys_of
 from dkronpy.client import Client
+from dkronpy.clock import SystemClock
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import TERMINAL, Attempt, Execution, due_of, job_of
 
@@ -30,14 +32,22 @@ MOST_JOBS = 200
 OTHER = "(other)"
 _BATCH = 1000
 _DAYS_KEPT = 370
-_EVERY_SECONDS = 1.0
+_EVERY_SECONDS, _FLUSH_SECONDS = 1.0, 5.0
+"""How often events are read, and how often at most what they come to is written."""
 
 
 class Tally:
-    """Reads on from where the last server stopped, in a thread of its own. The cursor moves with the counts."""
+    """Reads on from where the last server stopped, in a thread of its own. The cursor moves with the counts.
+
+    What was read is written every few seconds, since it adds up: a job that runs each second is one observation of each
+    kind in a second, and one command of each kind in five.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._clock = SystemClock()
+        self._pending: _Pending | None = None
+        self._flushed = float("-inf")
         self._keys = keys_of(client.deployment.store)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
@@ -54,40 +64,64 @@ class Tally:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            try:
-                more = self.step()
-            except (DkronpyError, redis.RedisError) as error:
-                log.debug("nothing is counted now: %s", error)
-                more = False
-            except Exception:  # the thread has to outlive whatever it reads
-                log.exception("events could not be counted; they are looked at again")
-                more = False
+            more = self._attempt(self.step)
+            if self._clock.monotonic() - self._flushed >= _FLUSH_SECONDS:
+                self._attempt(self.flush)
             if not more:
                 self._stopping.wait(_EVERY_SECONDS)
+        self._attempt(self.flush)
+
+    def _attempt(self, step: Callable[[], bool]) -> bool:
+        """Take a step; where it fails what was not written is read again."""
+        try:
+            return step()
+        except (DkronpyError, redis.RedisError) as error:
+            log.debug("nothing is counted now: %s", error)
+        except Exception:  # the thread has to outlive whatever it reads
+            log.exception("events could not be counted; they are looked at again")
+        self._pending = None
+        return False
 
     def step(self) -> bool:
-        """Count a batch of events; True when there may be more. A batch that another server counts is its own."""
+        """Count a batch of events; True when there may be more."""
         store = self._client.deployment.store
-        with store.errors(), store.client.pipeline() as pipe:
-            pipe.watch(self._keys.cursor)
-            cursor = pipe.get(self._keys.cursor)
-            start = "-" if cursor is None else f"({cursor.decode()}"
+        with store.errors():
+            if self._pending is None:
+                self._pending = _Pending(store.client.get(self._keys.cursor))
+            pending = self._pending
+            start = "-" if pending.upto is None else f"({pending.upto.decode()}"
             rows = store.client.xrange(store.keys.events, min=start, count=_BATCH)
             if not rows:
                 return False
             executions = self._ended([fields for _, fields in rows if _settles(fields)])
             amended = {one.run_id for one in executions if one.amended}
-            due = due_counts([fields for _, fields in rows], amended, self._counts_of)
+            self._count(pending, executions)
+            for outcome, times in due_counts([fields for _, fields in rows], amended, self._counts_of).items():
+                pending.add(self._keys.due_times, outcome, times)
+            pending.upto = rows[-1][0]
+        return len(rows) == _BATCH
+
+    def flush(self) -> bool:
+        """Write what was counted; False where nothing was, or another server has meanwhile written the same."""
+        pending, self._pending = self._pending, None
+        if pending is None or pending.upto == pending.cursor:
+            return False
+        self._flushed = self._clock.monotonic()
+        store = self._client.deployment.store
+        with store.errors(), store.client.pipeline() as pipe:
+            pipe.watch(self._keys.cursor)
+            if pipe.get(self._keys.cursor) != pending.cursor:
+                return False
             pipe.multi()
-            self._count(pipe, executions)
-            for outcome, times in due.items():
-                pipe.hincrby(self._keys.due_times, outcome, times)
-            pipe.set(self._keys.cursor, rows[-1][0])
+            pending.send(pipe)
+            if pending.newest_day:
+                self._forget_old_days(pipe, pending.newest_day)
+            pipe.set(self._keys.cursor, pending.upto)
             try:
                 pipe.execute()
             except redis.WatchError:
-                return True
-        return len(rows) == _BATCH
+                return False
+        return True
 
     def _ended(self, rows: list[dict[bytes, bytes]]) -> list[Execution]:
         """The executions of which *rows* tell: by what these say where that is enough, else as the ledger has them."""
@@ -100,9 +134,7 @@ class Tally:
     def _counts_of(self, runs: list[str]) -> list[int]:
         return [run.count for run in self._client.deployment.ledger.runs(runs)]
 
-    def _count(self, pipe: Any, executions: list[Execution]) -> None:
-        sums = _Sums()
-        days: set[str] = set()
+    def _count(self, sums: _Pending, executions: list[Execution]) -> None:
         for execution in executions:
             sums.add(self._keys.totals, "amended" if execution.amended else execution.state, 1)
             if execution.amended:  # it was counted as lost, and what is counted never becomes less
@@ -114,14 +146,11 @@ class Tally:
             for attempt in execution.attempts:
                 if attempt.finished_ms:
                     day, outcome = _day(attempt.finished_ms), "success" if attempt.state == "success" else "failed"
-                    days.add(day)
+                    sums.newest_day = max(sums.newest_day, day)
                     sums.add(self._keys.days, f"{day}:{outcome}", 1)
             self._time(sums, execution)
-        sums.send(pipe)
-        if days:
-            self._forget_old_days(pipe, max(days))
 
-    def _time(self, sums: _Sums, execution: Execution) -> None:
+    def _time(self, sums: _Pending, execution: Execution) -> None:
         job = self._label(execution.job)
         if execution.trigger == "schedule":
             self._lags(sums, execution, job)
@@ -129,13 +158,13 @@ class Tally:
             if attempt.started_ms and attempt.finished_ms:
                 self._observe(sums, TOOK, job, attempt.finished_ms - attempt.started_ms)
 
-    def _lags(self, sums: _Sums, execution: Execution, job: str) -> None:
+    def _lags(self, sums: _Pending, execution: Execution, job: str) -> None:
         began_ms = execution.attempts[0].began_ms if execution.attempts else 0
         for name, moment_ms in ((QUEUED, execution.queued_ms), (LAG, execution.started_ms), (BEGAN, began_ms)):
             if moment_ms:
                 self._observe(sums, name, job, moment_ms - execution.due_ms)
 
-    def _observe(self, sums: _Sums, name: str, job: str, ms: int) -> None:
+    def _observe(self, sums: _Pending, name: str, job: str, ms: int) -> None:
         sums.observe(self._keys.histogram(name), job, max(0, ms))
 
     def _label(self, job: str) -> str:
@@ -159,10 +188,12 @@ class Tally:
             pipe.hdel(self._keys.days, *gone)
 
 
-class _Sums:
-    """What a batch adds to fields of hashes: jobs that share a series are one command and not hundreds."""
+class _Pending:
+    """What events from *cursor* on, up to ``upto``, add to fields of hashes: what shares a field is one command."""
 
-    def __init__(self) -> None:
+    def __init__(self, cursor: bytes | None) -> None:
+        self.cursor = self.upto = cursor
+        self.newest_day = ""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._series: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 2))
 

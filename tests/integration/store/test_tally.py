@@ -20,8 +20,10 @@ def counted(desk: Desk) -> Counts:
     hashes = [keys.totals, keys.days, keys.due_times, *map(keys.histogram, (QUEUED, LAG, BEGAN, TOOK))]
     store.delete(keys.cursor, *hashes)
     client = Client(Settings(store_url=desk.store.url))
-    while Tally(client).step():
+    tally = Tally(client)
+    while tally.step():
         pass
+    tally.flush()
     client.close()
     found = {name: store.hgetall(name) for name in hashes}
     store.delete(keys.cursor, *hashes)
@@ -93,3 +95,38 @@ def test_of_a_second_attempt_a_chained_and_a_lost_one_the_record_is_asked(desk: 
     assert counts[keys.totals] == {b"success": b"2", b"lost": b"1"}
     assert sum(int(n) for bound, n in counts[keys.histogram(TOOK)].items() if not bound.endswith(b"sum")) == 4
     assert sum(int(n) for bound, n in counts[keys.histogram(LAG)].items() if not bound.endswith(b"sum")) == 2
+
+
+def test_of_two_servers_that_read_the_same_one_counts_it(desk: Desk) -> None:
+    client, keys = Client(Settings(store_url=desk.store.url)), keys_of(desk.store)
+    one, other = Tally(client), Tally(client)
+    ends(desk, 60 * SECOND)
+    one.step()
+    other.step()
+    ends(desk, 120 * SECOND)
+    other.step()
+    assert other.flush()
+    assert not one.flush(), "the other one has counted that"
+    ends(desk, 180 * SECOND)
+    one.step()
+    assert one.flush()
+    assert not one.flush(), "nothing has happened since"
+    client.close()
+
+    assert desk.store.client.hgetall(keys.totals) == {b"success": b"3"}
+    counts = counted(desk)
+    assert counts[keys.totals] == {b"success": b"3"}
+
+
+def test_a_server_that_ends_writes_what_it_has_counted(desk: Desk) -> None:
+    client, keys = Client(Settings(store_url=desk.store.url)), keys_of(desk.store)
+    ends(desk, 60 * SECOND)
+    tally = Tally(client)
+    tally.step()
+    ends(desk, 120 * SECOND)
+    tally.step()
+    assert desk.store.client.hgetall(keys.totals) == {}
+    tally.start()
+    tally.stop()
+    client.close()
+    assert desk.store.client.hgetall(keys.totals) == {b"success": b"2"}
