@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -35,17 +36,23 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def age_ms(self) -> int:
         """For how long a run may stay, whatever became of it."""
-        return self.age // _MILLISECOND
+        return _ms(self.age)
 
     @property
     def failures_age_ms(self) -> int:
         """For how long one may stay that failed."""
-        return self.failures_age // _MILLISECOND
+        return _ms(self.failures_age)
 
     @property
     def longest_ms(self) -> int:
         """After which time nothing of it may be left."""
         return max(self.age_ms, self.failures_age_ms)
+
+
+@lru_cache(maxsize=1024)
+def _ms(age: timedelta) -> int:
+    """The few ages that there are, of which each run that ends is asked."""
+    return age // _MILLISECOND
 
 
 def keep_of(job: Job | None, settings: Settings) -> Keep:

@@ -328,7 +328,8 @@ def _output(output: Output) -> bytes:
 def _room(job: str, now_ms: int, keep: Keep, run_id: str = "", lifetime_ms: int = 0) -> list[int | str]:
     """What the script is told of a job; of a run only where that is to live longer than it does by itself."""
     limits: list[int | str] = [job, keep.runs, now_ms - keep.age_ms, keep.failures, now_ms - keep.failures_age_ms]
-    return [*limits, run_id if keep.longest_ms > lifetime_ms else "", keep.longest_ms]
+    longest_ms = keep.longest_ms
+    return [*limits, run_id if longest_ms > lifetime_ms else "", longest_ms]
 
 
 def _execution(record: bytes) -> Execution:

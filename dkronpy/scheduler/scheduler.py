@@ -71,7 +71,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
         self._swept = float("-inf")
         self._nodes: list[Node] = []
         self._looked = float("-inf")
-        self._build(app, random.SystemRandom())
+        self._build(app, random.Random())  # noqa: S311 - which of two nodes a run goes to is no secret
         super().__init__(app, *args, **kwargs)
         # RedBeat would take its own lock and die when it loses it; ours is `leader`
         self.lock_key = None
