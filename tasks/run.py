@@ -6,13 +6,9 @@ from typing import Any
 
 from celery import shared_task
 
-from dkronpy.agent.doorbell import STRATEGY
+from dkronpy.agent.doorbell import STRATEGY, ExecutionFailedError, result_of
 from dkronpy.agent.service import agent_of
 from dkronpy.carrier import CARRIER_TASK
-
-
-class ExecutionFailedError(Exception):
-    """The execution did not succeed; raised so that Celery's events and Flower show it as failed."""
 
 
 @shared_task(  # type: ignore[untyped-decorator]  # no types there
@@ -23,7 +19,4 @@ def run(self: Any, execution_id: str, delivery: int) -> str:
 
     Raises ExecutionFailedError with the reason when it failed. The outcome itself is already on record by then.
     """
-    ran = agent_of(self.app).runner.run(execution_id, delivery)
-    if ran.state == "failed":
-        raise ExecutionFailedError(f"{ran.reason}: {ran.message}" if ran.message else ran.reason)
-    return ran.state if ran.state == "success" else f"not run: {ran.reason}"
+    return result_of(agent_of(self.app).runner.run(execution_id, delivery))

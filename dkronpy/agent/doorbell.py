@@ -11,7 +11,8 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,8 +22,12 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready, task_reserved
 from celery.worker.strategy import default
 
+from dkronpy.agent.runner import Granted, Ran, Runner
+from dkronpy.agent.threads import Threads
+
 log = logging.getLogger(__name__)
 
+AGENT = "dkronpy_agent"
 STRATEGY = f"{__name__}:strategy"
 JSON = "application/json"
 
@@ -31,31 +36,78 @@ _BODY: msgspec.json.Decoder[tuple[tuple[str, int], dict[str, Any], dict[str, Any
 )
 
 
-class Doorbell(Request):  # type: ignore[misc]  # no types there
-    """Celery's request for an execution, which a thread of the pool answers without Celery's tracer."""
+class ExecutionFailedError(Exception):
+    """The execution did not succeed; raised so that Celery's events and Flower show it as failed."""
 
-    def execute_using_pool(self, pool: Any, **_: Any) -> None:
-        """Hand it to a thread. Raises TaskRevokedError where somebody has revoked it meanwhile."""
+
+def result_of(ran: Ran) -> str:
+    """What Celery is told of a task that has ended. Raises ExecutionFailedError with the reason where it failed."""
+    if ran.state == "failed":
+        raise ExecutionFailedError(f"{ran.reason}: {ran.message}" if ran.message else ran.reason)
+    return ran.state if ran.state == "success" else f"not run: {ran.reason}"
+
+
+class Doorbell(Request):  # type: ignore[misc]  # no types there
+    """Celery's request for an execution, which threads of the pool answer without Celery's tracer."""
+
+    _pool: Threads
+    _began = 0.0
+
+    def execute_using_pool(self, pool: Threads, **_: Any) -> None:
+        """Bring it to the pool. Raises TaskRevokedError where somebody has revoked it meanwhile."""
         if self.revoked():
             raise TaskRevokedError(self.id)
-        pool.answer(self.answer)
+        self._pool = pool
+        pool.bring(self)
 
-    def answer(self) -> None:
-        """Run the task in this thread, and tell whoever listens."""
-        began = time.monotonic()
-        self.on_accepted(os.getpid(), began)
+    @classmethod
+    def answer_all(cls, bells: Sequence[Doorbell], pool: Threads) -> None:
+        """Claim what *bells* ring for, and let a thread run each that was granted."""
         try:
-            told = self.task.run(*self.args)
-        except self.task.throws as error:
-            self._ended("task-failed", exception=repr(error), traceback="")
-        except BaseException as error:  # whatever it was, its place becomes free
-            log.exception("the doorbell of %s could not be answered", self.id)
-            self._ended("task-failed", exception=repr(error), traceback=traceback.format_exc())
-        else:
-            self._ended("task-succeeded", result=repr(told), runtime=time.monotonic() - began)
+            runner: Runner = bells[0].app.conf[AGENT].runner
+            answers = runner.claim([bell.args for bell in bells])
+        except BaseException as error:  # noqa: BLE001 - whatever it was, their places become free
+            for bell in bells:
+                bell.break_off(error)
+            return
+        for bell, answer in zip(bells, answers, strict=True):
+            if isinstance(answer, Ran):
+                bell.accept()
+                bell.end(answer)
+            else:
+                pool.call(partial(bell.answer, runner, answer))
 
-    def _ended(self, event: str, **fields: Any) -> None:
+    def answer(self, runner: Runner, granted: Granted) -> None:
+        """Run it in this thread. Whoever brings the outcome home tells those who listen."""
+        try:
+            self.accept()
+            runner.answer(granted, self.end)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, its place becomes free
+            self.break_off(error)
+
+    def accept(self) -> None:
+        """Say that it has begun."""
+        self._began = time.monotonic()
+        self.on_accepted(os.getpid(), self._began)
+
+    def end(self, ran: Ran) -> None:
+        """Say what became of it."""
+        try:
+            result = result_of(ran)
+        except ExecutionFailedError as error:
+            self._free("task-failed", exception=repr(error), traceback="")
+        else:
+            self._free("task-succeeded", result=repr(result), runtime=time.monotonic() - self._began)
+
+    def break_off(self, error: BaseException) -> None:
+        """Say that it could not be answered."""
+        log.error("the doorbell of %s could not be answered", self.id, exc_info=error)
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self._free("task-failed", exception=repr(error), traceback=trace)
+
+    def _free(self, event: str, **fields: Any) -> None:
         task_ready(self)
+        self._pool.ended()
         self.send_event(event, **fields)
 
 

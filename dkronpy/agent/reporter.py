@@ -26,6 +26,8 @@ AGAIN_SECONDS = 2.0
 LONGEST_RESULT = 64_000
 """Characters of JSON that a result may have for those who follow; a longer one is for Celery's backend alone."""
 SETTLED = {"closed", "amended", "retry", "again"}
+Told = tuple[Report, Sequence[StoreCommand], Callable[[], None]]
+"""A report, the last commands of its output, and what follows."""
 OUTAGES = (redis.RedisError, OSError, DkronpyError)
 
 
@@ -62,7 +64,7 @@ class Reporter:
         self.results = results
         self.processing: Processing | None = None
         self._copy_results = copy_results
-        self._send: Together[tuple[Report, Sequence[StoreCommand]], None] = Together(self._send_all)
+        self._send: Together[Told] = Together(self._send_all)
         self._under_way: set[str] = set()
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
@@ -88,18 +90,33 @@ class Reporter:
 
     def report(self, report: Report, last: Sequence[StoreCommand] = ()) -> None:
         """Write the report down, then deliver it, the *last* of its output ahead. Returns once it is safe."""
-        try:
-            self._send((report, last))
-        except OSError as error:
-            log.error(
-                "the spool cannot be written (%s); the outcome of %s goes out unsaved", error, report.execution_id
-            )
-            self._deliver_unsaved(report)
+        safe = threading.Event()
+        self.hand_in(report, last, safe.set)
+        safe.wait()
 
-    def _send_all(self, told: Sequence[tuple[Report, Sequence[StoreCommand]]]) -> list[BaseException | None]:
-        names = self.spool.put(*(report for report, _ in told))
-        self._deliver([_Parcel(report, name, last) for name, (report, last) in zip(names, told, strict=True)])
-        return [None] * len(told)
+    def hand_in(self, report: Report, last: Sequence[StoreCommand], then: Callable[[], None]) -> None:
+        """The same, maybe by another thread, which calls *then* once it is safe."""
+        self._send((report, last, then))
+
+    def _send_all(self, told: Sequence[Told]) -> None:
+        try:
+            try:
+                names = self.spool.put(*(report for report, _, _ in told))
+            except OSError as error:
+                for report, _, _ in told:
+                    name = report.execution_id
+                    log.error("the spool cannot be written (%s); the outcome of %s goes out unsaved", error, name)
+                    self._deliver_unsaved(report)
+            else:
+                self._deliver(
+                    [_Parcel(report, name, last) for name, (report, last, _) in zip(names, told, strict=True)]
+                )
+        finally:
+            for report, _, then in told:
+                try:
+                    then()
+                except Exception:
+                    log.exception("what follows the outcome of %s failed", report.execution_id)
 
     def _deliver(self, parcels: Sequence[_Parcel]) -> bool:
         """Bring home what is written down; False where some of it has to wait."""

@@ -24,10 +24,10 @@ class RunTime:
     """Monotonic seconds; None where a run may take as long as it likes."""
 
     @classmethod
-    def of(cls, claim: Claim) -> RunTime:
-        """That of what was just claimed."""
+    def of(cls, claim: Claim, taken: float) -> RunTime:
+        """That of what was claimed at *taken*, in monotonic seconds."""
         left = (claim.end_by_ms - claim.now_ms) / 1000
-        return cls(time.monotonic() + left if claim.end_by_ms else None)
+        return cls(taken + left if claim.end_by_ms else None)
 
     @property
     def over(self) -> bool:

@@ -7,10 +7,11 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import redis
 from msgspec.structs import replace
@@ -26,7 +27,6 @@ from dkronpy.agent.rendering import Prepared, plan_of, prepare
 from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.run_time import OVER, RunTime
 from dkronpy.agent.spool import Report
-from dkronpy.agent.together import Together
 from dkronpy.clock import from_ms
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import Attempt, Output
@@ -40,7 +40,7 @@ from dkronpy.settings import Settings
 from dkronpy.signing import SignatureError
 from dkronpy.store.connection import Store
 from dkronpy.store.ledger import Claim, Ledger
-from dkronpy.store.output import OutputWriter
+from dkronpy.store.output import OutputWriter, StoreCommand
 from dkronpy.trace import traceparent
 from dkronpy.tracer import Tracer
 
@@ -56,6 +56,14 @@ class Ran:
     state: str
     reason: str = ""
     message: str = ""
+
+
+class Granted(NamedTuple):
+    """A claim, and when it was asked for and had, in monotonic seconds."""
+
+    claim: Claim
+    asked: float
+    taken: float
 
 
 class Runner:
@@ -92,23 +100,46 @@ class Runner:
         self._rng = random.SystemRandom()
         self._executors: dict[str, Executor[Any]] = {}
         self._lock = threading.Lock()
-        self._claim: Together[tuple[str, int], Claim | str] = Together(self._claim_all)
 
     def run(self, execution_id: str, delivery: int) -> Ran:
-        """Run an execution if the ledger says so. Raises nothing for an outage: the message will be sent again."""
-        asked = time.monotonic()
-        try:
-            claim = self._claim((execution_id, delivery))
-        except (redis.RedisError, OSError) as error:
-            log.warning("execution %s cannot be claimed now, it will be sent again: %s", execution_id, error)
-            return Ran(state="ignored", reason=f"the store is away: {error}")
-        if isinstance(claim, str):
-            log.info("execution %s is not ours to run: it %s", execution_id, claim)
-            return Ran(state="ignored", reason=claim)
-        return self._attempt(claim, asked)
+        """Run an execution if the ledger says so, and wait for the outcome to be safe."""
+        (granted,) = self.claim([(execution_id, delivery)])
+        if isinstance(granted, Ran):
+            return granted
+        told: SimpleQueue[Ran] = SimpleQueue()
+        self.answer(granted, told.put)
+        return told.get()
 
-    def _claim_all(self, asked: Sequence[tuple[str, int]]) -> list[Claim | str | BaseException]:
-        return self.ledger.claim_all(asked, self.node, self.instance, self.leases.lease_ms)
+    def claim(self, asked: Sequence[tuple[str, int]]) -> list[Granted | Ran]:
+        """Ask whether to run executions with their deliveries: for each what was granted, or that it is ignored.
+
+        Raises nothing for an outage: the messages will be sent again.
+        """
+        began = time.monotonic()
+        answers: Sequence[Claim | str | BaseException]
+        try:
+            answers = self.ledger.claim_all(asked, self.node, self.instance, self.leases.lease_ms)
+        except (redis.RedisError, OSError) as error:
+            answers = [error] * len(asked)
+        taken = time.monotonic()
+        return [
+            Granted(answer, began, taken) if isinstance(answer, Claim) else _ignored(name, answer)
+            for (name, _), answer in zip(asked, answers, strict=True)
+        ]
+
+    def answer(self, granted: Granted, told: Callable[[Ran], None]) -> None:
+        """Run what was granted in this thread. *told* gets the outcome once it is safe, maybe from another thread."""
+        claim = granted.claim
+        began = time.monotonic()
+        report, last = self._attempt(granted)
+
+        def home() -> None:
+            self.leases.remove(claim.execution.id)
+            if self.tracer is not None and report.began_ms:
+                self._trace(self.tracer, claim, report, time.monotonic() - began)
+            told(Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message))
+
+        self.reporter.hand_in(report, last, home)
 
     def connections(self) -> dict[str, int]:
         """How many connections each executor keeps, where it keeps any."""
@@ -120,17 +151,18 @@ class Runner:
         for executor in self._executors.values():
             executor.close()
 
-    def _attempt(self, claim: Claim, asked: float) -> Ran:
-        taken, run_time = time.monotonic(), RunTime.of(claim)
-        execution = claim.execution
+    def _attempt(self, granted: Granted) -> tuple[Report, Sequence[StoreCommand]]:
+        """How it ended, and what is left of its output to be passed on."""
+        claim, asked, taken = granted
+        execution, run_time = claim.execution, RunTime.of(claim, taken)
         if run_time.over:
-            return self._too_late(claim)
+            return _not_begun(claim, "timeout", OVER), ()
         try:
             self.policy.admit(claim)
             prepared = prepare(claim, self.node, self._secrets, self._parents.of)
             self.policy.admit_user(prepared)
         except (DkronpyError, redis.RedisError, OSError) as error:
-            return self._refuse(claim, error)
+            return self._refuse(claim, error), ()
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
         writer = OutputWriter(self.store, execution.id, claim.attempt, job.output_limit)
@@ -150,13 +182,7 @@ class Runner:
         kept, last = output.end()
         report = self._report(claim, job, outcome, masker, kept, run_time)
         report = replace(report, began_ms=began_ms, plan=plan_of(claim, prepared, report, time.monotonic() - began))
-        try:
-            self.reporter.report(report, last)
-        finally:
-            self.leases.remove(execution.id)
-        if self.tracer is not None:
-            self._trace(self.tracer, claim, report, time.monotonic() - began)
-        return Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message)
+        return report, last
 
     def _trace(self, tracer: Tracer, claim: Claim, report: Report, seconds: float) -> None:
         attempt = Attempt(
@@ -166,24 +192,13 @@ class Runner:
         )  # fmt: skip
         tracer.attempt(claim.execution, attempt)
 
-    def _refuse(self, claim: Claim, error: Exception) -> Ran:
-        """End the attempt before it began; another try would be refused as well."""
+    def _refuse(self, claim: Claim, error: Exception) -> Report:
+        """The attempt ends before it began; another try would be refused as well."""
         reasons: dict[type[Exception], str] = {SignatureError: "bad_signature", RefusedError: "executor_error"}
         reason = reasons.get(type(error), "bad_definition")
         if reason == "bad_signature":
             log.error("execution %s is refused: %s", claim.execution.id, error)
-        report = Report(
-            execution_id=claim.execution.id, token=claim.token, success=False, reason=reason, message=_cut(str(error))
-        )
-        self.reporter.report(report)
-        return Ran(state="failed", reason=report.reason, message=report.message)
-
-    def _too_late(self, claim: Claim) -> Ran:
-        """End the attempt before it began, since its run has no time left."""
-        self.reporter.report(
-            Report(execution_id=claim.execution.id, token=claim.token, success=False, reason="timeout", message=OVER)
-        )
-        return Ran(state="failed", reason="timeout", message=OVER)
+        return _not_begun(claim, reason, _cut(str(error)))
 
     def _context(
         self, claim: Claim, prepared: Prepared, output: AttemptOutput, limit: timedelta | None,
@@ -255,6 +270,19 @@ class Runner:
             result=masker.value(outcome.result),
             output=output,
         )
+
+
+def _ignored(execution_id: str, answer: str | BaseException) -> Ran:
+    if isinstance(answer, str):
+        log.info("execution %s is not ours to run: it %s", execution_id, answer)
+        return Ran(state="ignored", reason=answer)
+    log.warning("execution %s cannot be claimed now, it will be sent again: %s", execution_id, answer)
+    return Ran(state="ignored", reason=f"the store is away: {answer}")
+
+
+def _not_begun(claim: Claim, reason: str, message: str) -> Report:
+    """How an attempt ends that nothing was started for."""
+    return Report(execution_id=claim.execution.id, token=claim.token, success=False, reason=reason, message=message)
 
 
 def _cut(text: str) -> str:

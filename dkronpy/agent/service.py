@@ -21,6 +21,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
+from dkronpy.agent.doorbell import AGENT
 from dkronpy.agent.heartbeat import Control, Heartbeat
 from dkronpy.agent.launcher import Launcher
 from dkronpy.agent.leases import Leases
@@ -42,7 +43,6 @@ from dkronpy.version import VERSION
 
 log = logging.getLogger(__name__)
 
-AGENT = "dkronpy_agent"
 ASK_SECONDS = 1.0
 YOUNG = 10_000
 """After so many new objects rings are looked for among them: few are made here, and an execution makes hundreds."""

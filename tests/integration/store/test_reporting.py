@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def results(desk: Desk) -> Iterator[RedisResults]:
 def test_a_run_that_is_refused_keeps_no_other_from_being_filed(
     desk: Desk, results: RedisResults, tmp_path: Path
 ) -> None:
-    spool, copied = Spool(tmp_path), []
+    spool, copied, safe = Spool(tmp_path), [], []
     reporter = Reporter(spool, desk.ledger, results, lambda reports: copied.extend(one.execution_id for one in reports))
     claims = [desk.claimed(due_ms=minute * 60_000) for minute in (1, 2, 3)]
     output = Output(head=b"done\n", size=5)
@@ -37,10 +38,11 @@ def test_a_run_that_is_refused_keeps_no_other_from_being_filed(
     odd, *good = [run_of(report.execution_id) for report in reports]
     desk.store.client.set(Keys(PREFIX).run(odd), "no hash")
 
-    reporter._send_all([(report, []) for report in reports])
+    reporter._send_all([(report, [], partial(safe.append, report)) for report in reports])
 
     assert [results.run(run).state for run in good if results.run(run)] == ["success", "success"]  # type: ignore[union-attr]
     assert [report.execution_id for _, report in spool.waiting()] == [reports[0].execution_id]
+    assert safe == reports
     assert copied == [report.execution_id for report in reports[1:]]
 
     desk.store.client.delete(Keys(PREFIX).run(odd))

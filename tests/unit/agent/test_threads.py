@@ -3,101 +3,152 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from celery.worker.state import reserved_requests
 
-from dkronpy.agent.threads import Threads
+from dkronpy.agent.threads import REPORTING, Threads
 from tests.support import wait_until
 
 
-class Reserved:
-    """What the worker has taken and not ended."""
+class Bell:
+    """Is answered with the others that come while the gate is shut."""
+
+    def __init__(self, gate: threading.Event, answered: list[int]) -> None:
+        self.gate, self.answered, self.called = gate, answered, threading.Event()
+        reserved_requests.add(self)
+
+    def answer_all(self, bells: Sequence[Bell], pool: Threads) -> None:
+        self.answered.append(len(bells))
+        assert self.gate.wait(60)
+        for bell in bells:
+            pool.call(bell.called.set)
+
+
+class Loop:
+    """The worker's, as far as the pool knows it."""
+
+    def __init__(self) -> None:
+        self.soon: list[Callable[[], None]] = []
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        self.soon.append(call)
 
 
 @pytest.fixture
-def reserved() -> Iterator[list[Reserved]]:
-    kept = [Reserved() for _ in range(3)]
-    for one in kept:
-        reserved_requests.add(one)
-    yield kept
-    for one in kept:
-        reserved_requests.discard(one)
+def gate() -> Iterator[threading.Event]:
+    gate = threading.Event()
+    yield gate
+    gate.set()
 
 
-def test_as_many_threads_are_started_as_there_is_work_and_no_more_than_the_limit(reserved: list[Reserved]) -> None:
-    pool, gate, done = Threads(2), threading.Event(), []
+@pytest.fixture
+def bells(gate: threading.Event) -> Iterator[list[Bell]]:
+    answered: list[int] = []
+    bells = [Bell(gate, answered) for _ in range(5)]
+    yield bells
+    for bell in bells:
+        reserved_requests.discard(bell)
 
-    def call() -> None:
-        assert gate.wait(60)
-        done.append(threading.current_thread().name)
 
-    for _ in reserved:
-        pool.answer(call)
-    assert pool.info["threads"] == 2
+def started(limit: int) -> Threads:
+    pool = Threads(limit)
+    pool.start()
+    return pool
+
+
+def test_what_comes_while_others_are_claimed_is_claimed_together(gate: threading.Event, bells: list[Bell]) -> None:
+    pool = started(8)
+    pool.bring(bells[0])
+    wait_until(lambda: bells[0].answered, description="the first is being claimed")
+    for bell in bells[1:]:
+        pool.bring(bell)
     gate.set()
     pool.stop()
-    assert len(done) == 3
+    assert bells[0].answered == [1, 4]
 
 
-def test_an_idle_thread_is_used_again() -> None:
-    pool, done = Threads(4), []
-    one = Reserved()
-    reserved_requests.add(one)
-    for number in range(3):
-        pool.answer(lambda: done.append(threading.get_ident()))
-        wait_until(lambda: len(done) == number + 1, description="it is done")  # noqa: B023
-    assert len(set(done)) == 1
+def test_what_was_brought_before_the_end_is_still_run(gate: threading.Event, bells: list[Bell]) -> None:
+    pool = started(8)
+    for bell in bells:
+        pool.bring(bell)
+    pool.terminate()
+    gate.set()
     pool.stop()
+    assert all(bell.called.is_set() for bell in bells)
 
 
-def test_stopping_waits_for_what_is_under_way_and_terminating_does_not(reserved: list[Reserved]) -> None:
-    pool, gate, done = Threads(4), threading.Event(), []
+def test_what_has_no_place_is_not_claimed_until_another_has_ended(gate: threading.Event, bells: list[Bell]) -> None:
+    pool = started(2)
+    gate.set()
+    for bell in bells:
+        pool.bring(bell)
+    wait_until(lambda: bells[0].called.is_set() and bells[1].called.is_set(), description="two have a place")
+    assert sum(bells[0].answered) == 2
+    pool.ended()
+    wait_until(bells[2].called.is_set, description="the third has that of another")
+    pool.stop()
+    assert sum(bells[0].answered) == 3, "and what has none at the end is left to others"
+
+
+@pytest.mark.usefixtures("bells")
+def test_there_are_as_many_threads_as_there_is_work_and_hardly_more_than_the_limit(gate: threading.Event) -> None:
+    pool, done = started(2), []
 
     def call() -> None:
         assert gate.wait(60)
         done.append(1)
 
-    pool.answer(call)
-    pool.terminate()
-    assert not done
+    for _ in range(5):
+        pool.call(call)
+    assert pool.info["threads"] == 2 + REPORTING
     gate.set()
     pool.stop()
+    assert len(done) == 5
+
+
+def test_an_idle_thread_is_used_again() -> None:
+    pool, done = started(4), []
+    for number in range(3):
+        pool.call(lambda: done.append(threading.get_ident()))
+        wait_until(lambda: len(done) == number + 1, description="it is done")  # noqa: B023
+    pool.stop()
+    assert len(set(done)) == 1
+
+
+def test_a_call_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    pool, done = started(1), []
+    pool.call(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    pool.call(lambda: done.append(1))
+    pool.stop()
     assert done == [1]
+    assert "ZeroDivisionError" in caplog.text
 
 
-def test_celerys_own_tasks_pass_through_it(reserved: list[Reserved]) -> None:
+def test_celerys_own_tasks_pass_through_it() -> None:
     told: list[object] = []
-    pool = Threads(1)
-    pool.start()
-    pool.apply_async(
-        max, (3, 7), callback=told.append, accept_callback=lambda *_: told.append("accepted"), timeout=None
-    )
+    pool = started(1)
+    pool.apply_async(max, (3, 7), callback=told.append, accept_callback=lambda *_: told.append("accepted"), timeout=9)
     pool.stop()
     assert told == ["accepted", 7]
 
 
-def test_the_loop_is_told_once_of_what_ends_together(reserved: list[Reserved]) -> None:
-    class Loop:
-        def __init__(self) -> None:
-            self.soon: list[object] = []
-
-        def call_soon(self, call: object) -> None:
-            self.soon.append(call)
-
+@pytest.mark.usefixtures("bells")
+def test_the_loop_is_told_once_of_what_ends_together() -> None:
     pool, loop = Threads(2), Loop()
     pool.register_with_event_loop(loop)
-    for _ in range(4):
-        pool.answer(lambda: None)
-    pool.stop()
+    for _ in range(3):
+        pool.ended()
     assert len(loop.soon) == 1
+    loop.soon[0]()
+    pool.ended()
+    assert len(loop.soon) == 2
 
 
-def test_a_call_that_fails_costs_no_thread(reserved: list[Reserved], caplog: pytest.LogCaptureFixture) -> None:
-    pool, done = Threads(1), []
-    pool.answer(lambda: 1 // 0)  # type: ignore[arg-type]
-    pool.answer(lambda: done.append(1))
-    pool.stop()
-    assert done == [1]
-    assert "ZeroDivisionError" in caplog.text
+@pytest.mark.usefixtures("bells")
+def test_the_loop_is_not_told_where_most_threads_are_idle() -> None:
+    pool, loop = Threads(100), Loop()
+    pool.register_with_event_loop(loop)
+    pool.ended()
+    assert not loop.soon
