@@ -216,10 +216,13 @@ class RedisResults:
     def _forget_expired(self) -> None:
         """Take some runs that have expired out of the indexes; a few of all in one call, in turn."""
         ids = self._zrange(self._keys.aged, self._aged_cursor, self._aged_cursor + _PAGE - 1)
-        pipe = self._client.pipeline(transaction=False)
-        for run_id in ids:
-            pipe.exists(self._keys.run(run_id.decode()))
-        gone = [run_id for run_id, there in zip(ids, pipe.execute(), strict=True) if not there]
+        keys = [self._keys.run(run_id.decode()) for run_id in ids]
+        gone: list[bytes] = []
+        if keys and self._client.exists(*keys) < len(keys):  # mostly none has
+            pipe = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipe.exists(key)
+            gone = [run_id for run_id, there in zip(ids, pipe.execute(), strict=True) if not there]
         by_job: dict[str, list[bytes]] = {}
         for run_id in gone:
             by_job.setdefault(run_id.decode().rpartition("@")[0], []).append(run_id)
