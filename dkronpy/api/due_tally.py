@@ -9,7 +9,6 @@ from datetime import timedelta
 from dkronpy.audit import LATE
 from dkronpy.clock import ISO_LENGTH
 from dkronpy.execution import due_of
-from dkronpy.store.events import changes_of
 
 LATE_MS = LATE // timedelta(milliseconds=1)
 LATE_FIELD = "late"
@@ -18,7 +17,7 @@ OUTCOMES = ("success", "failed", "partially_failed", "skipped", "lost", "amended
 
 
 def due_counts(
-    rows: Sequence[Mapping[bytes, bytes]], amended: Collection[str], counts_of: Callable[[list[str]], list[int]]
+    changes: Sequence[Mapping[bytes, bytes]], amended: Collection[str], counts_of: Callable[[list[str]], list[int]]
 ) -> Counter[str]:
     """How many due times came to each outcome, and how many of them beat came to late.
 
@@ -26,11 +25,10 @@ def due_counts(
     """
     found: Counter[str] = Counter()
     skipped = []
-    for row in rows:
+    for row in changes:
         kind = row.get(b"event")
         if kind == b"fired":
-            changes = changes_of(row)
-            found[LATE_FIELD] += sum(_is_late(change["run"], int(change["at"])) for change in changes)
+            found[LATE_FIELD] += _is_late(row[b"run"].decode(), int(row[b"at"]))
         elif kind == b"run" and is_due_time(name := row[b"run"].decode()):
             state = row[b"state"].decode()
             if name in amended:

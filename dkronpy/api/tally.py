@@ -6,7 +6,7 @@ import logging
 import threading
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ from dkronpy.client import Client
 from dkronpy.clock import SystemClock
 from dkronpy.errors import DkronpyError
 from dkronpy.execution import TERMINAL, Attempt, Execution, due_of, job_of
+from dkronpy.store.events import each_of
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +94,11 @@ class Tally:
             rows = store.client.xrange(store.keys.events, min=start, count=_BATCH)
             if not rows:
                 return False
-            executions = self._ended([fields for _, fields in rows if _settles(fields)])
+            changes = [change for _, row in rows for change in each_of(row)]
+            executions = self._ended([change for change in changes if _settles(change)])
             amended = {one.run_id for one in executions if one.amended}
             self._count(pending, executions)
-            for outcome, times in due_counts([fields for _, fields in rows], amended, self._counts_of).items():
+            for outcome, times in due_counts(changes, amended, self._counts_of).items():
                 pending.add(self._keys.due_times, outcome, times)
             pending.upto = rows[-1][0]
         return len(rows) == _BATCH
@@ -123,7 +125,7 @@ class Tally:
                 return False
         return True
 
-    def _ended(self, rows: list[dict[bytes, bytes]]) -> list[Execution]:
+    def _ended(self, rows: Sequence[Mapping[bytes, bytes]]) -> list[Execution]:
         """The executions of which *rows* tell: by what these say where that is enough, else as the ledger has them."""
         untold = [row[b"execution"].decode() for row in rows if b"queued" not in row]
         return [
@@ -218,11 +220,11 @@ class _Pending:
             pipe.hincrbyfloat(key, f"{job}|sum", ms / 1000)
 
 
-def _settles(fields: dict[bytes, bytes]) -> bool:
+def _settles(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(b"event") == b"execution" and fields.get(b"state", b"").decode() in TERMINAL
 
 
-def _told(row: dict[bytes, bytes]) -> Execution:
+def _told(row: Mapping[bytes, bytes]) -> Execution:
     """An execution that was scheduled and ended with its first attempt, as far as its event tells of it."""
     run, state, finished_ms = row[b"run"].decode(), row[b"state"].decode(), int(row[b"at"])
     started_ms = int(row[b"started"])

@@ -11,11 +11,9 @@ RUN = run_id("report", DUE_MS)
 BY_HAND = run_id("report", DUE_MS, "7f3a10")
 
 
-def fired(at_ms: int, *runs: str) -> dict[bytes, bytes]:
-    """The event of a commit."""
-    lines = {"runs": runs, "jobs": ["report"] * len(runs), "executions": ["1"] * len(runs)}
-    told = {name.encode(): "\n".join(column).encode() for name, column in lines.items()}
-    return {b"event": b"fired", b"at": str(at_ms).encode(), **told}
+def fired(at_ms: int, run: str) -> dict[bytes, bytes]:
+    """The event of a run."""
+    return {b"event": b"fired", b"at": str(at_ms).encode(), b"run": run.encode(), b"job": b"report"}
 
 
 def ended(run: str, state: str) -> dict[bytes, bytes]:
@@ -42,5 +40,6 @@ def test_what_was_counted_as_lost_is_not_counted_as_if_it_were_another() -> None
 
 
 def test_late_is_what_beat_came_to_late() -> None:
-    rows = [fired(DUE_MS + LATE_MS, RUN), fired(DUE_MS + LATE_MS + 1, RUN, BY_HAND)]
+    late = DUE_MS + LATE_MS + 1
+    rows = [fired(DUE_MS + LATE_MS, RUN), fired(late, RUN), fired(late, BY_HAND)]
     assert due_counts(rows, set(), none_skipped) == {"late": 1}

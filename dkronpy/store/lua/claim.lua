@@ -42,5 +42,7 @@ local function claim(id, delivery)
 end
 
 local answers = {}
+gathered = {}
 for i = 7, #ARGV, 2 do answers[#answers + 1] = attempt_at(claim, ARGV[i], ARGV[i + 1]) end
+tell()
 return answers

@@ -46,5 +46,7 @@ local function finish(id, token, state, reason, message, exit_code, pause, resul
 end
 
 local answers = {}
+gathered = {}
 for i = 4, #ARGV, 9 do answers[#answers + 1] = attempt_at(finish, unpack(ARGV, i, i + 8)) end
+tell()
 return answers

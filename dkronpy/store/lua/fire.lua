@@ -21,7 +21,8 @@ end
 
 local schedule = schedule_in(shard)
 local moves, leaves, recent, look = {}, {}, {}, {}  -- as arguments of ZADD, ZREM, ZADD and ZADD
-local queues, told = {}, { runs = {}, jobs = {}, executions = {} }
+local queues = {}
+gathered = {}
 
 -- Where the entries stand on the schedule, read in one go.
 local stands = {}
@@ -115,8 +116,7 @@ local function save_run(job, forbid, run, limit)
     end
   end
   if gate then wait_at(id, gate, told_why[1], told_why[2], g, now - g.rank * RANK, now) end
-  local n = #told.runs + 1
-  told.runs[n], told.jobs[n], told.executions[n] = id, job, #executions
+  event('fired', 'run', id, 'job', job, 'executions', #executions, 'at', at)
   return true
 end
 
@@ -158,9 +158,5 @@ for queue, messages in pairs(queues) do
   -- one that cannot be pushed is missed, and sent again
   pcall(write, 'LPUSH', queue, messages)
 end
-for first = 1, #told.runs, RUNS_TOLD do
-  local last = math.min(first + RUNS_TOLD - 1, #told.runs)
-  event('fired', 'runs', table.concat(told.runs, '\n', first, last), 'jobs', table.concat(told.jobs, '\n', first, last),
-    'executions', table.concat(told.executions, '\n', first, last), 'at', at)
-end
+tell()
 return { now, codes }

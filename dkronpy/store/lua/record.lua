@@ -3,7 +3,7 @@
 
 local P, R = ARGV[1], ARGV[2]
 local EVENTS_KEPT, RUNS_KEPT = 10000, 10000
-local RUNS_TOLD = 50  -- by one event
+local EVENTS_TOLD = 50  -- by one entry
 local CHUNK = 2000    -- arguments of one command: Lua's stack has 8,000 places
 local LOST_TTL = 7 * 24 * 3600 * 1000
 
@@ -15,8 +15,49 @@ end
 -- Lua prints large numbers with an exponent; ids and times must stay whole.
 local function int(n) return string.format('%d', n) end
 
+-- The events of a step that does many things, by kind and names of fields, while it gathers them; `tell` writes them.
+local gathered
+
 local function event(kind, ...)
-  redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', kind, ...)
+  if not gathered then
+    redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', kind, ...)
+    return
+  end
+  local fields, shape = { ... }, kind
+  for i = 1, #fields, 2 do shape = shape .. ' ' .. fields[i] end
+  local alike = gathered[shape]
+  if not alike then
+    alike = { kind = kind }
+    gathered[shape], gathered[#gathered + 1] = alike, alike
+  end
+  alike[#alike + 1] = fields
+end
+
+-- One field of events that are told together: a line for each, or what it is where all have the same.
+local function column(events, first, last, place)
+  local values, same = {}, true
+  for i = first, last do
+    values[#values + 1] = tostring(events[i][place])
+    same = same and values[#values] == values[1]
+  end
+  return same and values[1] or table.concat(values, '\n')
+end
+
+-- Writes what was gathered: events that are alike in one entry, whose field 'many' says how many they are.
+local function tell()
+  local found = gathered
+  gathered = nil
+  for _, events in ipairs(found) do
+    for first = 1, #events, EVENTS_TOLD do
+      local last = math.min(first + EVENTS_TOLD - 1, #events)
+      local fields = last > first and { 'many', last - first + 1 } or {}
+      for i = 1, #events[first], 2 do
+        fields[#fields + 1] = events[first][i]
+        fields[#fields + 1] = column(events, first, last, i + 1)
+      end
+      event(events.kind, unpack(fields))
+    end
+  end
 end
 
 -- A command with any number of further arguments; an even number of them in each call.

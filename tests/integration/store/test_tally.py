@@ -7,6 +7,7 @@ from dkronpy.api.tally import BEGAN, LAG, QUEUED, TOOK, Tally
 from dkronpy.client import Client
 from dkronpy.execution import ExecutionState
 from dkronpy.settings import Settings
+from dkronpy.store.events import each_of
 from dkronpy.store.ledger import RunPlan
 from tests.integration.store.plans import SECOND, Desk, scheduled_run
 
@@ -41,7 +42,8 @@ def ends(desk: Desk, due_ms: int, *, success: bool = True, **fields: object) -> 
 
 def told(desk: Desk) -> dict[str, ExecutionState]:
     """The executions of whose end an event tells all that is counted."""
-    rows = [fields for _, fields in desk.store.client.xrange(desk.store.keys.events) if set(TIMINGS) <= set(fields)]
+    rows = [each for _, row in desk.store.client.xrange(desk.store.keys.events) for each in each_of(row)]
+    rows = [row for row in rows if set(TIMINGS) <= set(row)]
     return {row[b"execution"].decode(): row[b"state"].decode() for row in rows}
 
 
