@@ -87,6 +87,9 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # kill_grace = "5s"
 # stop_grace = "30s"
 
+# How long the copy of an outcome lives that Celery's AsyncResult reads; "0": none is made.
+# celery_results = "1h"
+
 # How many runs that make up for missed due times start in a second, and how many may wait for their turn.
 # catch_up_rate = 10
 # catch_up_budget = 10_000

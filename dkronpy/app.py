@@ -30,7 +30,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     return {
         **broker_configuration(settings.broker_url or store_url, settings.broker_key_prefix),
         **backend_configuration(store_url, settings.key_prefix),
-        "result_expires": timedelta(hours=1),
+        "result_expires": settings.celery_results or timedelta(hours=1),
         "result_backend_always_retry": True,
         "redbeat_redis_url": store_url,
         "redbeat_redis_options": {"socket_timeout": 5, "socket_connect_timeout": 2},

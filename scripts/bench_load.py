@@ -41,6 +41,7 @@ SETTINGS = {
     "DKRONPY_LEASE": "60s",
     "DKRONPY_LEASE_RENEW": "15s",
     "DKRONPY_HISTORY_LIMIT": "5",
+    "DKRONPY_CELERY_RESULTS": "15m",  # as long as the ledger's own records
 }
 
 

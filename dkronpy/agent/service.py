@@ -192,6 +192,8 @@ class Agent:
         As Celery's own backend writes them, but for many in one round trip, and without a look at what is there
         already: that the holder of the last token speaks here is settled.
         """
+        if not self.settings.celery_results:
+            return
         backend, done = self.app.backend, self.app.now().isoformat()
         with backend.client.pipeline(transaction=False) as pipe:
             for report in reports:

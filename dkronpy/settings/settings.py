@@ -121,6 +121,9 @@ class Settings(NotifySettings, frozen=True, kw_only=True):
     stop_grace: timedelta = timedelta(seconds=30)
     """How long an agent that is told to stop lets running executions go on."""
 
+    celery_results: timedelta = timedelta(hours=1)
+    """How long the copy of an outcome lives that Celery's ``AsyncResult`` reads; 0: none is made."""
+
     lease: timedelta = timedelta(seconds=60)
     """How long a node may run an execution without renewing its claim."""
 

@@ -19,6 +19,7 @@ _MAY_BE_ZERO = frozenset(
     {
         "kill_grace",
         "stop_grace",
+        "celery_results",
         "health_port",
         "http_port",
         "notify_wait",

@@ -239,6 +239,15 @@ def test_the_result_is_copied_for_celery(fleet: Fleet) -> None:
     app.close()
 
 
+def test_no_result_is_copied_where_none_is_wanted(fleet: Fleet) -> None:
+    fleet.environment["DKRONPY_CELERY_RESULTS"] = "0"
+    start(fleet)
+    fleet.save(Job(name="good", schedule="@manually", run=shell("true")))
+    fleet.run_now("good")
+    fleet.run_now("good")  # its outcome is brought home after all of the first one's
+    assert [*fleet.client.deployment.store.client.scan_iter("*celery-task-meta*")] == []
+
+
 def test_a_python_callable_runs_in_a_child_process_and_its_value_is_kept(fleet: Fleet) -> None:
     package = fleet.folder / "mine"
     package.mkdir()
