@@ -1,4 +1,8 @@
-"""Runs pip-audit over the installed packages and judges its report; a package that was skipped counts as a failure."""
+"""Runs pip-audit over the installed packages and judges its report; a package that was skipped counts as a failure.
+
+pip-audit asks the index for the page of each version. Some mirrors have none, but the page of each project, which tells
+what is known against its newest version: a package that pip-audit skipped is looked up there.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,38 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import requests
+from packaging.version import Version
+from pip._internal.models.index import PyPI
+
+from dkronpy.clock import SystemClock, from_ms
+
 OURS = frozenset({"dkronpy"})
 EXPLAINED: dict[str, str] = {}
 """Advisories that do not concern us, each with the reason."""
+HELD = {
+    "atheris": "a newer one has no wheel for every Python that is used here; it only fuzzes",
+    "jsonschema-rs": "schemathesis takes none from 0.61 on; only tests use it",
+    "mpmath": "sympy, which only tests need, takes none from 1.4 on",
+    "networkx": "newer ones need Python 3.12; only tests need it",
+    "oidc-provider-mock": "newer ones need Python 3.12; it is a server of one test",
+    "pip": "it came with Python, and only installs",
+    "python-dateutil": "Celery takes exactly this one",
+}
+"""Packages that stay behind their newest version, each with the reason: no page says what is known against them."""
+TIME_TO_UPGRADE = timedelta(days=14)
+"""For so long after a newer version came the one before it may stay."""
+_TRIES, _PAUSE_SECONDS, _AT_ONCE = 4, 2.0, 6
+
+Page = Mapping[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     report = options.report.read_text() if options.report else _audited()
     installed = {_plain(found.metadata["Name"]) for found in metadata.distributions()} if not options.report else set()
-    problems = list(judged(report, installed))
+    problems = list(judged(report, installed, second_look=look_up))
     for problem in problems:
         print(problem)
     print(f"{len(problems)} problems" if problems else "every package was looked up; nothing is known against any")
@@ -45,8 +73,11 @@ def _audited() -> str:
     return done.stdout
 
 
-def judged(report: str, installed: set[str]) -> Iterator[str]:
-    """What is wrong: advisories, packages that were skipped, packages that the report does not know."""
+def judged(report: str, installed: set[str], second_look: Callable[[str], Page | str] | None = None) -> Iterator[str]:
+    """What is wrong: advisories, packages that were skipped, packages that the report does not know.
+
+    *second_look* gives the page of a project that was skipped, or says why there is none.
+    """
     try:
         found: list[dict[str, Any]] = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -54,12 +85,20 @@ def judged(report: str, installed: set[str]) -> Iterator[str]:
         return
     if not found:
         yield "the report names no package"
+    skipped = [package for package in found if "skip_reason" in package and _plain(package["name"]) not in OURS]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        names = [str(package["name"]) for package in skipped]
+        pages = list(pool.map(second_look, names)) if second_look else [package["skip_reason"] for package in skipped]
+    for package, page in zip(skipped, pages, strict=True):
+        name = _plain(package["name"])
+        if isinstance(page, str):
+            yield f"{name}: was not looked up: {page}"
+        else:
+            yield from by_page(name, metadata.version(name), page, from_ms(SystemClock().now_ms()))
     for package in found:
         name = _plain(package["name"])
         if name in OURS:
             continue
-        if "skip_reason" in package:
-            yield f"{name}: was not looked up: {package['skip_reason']}"
         for advisory in package.get("vulns", ()):
             if advisory["id"] not in EXPLAINED:
                 fixed = ", ".join(advisory.get("fix_versions", ())) or "nothing yet"
@@ -67,6 +106,53 @@ def judged(report: str, installed: set[str]) -> Iterator[str]:
     known = {_plain(package["name"]) for package in found}
     for name in sorted(installed - known - OURS):
         yield f"{name}: was not looked up: the report does not know it"
+
+
+def by_page(name: str, version: str, page: Page, now: datetime) -> Iterator[str]:
+    """What the page of a project says against the installed *version*, or that it says nothing of it."""
+    newest = page["info"]["version"]
+    if Version(newest) != Version(version):
+        since = _replaced(version, page)
+        if name not in HELD and (since is None or now - since > TIME_TO_UPGRADE):
+            yield f"{name} {version}: was not looked up: {newest} is there; upgrade it, or say in HELD why it stays"
+        return
+    for advisory in page["vulnerabilities"]:
+        if not advisory.get("withdrawn") and advisory["id"] not in EXPLAINED:
+            fixed = ", ".join(advisory.get("fixed_in") or ()) or "nothing yet"
+            yield f"{name} {version}: {advisory['id']}, mended in {fixed}"
+
+
+def _replaced(version: str, page: Page) -> datetime | None:
+    """When the first version came that is newer than *version*, if that is known."""
+    times = [
+        datetime.fromisoformat(files[0]["upload_time"]).replace(tzinfo=timezone.utc)
+        for name, files in page.get("releases", {}).items()
+        if files and _newer(name, version)
+    ]
+    return min(times, default=None)
+
+
+def _newer(name: str, version: str) -> bool:
+    try:
+        found = Version(name)
+    except ValueError:  # of the time before versions had rules
+        return False
+    return found > Version(version) and not found.is_prerelease
+
+
+def look_up(name: str) -> Page | str:
+    """The index's page of a project, or why there is none."""
+    for again in range(_TRIES):
+        time.sleep(again * _PAUSE_SECONDS)
+        try:
+            answer = requests.get(f"{PyPI.pypi_url}/{name}/json", timeout=30)
+            answer.raise_for_status()
+            page: Page = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            said = str(error)
+        else:
+            return page if "vulnerabilities" in page else "its page does not say what is known against it"
+    return said
 
 
 def _plain(name: str) -> str:

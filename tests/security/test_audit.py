@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.audit import judged, main
+from scripts.audit import HELD, by_page, judged, main
 
 
 def report(*packages: dict[str, Any]) -> str:
@@ -44,8 +47,50 @@ def test_what_is_wrong(text: str, installed: set[str], said: str) -> None:
     assert said in "\n".join(judged(text, installed))
 
 
+NOW = datetime(2026, 11, 27, tzinfo=timezone.utc)
+ADVISORY = {"id": "PYSEC-2026-1325", "fixed_in": ["0.20"], "withdrawn": None}
+
+
+def page(newest: str, *advisories: Mapping[str, Any], came: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """As the index has it, with the days on which releases came."""
+    releases: dict[str, Any] = {"odd": [], "x-1": [{"upload_time": "2020-01-01T10:00:00"}]}
+    releases.update((name, [{"upload_time": f"{day}T10:00:00"}]) for name, day in (came or {}).items())
+    return {"info": {"version": newest}, "vulnerabilities": advisories, "releases": releases}
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        (page("0.19"), ""),
+        (page("0.19", ADVISORY), "ecdsa 0.19: PYSEC-2026-1325, mended in 0.20"),
+        (page("0.19", {**ADVISORY, "withdrawn": "2026-01-02T03:04:05Z"}), ""),
+        (page("0.21", came={"0.20": "2026-11-20", "0.21": "2026-11-26"}), ""),
+        (page("0.21", came={"0.20": "2026-11-01", "0.21": "2026-11-26"}), "ecdsa 0.19: was not looked up"),
+        (page("0.20", came={"0.20rc1": "2026-09-01", "0.20": "2026-11-26"}), ""),
+        (page("0.20"), "ecdsa 0.19: was not looked up"),
+    ],
+)
+def test_what_the_page_of_a_project_says_of_a_version(shown: dict[str, Any], said: str) -> None:
+    found = list(by_page("ecdsa", "0.19", shown, NOW))
+    assert [line[: len(said)] for line in found] == ([said] if said else [])
+
+
+def test_what_stays_behind_has_its_reason() -> None:
+    assert list(by_page("python-dateutil", "2.9.0", page("4.0.0"), NOW)) == []
+    assert all(HELD.values())
+
+
+def test_a_package_that_was_skipped_is_looked_up_on_the_page_of_its_project() -> None:
+    version = metadata.version("click")
+    skipped = report({"name": "click", "skip_reason": "no page of that version"})
+    assert list(judged(skipped, set(), lambda _: page(version, ADVISORY))) == [
+        f"click {version}: PYSEC-2026-1325, mended in 0.20"
+    ]
+    assert list(judged(skipped, set(), lambda _: "no answer")) == ["click: was not looked up: no answer"]
+
+
 def test_the_exit_status(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    for text, status in ((report(CLEAN), 0), (report({"name": "kombu", "skip_reason": "unreachable"}), 1)):
+    for text, status in ((report(CLEAN), 0), (report({"name": "Flower", "version": "1.1.0", "vulns": [KNOWN]}), 1)):
         path.write_text(text)
         assert main(["--report", str(path)]) == status
