@@ -71,11 +71,14 @@ class Doorbell(Request):  # type: ignore[misc]  # no types there
                 bell.break_off(error)
             return
         for bell, answer in zip(bells, answers, strict=True):
-            if isinstance(answer, Ran):
-                bell.accept()
-                bell.end(answer)
-            else:
-                pool.call(partial(bell.answer, runner, answer))
+            try:
+                if isinstance(answer, Ran):
+                    bell.accept()
+                    bell.end(answer)
+                else:
+                    pool.call(partial(bell.answer, runner, answer))
+            except Exception as error:  # noqa: BLE001 - the others of them have been claimed as well
+                bell.break_off(error)
 
     def answer(self, runner: Runner, granted: Granted) -> None:
         """Run it in this thread. Whoever brings the outcome home tells those who listen."""

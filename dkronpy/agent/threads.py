@@ -65,10 +65,19 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
     def call(self, call: Call) -> None:
         """Let a thread make *call*. What is reserved, this one among it, is what threads are needed for."""
         if len(self._threads) < min(self.limit, len(reserved_requests)) + REPORTING:
-            thread = threading.Thread(target=self._run, name=f"worker-{len(self._threads)}")
-            self._threads.append(thread)
-            thread.start()
+            self._start_one()
         self._calls.put(call)
+
+    def _start_one(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"worker-{len(self._threads)}")
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system lets us have no more
+            if not self._threads:
+                raise
+            log.warning("%s; what is to run waits for one of %d threads", error, len(self._threads))
+        else:
+            self._threads.append(thread)
 
     def on_apply(
         self, target: Any, args: Any = None, kwargs: Any = None, callback: Any = None, accept_callback: Any = None,

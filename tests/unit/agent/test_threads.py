@@ -126,6 +126,23 @@ def test_a_call_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> 
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.usefixtures("bells")
+def test_where_the_system_gives_no_further_thread_those_that_are_there_do_it(
+    gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, done = started(2), []
+    pool.call(gate.wait)  # type: ignore[arg-type]
+    usual = threading.stack_size(1 << 47)  # more than there are addresses
+    try:
+        pool.call(lambda: done.append(1))
+    finally:
+        threading.stack_size(usual)
+    assert "can't start new thread; what is to run waits for one of 1 threads" in caplog.text
+    gate.set()
+    pool.stop()
+    assert done == [1]
+
+
 def test_celerys_own_tasks_pass_through_it() -> None:
     told: list[object] = []
     pool = started(1)
