@@ -44,7 +44,8 @@ class Viewing:
 
     def tell(self, topics: set[str]) -> None:
         """From the reader's thread: these have changed."""
-        self._loop.call_soon_threadsafe(self._add, topics)
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+            self._loop.call_soon_threadsafe(self._add, topics)
 
     def _add(self, topics: set[str]) -> None:
         self._topics |= topics
