@@ -100,7 +100,8 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
     def on_stop(self) -> None:
         """Let each thread end what it is at, and wait for that."""
         self.on_terminate()
-        for thread in (self._gatherer, *self._threads):
+        self._gatherer.join()  # until then it may start others
+        for thread in self._threads:
             thread.join()
 
     def on_terminate(self) -> None:

@@ -132,7 +132,7 @@ def test_another_user(run: Run, separate: bool) -> None:
     assert os.getuid() == 0, "this test must run as root, as it does in CI"
     nobody = pwd.getpwnam("nobody")
     script = "id -u; id -g; id -G; echo to-stderr > /dev/stderr; cat /dev/stdin"
-    output, ended = run("sh", "-c", script, user="nobody", stdin=b"input", cwd="/", separate_stderr=separate)
+    output, ended = run("sh", "-c", script, user="nobody", stdin=b"input\n", cwd="/", separate_stderr=separate)
     assert sorted(output.decode().split()) == sorted(
         [
             str(nobody.pw_uid),
