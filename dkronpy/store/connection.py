@@ -128,9 +128,9 @@ class Scripts:
     def call_between(
         self, step: str, *args: Any, first: Sequence[tuple[Any, ...]], reads: Sequence[str]
     ) -> list[Any]:  # fmt: skip
-        """A step, then HGETALL of *reads*, in one round trip: the step's answer and the hashes.
+        """A step, then HGETALL of *reads*, in one round trip: the step's answer and the hashes, or the error of each.
 
-        Commands that go *first* are sent with them, whatever comes of those.
+        Commands that go *first* are sent with them, whatever comes of those. Raises what the step itself does.
         """
         script, (key, _) = self._scripts[step], self._prefixes
         with script.registered_client.pipeline(transaction=False) as pipe:
@@ -143,9 +143,8 @@ class Scripts:
         if isinstance(answers[0], redis.exceptions.NoScriptError):  # a server that has just come up
             script.registered_client.script_load(script.script)
             return self.call_between(step, *args, first=(), reads=reads)
-        for answer in answers:
-            if isinstance(answer, redis.ResponseError):
-                raise refusal(answer)
+        if isinstance(answers[0], redis.ResponseError):
+            raise refusal(answers[0])
         return answers
 
     def line(self, step: str) -> StepLine:

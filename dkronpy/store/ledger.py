@@ -231,15 +231,16 @@ class Ledger:
             first=first, reads=[*map(keys.execution, executions), *map(keys.run, runs)],
         )  # fmt: skip
         self.store.replicas.confirm()
-        return [
-            refusal(answer) if isinstance(answer, redis.ResponseError) else Finished(
+        found: list[Finished | BaseException] = []
+        for name, run, *parts in zip(executions, runs, told, rows[:many], rows[many:], strict=True):
+            errors = [part for part in parts if isinstance(part, redis.ResponseError)]
+            answer, execution, of_run = parts
+            found.append(refusal(errors[0]) if errors else Finished(
                 answer[0].decode(), answer[1].decode(),
                 read_execution(name, texts(execution)) if execution else None,
                 read_run(run, texts(of_run)) if of_run else None,
-            )
-            for name, run, answer, execution, of_run
-            in zip(executions, runs, told, rows[:many], rows[many:], strict=True)
-        ]  # fmt: skip
+            ))  # fmt: skip
+        return found
 
     def reap(self, epoch: int, *, most: int, pause_ms: int, window_ms: int) -> tuple[int, list[Due], int]:
         """Close what died, and name what must be sent: (now, to send, how many were closed)."""

@@ -187,3 +187,20 @@ def test_many_ends_are_told_in_one_round_trip_each_with_what_is_then_known(desk:
     assert [one.execution and one.execution.state for one in told] == ["success", "failed", "running", None]
     assert [one.run and one.run.state for one in told] == ["success", "failed", "running", None]
     assert told[1].execution == desk.ledger.execution(bad.execution.id)
+
+
+def test_what_cannot_be_ended_or_read_stands_in_the_place_of_its_answer(desk: Desk) -> None:
+    good, odd, other = (desk.claimed(due_ms=minute * 60_000) for minute in (1, 2, 3))
+    keys = (desk.store.keys.execution(odd.execution.id), desk.store.keys.run(other.execution.run_id))
+    for key in keys:
+        desk.store.client.delete(key)
+        desk.store.client.set(key, "no hash", ex=60)
+
+    answers = desk.ledger.finish_all([
+        End(execution_id=one.execution.id, token=one.token, success=True) for one in (odd, good, other)
+    ])  # fmt: skip
+
+    assert ["WRONGTYPE" in str(answer) for answer in answers] == [True, False, True]
+    assert isinstance(answers[1], Finished)
+    assert answers[1].run_state == "success"
+    desk.store.client.delete(*keys, desk.store.keys.run(odd.execution.run_id))  # nobody will end that one
