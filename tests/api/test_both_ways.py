@@ -127,12 +127,13 @@ bad = Job(name="{failing}", schedule="@manually", run=Run("shell", {{"command": 
 old = Job(name="{old}", schedule="0 0 1 1 *", run=Run("shell", {{"command": "true"}}))
 """
 CHANGING = [
+    (r"(?<=Z)-(exec)?[0-9a-f]{6}\b", "-RANDOM"),
     (r"(redis|http)://127\.0\.0\.1:\d+(/0)?", "ADDRESS"),
     (r"\d+/\d+ ended.*\n", ""),
     (r"(?m)^(n1 .*?) \d{2,} ", r"\1 PID "),
     (r"(?m)^(n1 +up +- +)\d+ ", r"\1RUNNING "),
     (r"(?m)^(root +active +admin +- +-) +(-|\S+ s ago|now)", r"\1 USED"),
-    (r"root \(command line\)", "root"),
+    (r"root \((command line|exec on \w+)\)|exec on \w+", "root"),
     (r"\w+:\d{3,}\b", "HOLDER"),
     (r'("took": )\d+', r"\1N"),
     (r"dkronpy_[\w-]{43}", "SECRET"),
@@ -143,7 +144,6 @@ CHANGING = [
     (r"\b\d+(\.\d+)? ?(ms|s|m|h|d)\b( ago)?", "SPAN"),
     (r"\bnow\b", "SPAN"),
     (r"\b\d{13}\b", "MS"),
-    (r"-[0-9a-f]{6}\b", "-RANDOM"),
     (r'("(token|pid|revision|applied|load|memory|running)": )[\d.]+', r"\1N"),
     (r"[ ─━]+", " "),
 ]
