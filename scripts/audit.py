@@ -2,6 +2,9 @@
 
 pip-audit asks the index for the page of each version. Some mirrors have none, but the page of each project, which tells
 what is known against its newest version: a package that pip-audit skipped is looked up there.
+
+scripts/audited.txt tells what was looked up and when: that is not asked again within thirty days, so that CI asks the
+index about what is new, not about two hundred packages each time. --renew asks about all of them and writes that file.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,10 @@ HELD = {
 """Packages that stay behind their newest version, each with the reason: no page says what is known against them."""
 TIME_TO_UPGRADE = timedelta(days=14)
 """For so long after a newer version came the one before it may stay."""
+RECORD = Path(__file__).with_name("audited.txt")
+"""What was looked up, a line each: name, version, day (UTC); nothing was known against any."""
+STANDS = timedelta(days=30)
+"""For so long what was looked up is not asked again: an advisory may come later than its version."""
 _TRIES, _PAUSE_SECONDS, _AT_ONCE = 4, 2.0, 6
 
 Page = Mapping[str, Any]
@@ -48,27 +56,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what is wrong, a line each; status 1 where there is anything."""
     parser = argparse.ArgumentParser(prog="scripts/audit", description=__doc__)
     parser.add_argument("--report", type=Path, help="judge this report of pip-audit (JSON) instead of making one")
+    parser.add_argument("--renew", action="store_true", help="ask about every package, and write the record")
     options = parser.parse_args(argv)
-    report = options.report.read_text() if options.report else _audited()
-    installed = {_plain(found.metadata["Name"]) for found in metadata.distributions()} if not options.report else set()
-    problems = list(judged(report, installed, second_look=look_up))
+    today = from_ms(SystemClock().now_ms()).date()
+    installed = {_plain(found.metadata["Name"]): found.version for found in metadata.distributions()}
+    asked = unrecorded(installed, "" if options.renew else RECORD.read_text(), today)
+    if options.report:
+        problems = list(judged(options.report.read_text(), set(), second_look=look_up))
+    else:
+        problems = list(judged(_audited(asked), set(asked), second_look=look_up)) if asked else []
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} problems" if problems else "every package was looked up; nothing is known against any")
-    return 1 if problems else 0
+    if problems:
+        print(f"{len(problems)} problems")
+        return 1
+    if options.renew:
+        RECORD.write_text("".join(f"{name} {asked[name]} {today}\n" for name in sorted(asked)))
+    print(f"nothing is known against any package; {len(asked)} of {len(installed)} were looked up just now")
+    return 0
 
 
-def _audited() -> str:
-    """The report of pip-audit, whatever its exit status."""
-    command = [
-        str(Path(sys.executable).parent / "pip-audit"),
-        "--format",
-        "json",
-        "--progress-spinner",
-        "off",
-        "--local",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def unrecorded(installed: Mapping[str, str], record: str, today: date) -> dict[str, str]:
+    """Those of *installed* (names and versions) that *record* does not have, or has had for too long."""
+    stands = set()
+    for line in record.splitlines():
+        name, version, day = line.split()
+        if today - date.fromisoformat(day) <= STANDS:
+            stands.add((name, version))
+    return {name: version for name, version in installed.items() if name not in OURS and (name, version) not in stands}
+
+
+def _audited(packages: Mapping[str, str]) -> str:
+    """The report of pip-audit about *packages* (names and versions), whatever its exit status."""
+    command = [str(Path(sys.executable).parent / "pip-audit"), "--format", "json", "--progress-spinner", "off"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
+        pins.writelines(f"{name}=={version}\n" for name, version in packages.items())
+        pins.flush()
+        command += ["--requirement", pins.name, "--no-deps", "--disable-pip"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)
     return done.stdout
 

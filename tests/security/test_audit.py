@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.audit import HELD, by_page, judged, main
+from scripts.audit import HELD, RECORD, by_page, judged, main, unrecorded
 
 
 def report(*packages: dict[str, Any]) -> str:
@@ -94,3 +94,16 @@ def test_the_exit_status(tmp_path: Path) -> None:
     for text, status in ((report(CLEAN), 0), (report({"name": "Flower", "version": "1.1.0", "vulns": [KNOWN]}), 1)):
         path.write_text(text)
         assert main(["--report", str(path)]) == status
+
+
+def test_what_was_looked_up_lately_is_not_asked_again() -> None:
+    installed = {"click": "8.3.0", "kombu": "5.5.4", "celery": "5.6.1", "dkronpy": "0.1.0"}
+    record = "celery 5.6.0 2026-11-26\nclick 8.3.0 2026-10-28\nkombu 5.5.4 2026-10-27\n"
+    asked = unrecorded(installed, record, date(2026, 11, 27))
+    assert asked == {"celery": "5.6.1", "kombu": "5.5.4"}, "another version, and longer ago than thirty days"
+    assert unrecorded(installed, "", date(2026, 11, 27)).keys() == {"click", "kombu", "celery"}, "ours is not there"
+
+
+def test_the_record_is_of_names_versions_and_days() -> None:
+    assert unrecorded({"celery": "0"}, RECORD.read_text(), date(2026, 11, 27)) == {"celery": "0"}
+    assert len(RECORD.read_text().splitlines()) > 100
