@@ -8,6 +8,7 @@ interleave.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=sorted(TRIALS), action="append", help="only these faults; repeatable")
     parser.add_argument("--store", choices=("valkey", "redis"), default="valkey")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it ends what was started
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"seed {options.seed}, {options.minutes:g} minutes, logs in {folder}", flush=True)
     names = options.only or sorted(TRIALS)

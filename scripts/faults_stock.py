@@ -7,6 +7,7 @@ the same seed; what ends by itself is started again at once. Times differ a litt
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -34,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it ends what was started
     folder = Path(tempfile.mkdtemp(prefix="faults-stock-"))
     print(f"seed {options.seed}, {options.seconds:g} s of faults a side, logs in {folder}", flush=True)
     rows = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         return judge(read_history(options.judge), options.judge)
     if options.isolated and not isolation.inside():
         os.execvp("unshare", isolation.command([sys.executable, *sys.orig_argv[1:]]))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it ends what was started
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"seed {options.seed}, {options.minutes:g} minutes, logs in {folder}", flush=True)
     end, number = time.monotonic() + options.minutes * 60, 0
