@@ -69,7 +69,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ANYONE = Identity(id="", name="anonymous", role="admin")
-"""Who asks a server that asks for no token."""
+"""The own user of a server that has no token yet."""
 
 
 def decide(identity: Identity, asked: Asked) -> bool:

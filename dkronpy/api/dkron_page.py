@@ -13,6 +13,7 @@ from dkronpy.api.answers import Answer, AnyRequest
 from dkronpy.api.guard import identify
 from dkronpy.api.handlers import public
 from dkronpy.api.members import leading_member
+from dkronpy.api.peer import ends_of
 from dkronpy.api.services import Services, note_of, services_of
 
 KIND = "text/javascript"
@@ -29,8 +30,8 @@ def window(request: AnyRequest) -> Answer:
     services = services_of(request)
     given = request.headers.get("authorization", "")
     with services.store.errors():
-        asks = services.asks()
-    identity = identify(services, given, note_of(request)) if given or not asks else None
+        asks = services.asks(ends_of(request.scope))
+    identity = identify(services, request, note_of(request)) if given or not asks else None
     values: dict[str, Any] = {
         "DKRON_API_URL": f"//{request.headers.get('host', '')}/v1", "DKRON_LEADER": "no leader",
         **{f"DKRON_{name}_JOBS": 0 for name in _COUNTED}, "DKRON_ACL_ENABLED": asks,

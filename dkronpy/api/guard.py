@@ -12,6 +12,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from dkronpy.api.access import ANYONE, Asked, Identity, decide
 from dkronpy.api.audit_log import Note
+from dkronpy.api.peer import ends_of, user
 from dkronpy.api.secrets_given import secret_of
 from dkronpy.api.services import IDENTITY, Services, note_of, services_of
 from dkronpy.api.tokens import digest
@@ -30,7 +31,7 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     note.action = str(opt.get("action", ""))
     note.job = job_of(connection.path_params) or ""
     services = services_of(connection)
-    identity = await anyio.to_thread.run_sync(identify, services, connection.headers.get("authorization", ""), note)
+    identity = await anyio.to_thread.run_sync(identify, services, connection, note)
     asked = Asked(
         action=note.action,
         method=str(connection.scope.get("method", "")),
@@ -44,6 +45,14 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     connection.scope[IDENTITY] = identity  # type: ignore[literal-required]
 
 
+def _needed(services: Services) -> str:
+    if services.guarded():
+        return "a token is needed: Authorization: Bearer ..."
+    return (
+        f"only {user()}, who runs this server, needs no token; who may make one: dkronpy token create NAME --role admin"
+    )
+
+
 def job_of(parameters: dict[str, Any]) -> str | None:
     """The job that a path speaks of: by its name, or by a run's or an execution's id, which begin with it."""
     if "job" in parameters:
@@ -54,15 +63,15 @@ def job_of(parameters: dict[str, Any]) -> str | None:
     return None
 
 
-def identify(services: Services, authorization: str, note: Note) -> Identity:
+def identify(services: Services, connection: ASGIConnection[Any, Any, Any, Any], note: Note) -> Identity:
     """Who asks. Blocks: it asks the store."""
-    secret = secret_of(authorization)
+    secret = secret_of(connection.headers.get("authorization", ""))
     with services.store.errors():
-        if not services.asks():
+        if not services.asks(ends_of(connection.scope)):
             note.who = ANYONE.name
             return ANYONE
         if not secret:
-            raise NotAuthorizedException("a token is needed: Authorization: Bearer ...", headers=_CHALLENGE)
+            raise NotAuthorizedException(_needed(services), headers=_CHALLENGE)
         hashed = digest(secret)
         wait = services.limit.wait(note.address, hashed)
         if wait:

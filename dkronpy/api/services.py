@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from dkronpy.api.access import Identity
 from dkronpy.api.audit_log import AuditLog, Note
 from dkronpy.api.catalogue import Catalogue
+from dkronpy.api.peer import Ends, is_ours
 from dkronpy.api.policies import Policies
 from dkronpy.api.provider import Provider, open_provider
 from dkronpy.api.rate import FailureLimit
@@ -54,8 +55,12 @@ class Services:
         self.provider = open_provider(self.client.deployment.settings)
         self.catalogue = Catalogue(self.client, self.clock)
 
-    def asks(self) -> bool:
-        """Whether somebody has to say who they are. redis-py's errors pass through."""
+    def asks(self, ends: Ends) -> bool:
+        """Whether whoever is at the other end has to say who they are. redis-py's errors pass through."""
+        return self.guarded() or not is_ours(ends)
+
+    def guarded(self) -> bool:
+        """Whether everybody has to. redis-py's errors pass through."""
         return self.exposed or self.provider is not None or self.tokens.any()
 
     @property

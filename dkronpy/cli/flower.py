@@ -37,7 +37,8 @@ COLUMNS = "name,uuid,state,args,received,started,runtime,worker"
 def flower(session: Session, address: str | None, port: str | None, read_only: bool, url_prefix: str) -> int:
     """Run Flower until it is told to stop. Each task there is called job:<name>, and its id is the execution's.
 
-    It asks for a token as the pages do: not on loopback as long as there is none. flower_basic_auth replaces tokens.
+    It asks for a token as the pages do: not its own user on loopback as long as there is none. flower_basic_auth
+    replaces tokens.
     """
     session.flags.update(flower_address=address, flower_port=port)
     return run_flower(session.settings, read_only=read_only, url_prefix=url_prefix)

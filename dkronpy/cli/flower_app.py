@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from dkronpy.api.peer import Ends
 from dkronpy.web.places import BASE
 
 if TYPE_CHECKING:
@@ -43,13 +44,20 @@ def flower_class(flower: Any, door: FlowerDoor | None, pages: str) -> Any:
         def find_handler(self, request: Any, **kwargs: Any) -> Any:
             """Flower's own way, unless whoever asks may not."""
             address = request.remote_ip or ""
-            verdict = door.judge(request.method, request.path, request.headers, address) if door else None
+            verdict = None
+            if door:
+                verdict = door.judge(request.method, request.path, request.headers, address, _ends_of(request))
             request.signed_in = verdict is not None and verdict.signed_in
             if verdict is not None and not verdict.good:
                 return self.get_handler_delegate(request, refused, {"verdict": verdict})
             return super().find_handler(request, **kwargs)
 
     return OurFlower
+
+
+def _ends_of(request: Any) -> Ends:
+    connected = request.connection.stream.socket
+    return Ends(connected.getpeername()[:2], connected.getsockname()[:2])
 
 
 def _refused(handler: Any, pages: str, *, provided: bool) -> Any:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dkronpy.api.access import Asked, Identity, decide
+from dkronpy.api.peer import Ends, is_ours
 from dkronpy.api.policies import Policies
 from dkronpy.api.rate import FailureLimit
 from dkronpy.api.secrets_given import secret_of
@@ -48,20 +49,20 @@ class FlowerDoor:
         self._sessions = Sessions(store)
         self._tokens, self._policies, self._limit = Tokens(store), Policies(store), FailureLimit(clock)
 
-    def judge(self, method: str, path: str, headers: Mapping[str, str], address: str) -> Verdict:
-        """What becomes of a request."""
+    def judge(self, method: str, path: str, headers: Mapping[str, str], address: str, ends: Ends) -> Verdict:
+        """What becomes of a request; *address* is whose failures are counted, *ends* are those of its connection."""
         if path == self._public:
             return Verdict()
         if method not in _SAFE and not _from_here(headers):
             return Verdict(status=403, text="another site's page sent this, so nothing was done")
         try:
             with self._store.errors():
-                return self._decide(method, path, headers, address)
+                return self._decide(method, path, headers, address, ends)
         except DkronpyError as error:
             return Verdict(status=503, text=str(error))
 
-    def _decide(self, method: str, path: str, headers: Mapping[str, str], address: str) -> Verdict:
-        if not self._exposed and not self.provided and not self._tokens.any():
+    def _decide(self, method: str, path: str, headers: Mapping[str, str], address: str, ends: Ends) -> Verdict:
+        if not self._exposed and not self.provided and not self._tokens.any() and is_ours(ends):
             return Verdict()
         secret = secret_of(headers.get("Authorization", "")) or _cookie(headers.get("Cookie", ""))
         if not secret:

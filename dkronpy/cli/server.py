@@ -40,7 +40,7 @@ _ASK_SECONDS = 1.0
 def server(session: Session, address: str | None, port: str | None, next_port: bool) -> int:
     """Serve the API until told to stop. Any number may run; each answers everything.
 
-    On loopback it asks for no token until the first one is made; anywhere else it does not start without one.
+    On loopback it asks its own user for no token until the first one is made; anywhere else it does not start without.
     """
     session.flags.update(http_address=address, http_port=port)
     return run_server(session.settings, next_port=next_port)
@@ -144,6 +144,8 @@ def url_of(listening: socket.socket) -> str:
 
 def _check_access(services: Services, settings: Settings, log: Any, stopping: threading.Event) -> bool:
     """Whether to serve; waits for the store where that decides. Raises ConfigError."""
+    from dkronpy.api.peer import user
+
     said = False
     while not stopping.is_set():
         try:
@@ -163,8 +165,9 @@ def _check_access(services: Services, settings: Settings, log: Any, stopping: th
                 hint="make one first: dkronpy token create NAME --role admin",
             )
         log.warning(
-            "NOBODY IS ASKED FOR A TOKEN: every user and program of this machine may define and run jobs. "
-            "`dkronpy token create NAME --role admin` makes the first one, and from then on it is asked for."
+            "NO TOKEN WAS MADE YET: every program of %s on this machine may define and run jobs, and nobody else may. "
+            "`dkronpy token create NAME --role admin` makes the first one, and from then on it is asked for.",
+            user(),
         )
         return True
     return False

@@ -108,7 +108,7 @@ class Up:
                 "allow_root: an agent that runs as root gives every job root's rights",
                 hint="run it as another user, or set DKRONPY_ALLOW_ROOT=1 if that is what you want",
             )
-        # Nobody but root can reach the embedded store, so that jobs come from root alone.
+        # Nobody but root can reach the embedded store, nor the server without a token: jobs come from root alone.
         self._overrides["allow_root"] = True
         self._console.say("running as root, and so do the jobs that name no other user")
         return settings

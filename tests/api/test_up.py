@@ -17,7 +17,7 @@ def test_up_serves_the_api_on_loopback_and_ends_it(tmp_path: Path) -> None:
         wait_until(lambda: api.get("/health").status_code == 200, timeout=30, description="a beat leads")
         assert api.names() == ["quick"]
         wait_until(lambda: api.ended("quick"), timeout=30, description="an execution is told")
-        assert "NOBODY IS ASKED FOR A TOKEN" in process.output
+        assert "NO TOKEN WAS MADE YET" in process.output
     assert "server (pid" not in process.output, process.output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,10 +24,16 @@ def services(client: Client) -> Services:
 
 @pytest.fixture
 def guarded(services: Services) -> Iterator[Browser]:
-    """The whole server, as a browser on this machine sees it."""
-    app: Any = make_api(services, hosts=["dkronpy.local"], pages=pages_of(services))
-    with TestClient(app, base_url="http://dkronpy.local") as test_client:
-        yield Browser(test_client)
+    """The whole server, as a browser of this machine and user sees it: what asks has a socket of ours."""
+    served: Any = make_api(services, hosts=["dkronpy.local"], pages=pages_of(services))
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as peer:
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope |= {"client": peer.getsockname(), "server": peer.getpeername()}
+            await served(scope, receive, send)
+
+        with TestClient(app, base_url="http://dkronpy.local") as test_client:
+            yield Browser(test_client)
 
 
 def sign_in(browser: Browser, services: Services, role: str, jobs: tuple[str, ...] = ()) -> None:
