@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +22,11 @@ from dkronpy.cli.times import machine_zone
 
 if TYPE_CHECKING:
     from dkronpy.job import Job
+    from dkronpy.settings import Settings
 
 _EXEC = re.compile(r"\S*dkronpy\s+exec\s+(?P<options>.*?)\s--\s+")
 _SETTING = re.compile(r"\s*[\"']?[A-Za-z_]\w*[\"']?\s*=")
+_OURS = re.compile(r"\s*[\"']?DKRONPY_")
 
 
 @command(
@@ -50,7 +54,7 @@ def adopt(session: Session, name: str, file: str | None, node: str | None, zone:
     from dkronpy.fleet.source import jobs_source
 
     text = Path(file).read_text() if file else _own_crontab()
-    number, job = _adopted(text, name, file, node or session.loaded[0].node, zone)
+    number, job = _adopted(text, name, file, session.loaded[0], node, zone)
     if dry_run:
         write(jobs_source([job], f"{name}, out of line {number} of {file or 'the crontab'}."))
         return
@@ -76,7 +80,9 @@ def _own_crontab() -> str:
     return done.stdout
 
 
-def _adopted(text: str, name: str, file: str | None, node: str, zone: str) -> tuple[int, Job]:
+def _adopted(
+    text: str, name: str, file: str | None, settings: Settings, node: str | None, zone: str
+) -> tuple[int, Job]:
     """The line's number and the job that it comes to. Raises NotFoundError, UsageError."""
     from msgspec.structs import replace
 
@@ -84,30 +90,40 @@ def _adopted(text: str, name: str, file: str | None, node: str, zone: str) -> tu
     from dkronpy.importers.crontab import is_system, read_crontab
     from dkronpy.node import on_node
 
-    settings: list[str] = []
+    environment: list[str] = []
     found: list[tuple[int, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         match = _EXEC.search(line)
         if line.lstrip().startswith("#"):
             continue
         if match and re.search(rf"--job[= ]\s*[\"']?{re.escape(name)}[\"']?(\s|$)", match["options"] + " "):
-            found.append((number, "\n".join([*settings, line[: match.start()] + line[match.end() :]])))
-        elif _SETTING.match(line):
-            settings.append(line)
+            found.append((number, "\n".join([*environment, line[: match.start()] + line[match.end() :]])))
+        elif _SETTING.match(line) and not _OURS.match(line):  # ours were for `dkronpy exec`, not for the command
+            environment.append(line)
     where = file or "the crontab"
     if not found:
-        hint = f"put `dkronpy exec --job {name} --` in front of its command first"
+        hint = (
+            f"put `{_program()} exec --job {name} --` in front of its command first,"
+            f" and the line `DKRONPY_DATA_DIR={Path(settings.data_dir).absolute()}` above it"
+        )
         raise NotFoundError(f"no line of {where} has `dkronpy exec --job {name} -- ...`", hint=hint)
     if len(found) > 1:
         raise UsageError(f"{len(found)} lines of {where} have --job {name}; give them names of their own")
     number, crontab = found[0]
     system = is_system(Path(file), text) if file else False
-    imported = read_crontab(crontab, system=system, zone=zone or machine_zone(), on=on_node(node))
+    imported = read_crontab(crontab, system=system, zone=zone or machine_zone(), on=on_node(node or settings.node))
     for loss in imported.losses:
         say(f"  line {number}: {loss.what}")
     if not imported.jobs:
         raise UsageError(f"line {number} of {where} cannot be a job")
     return number, replace(imported.jobs[0], name=name)
+
+
+def _program() -> str:
+    """This program as cron finds it, whose PATH does not lead here."""
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    found = shutil.which("dkronpy", path=os.pathsep.join(folders))
+    return str(Path(found).absolute()) if found else "dkronpy"
 
 
 def _put(text: str, file: str | None) -> None:

@@ -33,7 +33,9 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
     short_help="Run a command that cron starts, and record it.",
     example="""
     dkronpy exec --job backup -- /usr/local/bin/backup.sh --all
-    30 2 * * *  dkronpy exec --job backup --quiet -- /usr/local/bin/backup.sh --all
+    # in a crontab, whose PATH is /usr/bin:/bin and whose folder is another one:
+    DKRONPY_DATA_DIR=/var/lib/dkronpy
+    30 2 * * *  /opt/dkronpy/bin/dkronpy exec --job backup --quiet -- /usr/local/bin/backup.sh --all
     """,
     context_settings={"ignore_unknown_options": True},
 )
@@ -145,9 +147,12 @@ def _outside(session: Session, quiet: bool) -> tuple[Outside | None, int]:
 
             connection = Connection(settings.api_url, settings.api_token, timeout=SERVER_SECONDS)
             return RemoteOutside(connection, folder, node=settings.node, who=who), lease_ms
-        from dkronpy.client.outside import Outside
+        from dkronpy.client.outside import Outside, Unreached
 
-        return Outside(session.client.deployment, folder, node=settings.node, who=who), lease_ms
+        try:
+            return Outside(session.client.deployment, folder, node=settings.node, who=who), lease_ms
+        except DkronpyError as error:  # no store is set, and `up` is down: told by the next run that finds one
+            return Unreached(error, folder, node=settings.node, who=who), lease_ms
     except DkronpyError as error:
         if not quiet:
             say(f"dkronpy: this run is not recorded: {' '.join(str(error).split())}")

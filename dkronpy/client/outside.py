@@ -200,6 +200,20 @@ class Outside:
         reporter.stop()
 
 
+class Unreached(Outside):
+    """Stands where no store is known, since *why*: nothing can be told, and each run waits in *folder*."""
+
+    def __init__(self, why: DkronpyError, folder: Path, *, node: str, who: str) -> None:
+        self.why = why
+        self.folder = folder
+        self.node = node
+        self.who = who
+
+    def begin(self, name: str, *, argv: Sequence[str] = (), due_ms: int | None = None, lease_ms: int) -> Begun:
+        """Raises what was met instead of a store."""
+        raise self.why
+
+
 def report_of(begun: Begun, ended: Ended) -> Report:
     """The end of an attempt as the ledger is told of it."""
     return Report(

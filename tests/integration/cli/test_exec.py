@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+from pathlib import Path
 
 from dkronpy.node import on_node
 from tests.integration.cli.conftest import CommandLine
@@ -61,6 +63,26 @@ def test_the_command_runs_while_the_store_is_away_and_is_told_later(dkronpy: Com
     assert not list((dkronpy.folder / "data" / "exec").iterdir())
 
 
+def test_a_run_is_kept_where_no_store_is_known_and_told_by_the_next_that_finds_one(dkronpy: CommandLine) -> None:
+    """As in a crontab while `dkronpy up` is down: no address is set, and no store.url lies in the data folder."""
+    nowhere = {"DKRONPY_STORE_URL": ""}
+    spool, store_url = dkronpy.folder / "data" / "exec", dkronpy.folder / "data" / "store.url"
+    status, _, err = ran(dkronpy, "exec", "--job", "backup", "--", "sh", "-c", SCRIPT, **nowhere)
+    assert (status, err.count(b"\n")) == (3, 1)
+    assert err.startswith(b"dkronpy: no store is set, and none was started from")
+    assert ran(dkronpy, "exec", "--job", "backup", "--quiet", "--", "true", **nowhere) == (0, b"", b"")
+    assert [path.suffix for path in spool.iterdir()] == [".run", ".run"]
+
+    store_url.write_text(dkronpy.environment["DKRONPY_STORE_URL"])
+    assert ran(dkronpy, "exec", "--job", "backup", "--", "true", **nowhere) == (0, b"", b"")
+    runs = list(reversed(dkronpy.client.runs(job="backup")))
+    assert [run.state for run in runs] == ["failed", "success", "success"]
+    (execution,) = dkronpy.client.run(runs[0].id).executions
+    assert execution.attempts[-1].exit_code == 3
+    assert sorted(dkronpy.client.output(execution).head.splitlines()) == [b"one", b"two"]
+    assert not list(spool.iterdir())
+
+
 def test_a_command_that_cannot_be_started_is_a_failure_of_its_own(dkronpy: CommandLine) -> None:
     status, out, err = ran(dkronpy, "exec", "--job", "backup", "--", "/no/such/program")
     assert (status, out) == (127, b"")
@@ -72,7 +94,9 @@ def test_a_line_is_adopted_and_keeps_its_history(dkronpy: CommandLine) -> None:
     ran(dkronpy, "exec", "--job", "backup", "--", "true")
     crontab = dkronpy.folder / "crontab"
     line = "30 2 * * * /usr/bin/dkronpy exec --job backup --quiet -- /bin/backup --all | tail\n"
-    crontab.write_text(f"PATH=/bin\nCRON_TZ=Europe/Berlin\n# the dump\n{line}0 5 * * * /bin/other\n")
+    crontab.write_text(
+        f"PATH=/bin\nDKRONPY_DATA_DIR=/var/lib/dkronpy\nCRON_TZ=Europe/Berlin\n# the dump\n{line}0 5 * * * /bin/other\n"
+    )
     arguments = ("adopt", "backup", "--crontab", str(crontab), "--node", "cronbox")
 
     assert "Shell(" in dkronpy(*arguments, "--dry-run").stdout
@@ -80,17 +104,21 @@ def test_a_line_is_adopted_and_keeps_its_history(dkronpy: CommandLine) -> None:
 
     done = dkronpy(*arguments)
     assert done.exit_code == 0, done.stderr
-    assert "line 4 of" in done.stdout
+    assert "line 5 of" in done.stdout
     job = dkronpy.client.job("backup").job
     assert (job.schedule, job.timezone, job.on) == ("30 2 * * *", "Europe/Berlin", on_node("cronbox"))
     assert job.executor_config == {"command": "/bin/backup --all | tail", "env": {"PATH": "/bin"}, "shell": True}
     assert dkronpy.client.runs(job="backup")[0].state == "success"
-    assert crontab.read_text().splitlines()[3] == ("# started by dkronpy since it adopted job backup: " + line.rstrip())
-    assert crontab.read_text().splitlines()[4] == "0 5 * * * /bin/other"
+    assert crontab.read_text().splitlines()[4] == ("# started by dkronpy since it adopted job backup: " + line.rstrip())
+    assert crontab.read_text().splitlines()[5] == "0 5 * * * /bin/other"
 
     again = dkronpy(*arguments)
     assert again.exit_code == 5
     assert "no line of" in again.stderr
+    # What it says to write works in cron, whose PATH does not lead here and whose folder is another one.
+    (program,) = re.findall(r"put `(\S+) exec --job backup --`", again.stderr)
+    assert Path(program).is_absolute()
+    assert f"DKRONPY_DATA_DIR={dkronpy.folder / 'data'}`" in again.stderr
 
 
 def test_pings_are_runs(dkronpy: CommandLine) -> None:
