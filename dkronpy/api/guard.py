@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import anyio.to_thread
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.handlers.base import BaseRouteHandler
@@ -14,7 +15,7 @@ from dkronpy.api.access import ANYONE, Asked, Identity, decide
 from dkronpy.api.audit_log import Note
 from dkronpy.api.peer import ends_of, user
 from dkronpy.api.secrets_given import secret_of
-from dkronpy.api.services import IDENTITY, Services, note_of, services_of
+from dkronpy.api.services import IDENTITY, Services, identity_of, note_of, services_of
 from dkronpy.api.tokens import digest
 from dkronpy.errors import DeniedError
 
@@ -51,6 +52,14 @@ def _needed(services: Services) -> str:
     return (
         f"only {user()}, who runs this server, needs no token; who may make one: dkronpy token create NAME --role admin"
     )
+
+
+def require_edit(request: Request[Any, Any, Any], path: str, job: str) -> None:
+    """For a job that a request names beside its own path. Raises DeniedError where *path*, its own, may not be put."""
+    identity = identity_of(request)
+    identity.require(job)
+    if not decide(identity, Asked(action="edit", method="PUT", path=path, job=job)):
+        raise DeniedError(f"{identity.name} may not save job {job!r}", hint=f"a policy has to grant update on {path}")
 
 
 def job_of(parameters: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, RawBody
 from dkronpy.api.answers import Answer, AnyRequest, json_answer, location, text_answer
 from dkronpy.api.carry import carry_state
 from dkronpy.api.failures import ApiError
+from dkronpy.api.guard import require_edit
 from dkronpy.api.handlers import route
 from dkronpy.api.jobs import etag, wanted_revision
 from dkronpy.api.pause import is_paused
@@ -57,6 +58,8 @@ def _save(request: AnyRequest, body: bytes, name: str) -> Answer:
             job = msgspec.structs.replace(job, name=name)
         identity_of(request).require(job.name)
         note_of(request).job = job.name
+        if name and job.name != name:
+            require_edit(request, f"/v1/jobs/{job.name}", job.name)
         refuse_bad(job)
         refuse_family(services, job)
         with services.store.errors():

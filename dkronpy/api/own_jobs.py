@@ -12,6 +12,7 @@ from litestar.params import FromPath, QueryParameter, RawBody
 from dkronpy.api.answers import Answer, AnyRequest, json_answer
 from dkronpy.api.cursor import MOST, Limit, page_by_name
 from dkronpy.api.failures import ApiError
+from dkronpy.api.guard import require_edit
 from dkronpy.api.handlers import route
 from dkronpy.api.jobs import etag, require_revision, wanted_revision
 from dkronpy.api.pause import is_paused
@@ -97,7 +98,7 @@ def delete_own(
     """Delete a job that none follows, or that is saved under another name next."""
     client = services_of(request).client
     if heir:
-        identity_of(request).require(heir)
+        require_edit(request, f"/api/v1/jobs/{heir}", heir)
     view = client.job(job)
     require_revision(request, view)
     if view.state.dependent_jobs and not heir:

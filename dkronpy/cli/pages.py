@@ -32,9 +32,10 @@ class GuardedDoor:
         return identity.name if identity is not None and identity.id else ""
 
     def may(self, request: Request[Any, Any, Any], action: str, job: str | None = None) -> bool:
-        """What the policy says; policies with paths are asked about the API's."""
+        """What the policy says; policies with paths are asked about the API's: there POST to a job would run it."""
         path = f"/v1/jobs/{job}" if job else "/v1/jobs"
-        return decide(identity_of(request), Asked(action=action, method=_METHODS[action], path=path, job=job))
+        method = "PUT" if job and action == "edit" else _METHODS[action]
+        return decide(identity_of(request), Asked(action=action, method=method, path=path, job=job))
 
     def sees(self, request: Request[Any, Any, Any], job: str) -> bool:
         """Whether the job is among those of the token."""

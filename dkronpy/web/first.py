@@ -16,7 +16,7 @@ from dkronpy.web.handlers import PageError, form, see_other, text_of
 from dkronpy.web.places import place
 from dkronpy.web.render import render
 from dkronpy.web.sentences import briefly
-from dkronpy.web.site import site_of, viewer_of
+from dkronpy.web.site import Viewer, site_of, viewer_of
 
 MOST_LINES = 500
 _LEFT_OUT = "left out: "
@@ -61,11 +61,12 @@ def examples() -> list[Job]:
 @form("/examples", action="edit")
 def make_examples(request: AnyRequest) -> Response[Any]:
     """Save the example jobs that are not there yet."""
-    site = site_of(request)
+    site, viewer = site_of(request), viewer_of(request)
     known = site.board.jobs()
-    for job in examples():
-        if job.name not in known:
-            site.client.save_job(job, by=viewer_of(request).who, why="an example")
+    wanted = [job for job in examples() if job.name not in known]
+    _require(viewer, wanted)
+    for job in wanted:
+        site.client.save_job(job, by=viewer.who, why="an example")
     return see_other(place("/?done=saved"))
 
 
@@ -80,12 +81,17 @@ def crontab(request: AnyRequest) -> Response[Any]:
         return render(
             request, "crontab.html", section="jobs", lines=lines, text=text, zone=zone, good=len(good), words=_words
         )
-    denied = [job.name for job in good if not viewer.may("edit", job.name)]
-    if denied:
-        raise PageError(403, f"you may not save {', '.join(denied[:5])}")
+    _require(viewer, good)
     for job in good:
         site.client.save_job(job, revision=0, by=viewer.who, why="out of a crontab")
     return see_other(place("/jobs?done=saved"))
+
+
+def _require(viewer: Viewer, jobs: Iterable[Job]) -> None:
+    """Raises PageError where some of the jobs may not be saved."""
+    denied = [job.name for job in jobs if not viewer.may("edit", job.name)]
+    if denied:
+        raise PageError(403, f"you may not save {', '.join(denied[:5])}")
 
 
 def crontab_lines(text: str, *, zone: str = "", taken: Iterable[str] = ()) -> list[Line]:

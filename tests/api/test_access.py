@@ -255,6 +255,36 @@ def test_policies_grant_paths_as_dkron_pro_s(guarded: tuple[Site, Api, dict[str,
         assert admin.post("/v1/acl/policies/bad", data=bad).status_code == 422
 
 
+def test_a_policy_for_some_jobs_saves_no_other_by_a_name_beside_the_path(
+    guarded: tuple[Site, Api, dict[str, str], Spawned],
+) -> None:
+    site, api, secrets, _ = guarded
+    admin = Api(api.url, secrets["admin"])
+    was = admin.create("payroll")
+    admin.create("team-old")
+    rules = {
+        "/v1/jobs/team-*": {"capabilities": ["update"]},
+        "/api/v1/jobs/team-*": {"capabilities": ["update", "delete"]},
+        "/ui/**": {"capabilities": ["create", "read"]},
+        "/v1/jobs/*": {"capabilities": ["create"]},  # to run it, in Dkron's words
+    }
+    assert admin.post("/v1/acl/policies/team", data=json.dumps({"path": rules})).status_code == 200
+    team = Api(api.url, Services(site.client).tokens.create("team", policies=["team"])[1])
+    for method in ("PUT", "DELETE"):
+        path = "/v1/jobs/team-x" if method == "PUT" else "/api/v1/jobs/team-old?heir=payroll"
+        answer = team.call(method, path, json=definition("payroll", schedule="@every 1s"))
+        assert answer.status_code == 403, answer.text
+    assert admin.get("/v1/jobs/payroll").json() == was
+    assert team.call("PUT", "/v1/jobs/team-x", json=definition("team-y")).status_code == 201
+    assert admin.get("/v1/jobs/team-old").status_code == 200
+    pages = {"Cookie": f"dkronpy_token={team.token}; dkronpy_csrf={'c' * 20}"}
+    form = {"csrf": "c" * 20, "revision": "1", "text": json.dumps(definition("payroll", doc="theirs"))}
+    assert api.post("/ui/new", data=form, headers=pages).status_code == 403
+    assert api.post("/ui/new", data={**form, "text": json.dumps(definition("team-z"))}, headers=pages).status_code == 303
+    assert api.post("/ui/examples", data=form, headers=pages).status_code == 403
+    assert admin.get("/v1/jobs/payroll").json() == was
+
+
 def test_what_no_rule_grants_is_denied() -> None:
     asked = Asked(action="read", method="GET", path="/v1/jobs")
     assert not decide(Identity(id="", name=""), asked)
