@@ -74,3 +74,13 @@ def ms_of_iso(text: str) -> int:
 @lru_cache(maxsize=1024)
 def _ms_of_second(text: str) -> int:
     return to_ms(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))
+
+
+def ms_of_rfc3339(text: str) -> int:
+    """The millisecond of a moment with a zone and any number of decimals, as Go writes it.
+
+    Raises ValueError for what is none, OverflowError for one that UTC has no year for.
+    """
+    plain, zone = (text[:-1], "+00:00") if text[-1:] in ("Z", "z") else (text[:-6], text[-6:])
+    whole, _, fraction = plain.partition(".")
+    return to_ms(datetime.fromisoformat(f"{whole}{zone}").astimezone(timezone.utc)) + int((fraction + "000")[:3])

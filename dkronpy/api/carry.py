@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from dkronpy.api.catalogue import tell_changed
-from dkronpy.clock import to_ms
-from dkronpy.job.json import NEVER, JobState
+from dkronpy.clock import ms_of_rfc3339
+from dkronpy.job.json import JobState
 from dkronpy.store.connection import Store
 
 
@@ -36,9 +34,4 @@ def carry_state(store: Store, name: str, sent: JobState) -> None:
 
 def _ms(text: str | None) -> int:
     """Milliseconds of Go's time text; 0 for none."""
-    if not text or text == NEVER:
-        return 0
-    plain, zone = (text[:-1], "+00:00") if text[-1] in "zZ" else (text[:-6], text[-6:])
-    whole, _, fraction = plain.partition(".")
-    moment = datetime.fromisoformat(f"{whole}{zone}").astimezone(timezone.utc)
-    return max(0, to_ms(moment) + int((fraction + "000")[:3]))
+    return max(0, ms_of_rfc3339(text)) if text else 0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dkronpy.clock import ms_of_rfc3339
 from dkronpy.errors import Problem
 from dkronpy.job.notify import is_rules
 from dkronpy.node import Target
@@ -13,6 +14,8 @@ from dkronpy.schedule.problems import did_you_mean
 
 RETRY_KEYS = ("delay", "backoff", "cap", "jitter", "on", "elsewhere")
 TARGET_KEYS = tuple(name for name in Target.__struct_fields__ if name != "tags")
+MOST_FIGURE = 2**53
+"""The highest counter: beyond it numbers in JSON are not exact everywhere, and the store's may overflow."""
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -85,8 +88,18 @@ def _is_retry(value: Any) -> bool:
     )
 
 
+def _is_figure(value: Any) -> bool:
+    return _is_count(value) and value <= MOST_FIGURE
+
+
 def _is_time(value: Any) -> bool:
-    return isinstance(value, str) and _RFC3339.fullmatch(value) is not None
+    if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
+        return False
+    try:
+        ms_of_rfc3339(value)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 _TARGET_SHAPES: Mapping[str, Callable[[Any], bool]] = {
@@ -105,7 +118,8 @@ _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         _TEXT,
     ),
     **dict.fromkeys(("max_active", "queue_limit"), _COUNT),
-    **dict.fromkeys(("success_count", "error_count", "retries", "output_limit", "catch_up_limit"), _COUNT),
+    **dict.fromkeys(("retries", "output_limit", "catch_up_limit"), _COUNT),
+    **dict.fromkeys(("success_count", "error_count"), (f"a whole number from 0 to {MOST_FIGURE}", _is_figure)),
     **dict.fromkeys(("history_limit", "failure_limit"), _COUNT),
     "pause_after": _COUNT,
     **dict.fromkeys(("last_success", "last_error", "next"), _TIME),

@@ -217,6 +217,30 @@ def test_figures_that_are_posted_only_move_forward(api: Api) -> None:
     assert (after["last_success"], after["last_error"]) == ("2024-05-06T05:08:09.123Z", "2024-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize(
+    "figure",
+    [
+        {"last_success": "2024-13-45T00:00:00Z"}, {"last_error": "2024-02-30T00:00:00+01:00"},
+        {"last_success": "0001-01-01T00:00:00+14:00"}, {"last_success": "9999-12-31T23:59:59-14:00"},
+        {"last_error": "2024-01-01T00:00:00+25:00"}, {"success_count": 2**63}, {"error_count": 2**53 + 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_figures_that_cannot_be_kept_are_refused_before_anything_is_saved(api: Api, figure: dict[str, Any]) -> None:
+    bad = definition("bad-figures", **figure)
+    for method, path in (("POST", "/v1/jobs"), ("PUT", "/v1/jobs/bad-figures")):
+        answer = api.call(method, path, json=bad)
+        assert (answer.status_code, next(iter(figure)) in answer.text) == (400, True), answer.text
+    assert api.post("/v1/restore", files=restore_file([definition("good-figures"), bad])).status_code == 400
+    assert [api.get(f"/v1/jobs/{name}-figures").status_code for name in ("bad", "good")] == [404, 404]
+
+
+def test_figures_at_the_edge_are_kept(api: Api) -> None:
+    api.create("edge", success_count=2**53, last_success="1969-12-31T23:59:59Z", last_error="0001-01-01T00:00:00Z")
+    kept = api.get("/v1/jobs/edge").json()
+    assert (kept["success_count"], kept["last_success"], kept["last_error"]) == (2**53, None, None)
+
+
 def test_pause_keeps_definitions_out_on_every_server_and_nothing_else(api: Api, site: Site) -> None:
     api.create("before-pause")
     _, other = site.serve()
