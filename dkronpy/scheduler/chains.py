@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from dkronpy.chain_runs import ChainRuns
 from dkronpy.clock import to_ms
 from dkronpy.dispatch.targets import LiveNodes, Planner
+from dkronpy.errors import ConflictError
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.job.chain import decide, suffix_of, tail_of
@@ -18,6 +20,12 @@ from dkronpy.store.jobs import Jobs, StoredJob
 from dkronpy.store.ledger import Firing, Ledger, RunPlan
 from dkronpy.store.pauses import Pauses
 
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""How often the jobs that follow are read while others save them."""
+FIRED, CHANGED, MALFORMED = 1, -2, -3
+"""Codes of ``fire.lua``; one that was fired before has another, and is left to the sweep."""
 
 class Chains:
     """Fires what follows. All of it may be repeated: a run has one id in its chain, and is fired once."""
@@ -31,11 +39,29 @@ class Chains:
         self.pauses = Pauses(store)
 
     def follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
-        """Fire the jobs that come after an ended *run*; one that cannot come any more gets a record that says so."""
+        """Fire the jobs that come after an ended *run*; one that cannot come any more gets a record that says so.
+
+        Raises ConflictError where one of them is saved anew whenever it was read: the next look fires it.
+        """
         children = sorted(name.decode() for name in self.store.client.smembers(self.store.keys.children(run.job)))
         if not children:
             return
-        live, firings = LiveNodes(nodes), []
+        live = LiveNodes(nodes)
+        for _ in range(ATTEMPTS):
+            firings = self._firings(children, run, now_ms, live)
+            codes = self.ledger.fire(firings, epoch=None)[1] if firings else []
+            answers = list(zip(firings, codes, strict=True))
+            self._deliver([firing for firing, code in answers if code == FIRED])
+            if malformed := [firing.job for firing, code in answers if code == MALFORMED]:
+                log.error("what the ledger has of %s is of another kind than it writes", ", ".join(malformed))
+            children = [firing.job for firing, code in answers if code == CHANGED]
+            if not children:
+                return
+        raise ConflictError(f"{', '.join(children)}, to follow it, is changed all the time")
+
+    def _firings(self, children: Sequence[str], run: Run, now_ms: int, live: LiveNodes) -> list[Firing]:
+        """What comes of *run* in these jobs, by the definitions that are in force now."""
+        firings = []
         for child in self.jobs.many(children):
             if run.job in child.job.after and _may_run(child.job, now_ms):
                 plan = self._plan(child, run, now_ms, live)
@@ -46,9 +72,7 @@ class Chains:
                             forbid=child.job.forbids_overlap, history=child.job.history_limit or 0,
                         )
                     )  # fmt: skip
-        if firings:
-            self.ledger.fire(firings, epoch=None)
-            self._deliver(firings)
+        return firings
 
     def _plan(self, child: StoredJob, run: Run, now_ms: int, live: LiveNodes) -> RunPlan | None:
         tail = tail_of(run.id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
 
 from dkronpy.errors import ConflictError, InvalidError, NotFoundError
+from dkronpy.scheduler.farewell import AGENT_GRACE_MS
+from dkronpy.store.jobs import StoredJob
 from tests.integration.scheduler.site import Site
 from tests.support import StoreServer
 
@@ -131,6 +133,33 @@ def test_a_job_with_parents_is_never_due_by_itself(site: Site) -> None:
     assert site.client.job("child").stored.due_ms is not None
     site.save("child", after="root", schedule="* * * * *")
     assert site.client.job("child").stored.due_ms is None
+
+
+@pytest.mark.parametrize("saves", [1, 4])
+def test_a_child_that_is_saved_while_its_parent_is_seen_off_runs_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, saves: int
+) -> None:
+    site.save("root")
+    site.save("child", after="root")
+    tail = start(site, "root")
+    read, versions = site.deployment.jobs.many, iter(range(saves))
+
+    def many(names: Sequence[str]) -> list[StoredJob]:
+        found = read(names)
+        if "child" in names and (version := next(versions, None)) is not None:
+            site.save("child", after="root", doc=f"version {version}")
+        return found
+
+    monkeypatch.setattr(site.farewell.chains.jobs, "many", many)
+    site.end(f"root@{tail}")
+    for wait_ms in (AGENT_GRACE_MS, 2 * AGENT_GRACE_MS, 3 * AGENT_GRACE_MS, 4 * AGENT_GRACE_MS):
+        site.farewell.run(site.deployment.store.now_ms() + wait_ms, site.nodes)
+
+    assert site.states(tail, "child") == {"child": "running"}
+    (run,) = site.deployment.ledger.recent_runs("child")
+    assert run.revision == site.client.job("child").stored.revision
+    site.end(run.id)
+    assert len(site.deployment.ledger.recent_runs("child")) == 1
 
 
 def test_jobs_that_would_wait_for_one_another_are_refused_and_nothing_is_stored(site: Site) -> None:
