@@ -63,6 +63,8 @@ class BackedJob(msgspec.Struct, frozen=True, kw_only=True, tag="job", tag_field=
     source: str
     anchor_ms: int
     counts: Counts
+    last_due_ms: int = 0
+    """The last due time that was dispatched; 0 for none, or where an earlier version wrote the file."""
 
 
 class BackedRun(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="what"):

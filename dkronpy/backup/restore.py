@@ -54,7 +54,7 @@ def restore_backup(
     for name, (job, backed) in jobs.items():
         if name not in kept:
             with client.deployment.store.errors():
-                prepare(client.deployment.store, name, backed.anchor_ms, backed.counts)
+                prepare(client.deployment.store, name, backed.anchor_ms, backed.counts, last_due_ms=backed.last_due_ms)
                 client.deployment.jobs.save(job, source=backed.source, who=client.who, why=why)
         done += 1
         report(done, 0)

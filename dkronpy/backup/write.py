@@ -27,7 +27,7 @@ from dkronpy.backup.lines import (
 from dkronpy.client import Client
 from dkronpy.execution import Execution, Run
 from dkronpy.job.json import encode_definition
-from dkronpy.store.counts import Counts, read_counts
+from dkronpy.store.counts import Counts, read_counts, read_last_due
 from dkronpy.store.jobs import StoredJob
 from dkronpy.version import VERSION
 
@@ -79,9 +79,11 @@ def lines_of(client: Client, *, history: bool = True, report: Report = no_report
         yield BackedPause(pause=pause)
     views = client.jobs()
     with client.deployment.store.errors():
-        counts = read_counts(client.deployment.store, [view.job.name for view in views])
+        names = [view.job.name for view in views]
+        counts = read_counts(client.deployment.store, names)
+        last_due = read_last_due(client.deployment.store, names)
     for view in views:
-        yield _backed(view.stored, counts[view.job.name])
+        yield _backed(view.stored, counts[view.job.name], last_due[view.job.name])
     report(len(views), 0)
     runs = 0
     for view in views if history else ():
@@ -92,9 +94,11 @@ def lines_of(client: Client, *, history: bool = True, report: Report = no_report
     yield End(jobs=len(views), runs=runs)
 
 
-def _backed(stored: StoredJob, counts: Counts) -> BackedJob:
-    definition = msgspec.Raw(encode_definition(stored.job))
-    return BackedJob(definition=definition, source=stored.source, anchor_ms=stored.anchor_ms, counts=counts)
+def _backed(stored: StoredJob, counts: Counts, last_due_ms: int) -> BackedJob:
+    return BackedJob(
+        definition=msgspec.Raw(encode_definition(stored.job)), source=stored.source, anchor_ms=stored.anchor_ms,
+        counts=counts, last_due_ms=last_due_ms,
+    )  # fmt: skip
 
 
 def _executions(client: Client, run: Run) -> Iterator[Execution]:

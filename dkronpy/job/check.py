@@ -128,7 +128,10 @@ def _schedule(job: Job) -> Iterator[Problem]:
     except ScheduleError as error:
         yield Problem("schedule", text, str(error), error.hint)
     else:
-        if not schedule.manual and _on_working_days(job, schedule).next(EPOCH) is None:
+        if len(schedule.parts) > 1 and any(part.grace is not None for part in schedule.parts):
+            message = "@after stands alone: with its grace, due times of the others would be owed that are long past"
+            yield Problem("schedule", text, message, "make two jobs of it, or write @at")
+        elif not schedule.manual and _on_working_days(job, schedule).next(EPOCH) is None:
             yield _never_due(job)
         elif timing is not None and len(_GOOD) < _MOST_GOOD:
             _GOOD.add(timing)

@@ -27,6 +27,7 @@ ATTEMPTS = 3
 FIRED, CHANGED, MALFORMED = 1, -2, -3
 """Codes of ``fire.lua``; one that was fired before has another, and is left to the sweep."""
 
+
 class Chains:
     """Fires what follows. All of it may be repeated: a run has one id in its chain, and is fired once."""
 

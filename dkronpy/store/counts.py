@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from dkronpy.store.connection import Store
+from dkronpy.store.redbeat import last_due_of, redbeat_meta
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,11 +32,22 @@ def read_counts(store: Store, names: Sequence[str]) -> dict[str, Counts]:
     return {name: _counts(row) for name, row in zip(names, rows, strict=True)}
 
 
-def prepare(store: Store, name: str, anchor_ms: int, counts: Counts) -> bool:
-    """Lay down the phase and the counts that a job which is saved next begins with; False where the job exists."""
+def read_last_due(store: Store, names: Sequence[str]) -> dict[str, int]:
+    """The last due time of each named job that was dispatched; 0 for none. redis-py's errors pass through."""
+    with store.client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hget(store.keys.entry(name), "meta")
+        rows = pipe.execute()
+    return {name: last_due_of(meta) for name, meta in zip(names, rows, strict=True)}
+
+
+def prepare(store: Store, name: str, anchor_ms: int, counts: Counts, *, last_due_ms: int = 0) -> bool:
+    """Lay down the phase, the last due time that was dispatched (0: none) and the counts that a job which is saved next
+    begins with; False where the job exists."""
     given = msgspec.to_builtins(counts)
     flat = [part for field, value in given.items() for part in (field, value)]
-    return bool(store.scripts.call("restore", name, anchor_ms, *flat)[0])
+    meta = redbeat_meta(last_due_ms) if last_due_ms else ""
+    return bool(store.scripts.call("restore", name, anchor_ms, meta, *flat)[0])
 
 
 def _counts(row: Sequence[bytes | None]) -> Counts:

@@ -18,7 +18,7 @@ from dkronpy.store.calendars import Calendars
 from dkronpy.store.change import Change, Saved
 from dkronpy.store.connection import Store
 from dkronpy.store.keys import name_hash
-from dkronpy.store.redbeat import redbeat_definition, score_of
+from dkronpy.store.redbeat import last_due_of, redbeat_definition, score_of
 from dkronpy.store.revisions import Revision, read_revisions
 from dkronpy.store.stored import StoredJob, parsed, read_jobs, readable
 
@@ -123,7 +123,7 @@ class Jobs:
         now_ms = self.store.now_ms()
         with client.pipeline(transaction=False) as pipe:
             for change in changes:
-                pipe.hmget(keys.entry(change.job.name), "rev", "job", "anchor")
+                pipe.hmget(keys.entry(change.job.name), "rev", "job", "anchor", "meta")
             read = pipe.execute()
         changes = [_pinned(change, row[1]) for change, row in zip(changes, read, strict=True)]
         revisions = [int(row[0] or 0) for row in read]
@@ -148,7 +148,7 @@ class Jobs:
         old = readable(row[1])
         anchor_ms = int(row[2]) if row[2] else now_ms // 1000 * 1000
         rescheduled = old is None or _timing(old) != _timing(job)
-        due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled)
+        due_ms = self._next_due(job, parsed(job, anchor_ms), now_ms, first=rescheduled, meta=row[3])
         self.store.scripts.call(
             "save",
             job.name,
@@ -244,12 +244,16 @@ class Jobs:
         """The revisions of a job that are known, the newest first; for a while also of one that was deleted."""
         return read_revisions(self.store, name)
 
-    def _next_due(self, job: Job, schedule: Schedule, now_ms: int, *, first: bool) -> int | None:
-        """The due time that it is owed next; *first* under a schedule that is new."""
+    def _next_due(self, job: Job, schedule: Schedule, now_ms: int, *, first: bool, meta: bytes | None) -> int | None:
+        """The due time that it is owed next; *first* under a schedule that is new.
+
+        One that has passed (``@after``, within its grace) is owed once: the entry's *meta* knows the last that was
+        dispatched, whatever the ledger has forgotten, and the ledger knows those of a job that was deleted.
+        """
         if not job.enabled:
             return None
         due_ms = schedule.first_ms(now_ms) if first else schedule.next_ms(now_ms)
-        if due_ms is not None and due_ms <= now_ms and self._fired(job.name, due_ms):
+        if due_ms is not None and due_ms <= now_ms and (due_ms <= last_due_of(meta) or self._fired(job.name, due_ms)):
             return schedule.next_ms(now_ms)
         return due_ms
 

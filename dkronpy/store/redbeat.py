@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from functools import lru_cache
 
-from dkronpy.clock import from_ms
+from dkronpy.clock import from_ms, to_ms
 from dkronpy.job import Job
 
 CARRIER_TASK = "dkronpy.run"
@@ -30,6 +31,16 @@ def redbeat_meta(due_ms: int) -> str:
         f'"day":{moment.day},"hour":{moment.hour},"minute":{moment.minute},"second":{moment.second},'
         f'"microsecond":{moment.microsecond},"timezone":"UTC"}}}}'
     )
+
+
+def last_due_of(meta: bytes | None) -> int:
+    """The last due time that an entry's ``meta`` tells of; 0 where none has been dispatched, or it cannot be read."""
+    try:
+        told = json.loads(meta or b"{}").get("last_run_at", {})
+        fields = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+        return to_ms(datetime(**{field: told[field] for field in fields}, tzinfo=timezone.utc))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return 0
 
 
 def redbeat_definition(job: Job) -> str:

@@ -2,7 +2,7 @@
 -- The hash of the job without a name keeps the highest revision that was ever deleted: see save.lua.
 -- Its history stays for a while, with the deletion on top, so that it can be brought back.
 -- A job that is renamed leaves to its heir, which has no definition yet, what the save that follows goes on from: the phase of
--- its schedule, its counters and its history.
+-- its schedule and where that stands, its counters and its history.
 -- ARGV: job, ttl of old revisions in s, revision that was read, who, why, how many former revisions are kept,
 --   ttl of the history in s, the hash of its name, the jobs that it follows (names with blanks between them),
 --   the heir or '', '1' where it may not be renamed while a run is open.
@@ -22,6 +22,8 @@ if heir ~= '' then
   local to = P .. 'job:' .. heir
   redis.call('DEL', to, to .. ':history')
   redis.call('HSET', R .. heir, 'anchor', redis.call('HGET', entry, 'anchor') or int(now))
+  local meta = redis.call('HGET', entry, 'meta')
+  if meta then redis.call('HSET', R .. heir, 'meta', meta) end
   write('HSET', to, redis.call('HGETALL', state))
   write('RPUSH', to .. ':history', redis.call('LRANGE', history, 0, kept - 1))
   redis.call('EXPIRE', to .. ':history', history_ttl)

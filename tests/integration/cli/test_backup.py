@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dkronpy.clock import iso_ms
 from dkronpy.execution import Attempt, Execution, Output, Run, execution_id, run_id
 from dkronpy.job import Job
 from dkronpy.job import Run as Runs
 from dkronpy.schedule.calendar import Calendar
+from dkronpy.store.redbeat import redbeat_meta
 from tests.integration.cli.conftest import CommandLine
 
 DUE_MS = 1_795_000_000_000
@@ -76,6 +78,25 @@ def test_what_was_backed_up_comes_back(full: CommandLine, tmp_path: Path) -> Non
     assert full.client.job("tock").job.doc == "\u00fcber"
     assert full.client.run(run_id("tick", DUE_MS)) == run
     assert full.client.output(run.executions[0]).head == b"hello\n\xff"
+
+
+def test_an_after_that_has_run_is_not_owed_again_where_it_is_restored(full: CommandLine, tmp_path: Path) -> None:
+    file, store = tmp_path / "all.jsonl.gz", full.client.deployment.store
+    moment = store.now_ms() - 60_000
+    for name in ("once", "waiting"):
+        schedule = f"@after {iso_ms(moment)} <PT2H"
+        full.client.save_job(Job(name=name, schedule=schedule, run=Runs("shell", {"command": "true"})))
+    store.client.hset(store.keys.entry("once"), "meta", redbeat_meta(moment))
+    assert full("backup", str(file)).exit_code == 0
+
+    emptied(full)
+    assert full("restore", str(file), "--yes").exit_code == 0
+    assert full.client.job("once").stored.due_ms is None
+    assert full.client.job("waiting").stored.due_ms == moment
+    assert full("backup", str(file)).exit_code == 0
+    emptied(full)
+    assert full("restore", str(file), "--yes").exit_code == 0
+    assert full.client.job("once").stored.due_ms is None, "a backup of what was restored knows it as well"
 
 
 def test_what_jobs_need_comes_with_them_and_what_was_paused_stays_paused(full: CommandLine, tmp_path: Path) -> None:

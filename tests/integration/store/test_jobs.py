@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
+from dkronpy.clock import from_ms, iso_ms
 from dkronpy.errors import ConflictError, NotFoundError
+from dkronpy.execution import run_id
 from dkronpy.job import Job
 from dkronpy.job.json import encode_definition
 from dkronpy.job.retry import Retry
@@ -15,6 +17,7 @@ from dkronpy.node import any_node
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Change, Jobs, Saved
 from dkronpy.store.quarantine import Quarantine
+from dkronpy.store.redbeat import last_due_of, redbeat_meta
 from dkronpy.store.stored import AT_ONCE
 from tests.integration.store.plans import Desk, backup, skipped_run
 
@@ -321,3 +324,46 @@ def test_a_delete_on_an_old_reading_is_refused(desk: Desk) -> None:
     with pytest.raises(ConflictError, match="'backup' is at revision 2, not 1"):
         desk.jobs.delete("backup", revision=1)
     assert desk.jobs.delete("backup", revision=2)
+
+
+def after_due(desk: Desk) -> str:
+    """A schedule whose moment has passed, within its grace."""
+    return f"@after {iso_ms(desk.store.now_ms() - 60_000)} <PT2H"
+
+
+def ran(desk: Desk) -> None:
+    """The due time is dispatched, and the ledger has forgotten its run since."""
+    stored = desk.jobs.get("backup")
+    assert stored.due_ms is not None
+    score, due = desk.store.client.zscore(desk.store.keys.schedule, desk.store.keys.entry("backup")), stored.due_ms
+    fields = {"expected": repr(score), "following": "", "meta": redbeat_meta(due)}
+    assert desk.fire(skipped_run(due, "paused"), epoch=desk.lead(), **fields) == 1
+    desk.store.client.delete(desk.store.keys.run(run_id("backup", due)))
+
+
+def test_after_is_owed_once_however_often_the_job_is_changed_within_its_grace(desk: Desk) -> None:
+    schedule = after_due(desk)
+    desk.jobs.save(backup(schedule=schedule))
+    ran(desk)
+    changes = [{"enabled": False}, {}, {"enabled": False}, {}, {"expires_at": from_ms(desk.store.now_ms() + 900_000)}]
+    for change in changes:
+        desk.jobs.save(backup(schedule=schedule, **change))
+        assert desk.jobs.get("backup").due_ms is None, change
+
+    desk.jobs.save(backup(schedule=f"@after {iso_ms(desk.store.now_ms() - 30_000)} <PT2H"))
+    assert desk.jobs.get("backup").due_ms is not None, "another moment, after that"
+
+
+def test_after_is_not_owed_again_under_another_name(desk: Desk) -> None:
+    schedule = after_due(desk)
+    desk.jobs.save(backup(schedule=schedule))
+    ran(desk)
+    assert desk.jobs.delete("backup", heir="copy")
+    desk.jobs.save(backup(name="copy", schedule=schedule))
+    assert desk.jobs.get("copy").due_ms is None
+
+
+@pytest.mark.parametrize("meta", [None, b"", b"[]", b"{}", b'{"last_run_at":{"year":2026}}', b'{"last_run_at":null}'])
+def test_a_meta_that_says_nothing_tells_of_no_due_time(meta: bytes | None) -> None:
+    assert last_due_of(meta) == 0
+    assert last_due_of(redbeat_meta(1_795_000_000_123).encode()) == 1_795_000_000_123

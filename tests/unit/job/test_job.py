@@ -161,6 +161,7 @@ def test_every_problem_is_named_at_once() -> None:
         ("schedule", {"schedule": "61 2 * * *"}, "61 is out of range 0-59 at column 1"),
         ("schedule", {"schedule": ""}, "the job would never run: it has no schedule and no 'after'"),
         ("schedule", {"schedule": "0 0 30 2 *"}, "never fires"),
+        ("schedule", {"schedule": "@after 2026-11-27T08:30:00Z <PT2H | 0 * * * * *"}, "@after stands alone"),
         ("schedule", {"schedule": "@at 2027-01-01T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z"},
          "the job would never run: nothing is due before expires_at"),
         ("timezone", {"timezone": "Europe/Belin"}, "did you mean 'Europe/Berlin'?"),
