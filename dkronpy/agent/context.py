@@ -91,7 +91,10 @@ class AttemptContext:
         callback(self.reason)
 
     def cancel(self, reason: str, *, at_once: bool = False) -> None:
-        """End the attempt early, *at_once* without a grace; the first reason counts. It returns before that is done."""
+        """End the attempt early, *at_once* without a grace; the first reason counts. It returns before that is done.
+
+        What a callback raises is logged: who calls this has others to see to.
+        """
         with self._lock:
             if self.cancelled.is_set():
                 return
@@ -100,7 +103,12 @@ class AttemptContext:
             self.cancelled.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback(reason)
+            try:
+                callback(reason)
+            except Exception:
+                self.log.exception(
+                    "%s was to end (%s), and what its executor does then failed", self.execution_id, reason
+                )
 
     def vouch(self, until: float) -> None:
         """Let what was spawned run until then (seconds of the monotonic clock), where it needs somebody who vouches."""

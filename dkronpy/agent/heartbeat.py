@@ -51,6 +51,9 @@ class Heartbeat:
                     log.warning("no heartbeat reaches the store: %s; trying again every %g s", error, self.seconds)
                 self._away = True
                 continue
+            except Exception:
+                log.exception("the node could not be reported; trying again every %g s", self.seconds)
+                continue
             if self._away:
                 log.warning("heartbeats reach the store again")
                 self._away = False
@@ -101,7 +104,10 @@ class Control:
                 self._stopped.wait(1.0)
                 continue
             if message is not None:
-                self._obey(message["data"].decode("utf-8", "replace"))
+                try:
+                    self._obey(message["data"].decode("utf-8", "replace"))
+                except Exception:
+                    log.exception("an order could not be followed: %r", message)
         if subscription is not None:
             subscription.close()
 

@@ -20,6 +20,8 @@ SELF_KILL = 0.8
 VOUCHED = 0.9
 """The share for which the shim of such work is told that it may go on; an agent that stands still can end nothing."""
 GO_ON, CANCEL, END_AT_ONCE = 1, 2, 3
+Key = tuple[str, int]
+"""An attempt: its execution and its token. The next may begin here while one goes on that has lost its lease."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Leases:
         self.ledger = ledger
         self.lease_seconds = lease_seconds
         self.renew_seconds = renew_seconds
-        self._held: dict[str, Held] = {}
+        self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._next = 0.0
@@ -68,23 +70,24 @@ class Leases:
     def add(self, execution_id: str, held: Held) -> None:
         """An attempt has begun."""
         with self._lock:
-            self._held[execution_id] = held
+            self._held[execution_id, held.token] = held
 
-    def remove(self, execution_id: str) -> None:
+    def remove(self, execution_id: str, token: int) -> None:
         """It has ended."""
         with self._lock:
-            self._held.pop(execution_id, None)
+            self._held.pop((execution_id, token), None)
 
     def running(self) -> int:
         """How many attempts run here."""
         return len(self._held)
 
     def cancel(self, execution_id: str, reason: str, *, at_once: bool = False) -> bool:
-        """End one attempt early, *at_once* without a grace; False when it does not run here."""
-        held = self._held.get(execution_id)
-        if held is not None:
-            held.context.cancel(reason, at_once=at_once)
-        return held is not None
+        """End the attempts of one execution early, *at_once* without a grace; False when none runs here."""
+        with self._lock:
+            held = [one for (name, _), one in self._held.items() if name == execution_id]
+        for one in held:
+            one.context.cancel(reason, at_once=at_once)
+        return bool(held)
 
     def cancel_all(self, reason: str) -> int:
         """End every attempt early; returns how many there were."""
@@ -96,20 +99,28 @@ class Leases:
 
     def _run(self) -> None:
         while not self._stopped.wait(TICK_SECONDS):
-            now = time.monotonic()
-            with self._lock:
-                held = dict(self._held)
-            for one in held.values():
-                if one.context.remaining() == 0.0:
-                    one.context.cancel("timeout")
+            try:
+                self._see_to_them()
+            except Exception:
+                log.exception("the leases could not be seen to; going on")
+
+    def _see_to_them(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            held = dict(self._held)
+        for one in held.values():
+            if one.context.remaining() == 0.0:
+                one.context.cancel("timeout")
+        try:
             if now >= self._next:
                 self._renew(held)
+        finally:
             self._give_up(held)
 
-    def _renew(self, held: dict[str, Held]) -> None:
+    def _renew(self, held: dict[Key, Held]) -> None:
         asked = time.monotonic()
         try:
-            codes = self.ledger.renew([(name, one.token) for name, one in held.items()], self.lease_ms)
+            codes = self.ledger.renew(list(held), self.lease_ms)
         except (redis.RedisError, OSError) as error:
             if not self._away:
                 log.warning("leases cannot be renewed: %s; trying again every second", error)
@@ -120,20 +131,20 @@ class Leases:
         if self._away:
             log.warning("leases are renewed again")
         self._away, self._next = False, asked + self.renew_seconds
-        for (name, one), code in zip(held.items(), codes, strict=True):
+        for (key, one), code in zip(held.items(), codes, strict=True):
             if code in {GO_ON, CANCEL, END_AT_ONCE}:
                 one.renewed = asked
                 if one.kill_on_loss:
                     one.context.vouch(self.vouched(asked))
             if code in {CANCEL, END_AT_ONCE}:
                 one.context.cancel("cancelled", at_once=code == END_AT_ONCE)
-            elif code != GO_ON and name in self._held and one.kill_on_loss:
-                log.error("execution %s is no longer ours: ending it", name)
+            elif code != GO_ON and key in self._held and one.kill_on_loss:
+                log.error("execution %s is no longer ours: ending it", key[0])
                 one.context.cancel("lease_lost_killed")
 
-    def _give_up(self, held: dict[str, Held]) -> None:
+    def _give_up(self, held: dict[Key, Held]) -> None:
         limit = time.monotonic() - SELF_KILL * self.lease_seconds
-        for name, one in held.items():
+        for (name, _), one in held.items():
             if one.kill_on_loss and one.renewed < limit and not one.context.cancelled.is_set():
                 log.error(
                     "execution %s could not be renewed for %.0f s: ending it", name, SELF_KILL * self.lease_seconds

@@ -134,7 +134,7 @@ class Runner:
         report, last = self._attempt(granted)
 
         def home() -> None:
-            self.leases.remove(claim.execution.id)
+            self.leases.remove(claim.execution.id, claim.token)
             if self.tracer is not None and report.began_ms:
                 self._trace(self.tracer, claim, report, time.monotonic() - began)
             told(Ran(state="success" if report.success else "failed", reason=report.reason, message=report.message))
@@ -143,13 +143,21 @@ class Runner:
 
     def connections(self) -> dict[str, int]:
         """How many connections each executor keeps, where it keeps any."""
-        kept = {name: executor.kept() for name, executor in list(self._executors.items())}
+        kept = {}
+        for name, executor in list(self._executors.items()):
+            try:
+                kept[name] = executor.kept()
+            except Exception as error:  # noqa: BLE001 - a plugin's mistake, and the node is alive all the same
+                log.warning("executor %s cannot say how many connections it keeps: %r", name, error)
         return {name: count for name, count in kept.items() if count}
 
     def close(self) -> None:
         """Let the executors' connections go."""
-        for executor in self._executors.values():
-            executor.close()
+        for name, executor in self._executors.items():
+            try:
+                executor.close()
+            except Exception:
+                log.exception("executor %s could not let its connections go", name)
 
     def _attempt(self, granted: Granted) -> tuple[Report, Sequence[StoreCommand]]:
         """How it ended, and what is left of its output to be passed on."""
