@@ -26,6 +26,21 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A second try (pytest-rerunfailures counts them) begins with servers of its own.
+
+    What the first try left in the fixtures that tests share would fail the second for certain. To finish a fixture
+    finishes those that depend on it; the tests that follow are served by the new ones.
+    """
+    if getattr(item, "execution_count", 1) == 1 or not isinstance(item, pytest.Function):
+        return
+    for found in item._fixtureinfo.name2fixturedefs.values():
+        for fixture in found:
+            if fixture.scope != "function":
+                fixture.finish(item._request)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def store_server() -> Iterator[StoreServer]:
     """A Valkey for this test process. Tests that kill, pause or configure one take ``make_store_server``."""
