@@ -214,6 +214,22 @@ def test_a_definition_that_changed_is_read_anew(deployment: Deployment, reader: 
     assert run.revision == changed.revision
 
 
+def test_a_due_time_that_had_come_as_its_job_was_disabled_still_runs_and_none_after_it(
+    deployment: Deployment, reader: DueReader
+) -> None:
+    deployment.jobs.save(Job(name="job", schedule="* * * * * *", run=COMMAND))
+    owed = make_due(deployment, "job")
+    deployment.jobs.save(Job(name="job", schedule="* * * * * *", run=COMMAND, enabled=False))
+
+    store, epoch = deployment.store, lead(deployment)
+    while reader.fire(epoch, store.now_ms(), [NODE]).again:
+        pass
+    runs = {run.due_ms: run.state for run in deployment.ledger.recent_runs()}
+    assert runs[owed] == "running"
+    assert "skipped" not in runs.values()
+    assert store.client.zscore(store.keys.schedule, store.keys.entry("job")) is None
+
+
 def test_one_that_does_not_lead_writes_nothing(deployment: Deployment, reader: DueReader) -> None:
     deployment.jobs.save(Job(name="job", schedule="* * * * *", run=COMMAND))
     stale = lead(deployment)
