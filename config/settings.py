@@ -149,13 +149,13 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # Where traces are sent, OTLP over HTTP: "http://127.0.0.1:4318".
 # otel_endpoint = ""
 
-# Flower. Anything but loopback needs a login: "name:password".
+# Flower. Anything but loopback needs a token (`dkronpy token create`), or a login in its place: "name:password".
 # flower_address = "127.0.0.1"
 # flower_port = 5555
-# flower_url = ""
 # flower_basic_auth = ""
 
 # Where people reach Flower ("https://ops.example.org/flower"): runs then link to their tasks there.
+# flower_url = ""
 
 # --- Who is told ------------------------------------------------------------------------------------------------------
 
@@ -186,6 +186,7 @@ file's own. Durations are written as 90, "90s" or "1h30m", sizes in bytes.
 # mail_on = "changes"
 
 # Dkron's hooks before and after each execution, with its templates ("{{.JobName}}"), and its word to Cronitor.
+# A hook without a payload posts nothing.
 # pre_webhook_endpoint = ""
 # pre_webhook_payload = ""
 # pre_webhook_headers = ""

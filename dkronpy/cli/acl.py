@@ -14,7 +14,7 @@ from dkronpy.cli.session import Session, command, pass_session
     example="""
     dkronpy config acl beat
     dkronpy config acl agent --node web1
-    dkronpy config acl server --user api --database 2 >> /etc/redis/users.acl
+    dkronpy config acl server --user api --database 2 | sed "s/>PASSWORD/>$(cat password)/" >> /etc/redis/users.acl
     """,
 )
 @click.argument("role", type=click.Choice(("beat", "agent", "server")))

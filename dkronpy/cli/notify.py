@@ -91,7 +91,7 @@ def sent(session: Session, limit: int, printer: Printer) -> None:
 @click.argument("channel")
 @pass_session
 def test(session: Session, channel: str) -> None:
-    """Send a test message to a channel, from this machine and with its settings and secrets."""
+    """Send a test message to a channel, with the settings and secrets of this machine, or of the server that is set."""
     session.client.notices.test(channel)
     write(f"{channel} took the message\n")
 

@@ -94,8 +94,9 @@ class Channels:
 def channel(name: str, value: Any) -> Channel:
     """The channel that a value of the setting ``channels`` stands for.
 
-    A table with ``notifier`` and its options (and ``on``, ``failures``, ``slow``, ``late``, ``quiet``), options as they
-    are built in Python, or a URL: ``https://`` is a webhook, anything else is Apprise's. Raises InvalidError.
+    A table with ``notifier`` and its options (and ``on``, ``failures``, ``slow``, ``late``, ``quiet``, ``for_all``),
+    options as they are built in Python, or a URL: ``https://`` is a webhook, anything else is Apprise's.
+    Raises InvalidError.
     """
     where = f"channels.{name}"
     table, problems = _read(name, value)

@@ -66,7 +66,7 @@ class NotifySettings(VaultSettings, frozen=True, kw_only=True):
     """What owners are mailed of; ``success,failure`` is what Dkron does."""
 
     pre_webhook_endpoint: str = ""
-    """Dkron's hook before each execution: a URL that is posted to."""
+    """Dkron's hook before each execution: a URL that is posted to. As in Dkron, nothing is posted without a payload."""
 
     pre_webhook_payload: str = ""
     """What is posted there: a template in Dkron's form."""
@@ -75,7 +75,7 @@ class NotifySettings(VaultSettings, frozen=True, kw_only=True):
     """Its headers, ``Name: value``, several separated by line ends."""
 
     webhook_endpoint: str = ""
-    """Dkron's hook after each execution: a URL that is posted to."""
+    """Dkron's hook after each execution: a URL that is posted to. As in Dkron, nothing is posted without a payload."""
 
     webhook_payload: str = ""
     """What is posted there: a template in Dkron's form."""
