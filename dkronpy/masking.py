@@ -68,7 +68,7 @@ class Masker:
 
     def text(self, text: str) -> str:
         """A message with the secrets taken out."""
-        return self._masked(text.encode()).decode("utf-8", "replace") if self._forms else text
+        return self._masked(text.encode("utf-8", "replace")).decode("utf-8", "replace") if self._forms else text
 
     def value(self, value: Any) -> Any:
         """A JSON value with the secrets taken out of its texts."""

@@ -78,12 +78,18 @@ class Doorbell(Request):  # type: ignore[misc]  # no types there
                 else:
                     pool.call(partial(bell.answer, runner, answer))
             except Exception as error:  # noqa: BLE001 - the others of them have been claimed as well
-                bell.break_off(error)
+                if isinstance(answer, Ran):
+                    bell.break_off(error)
+                else:
+                    runner.fail(answer, error, bell.end)
 
     def answer(self, runner: Runner, granted: Granted) -> None:
         """Run it in this thread. Whoever brings the outcome home tells those who listen."""
         try:
-            self.accept()
+            try:
+                self.accept()
+            except Exception:
+                log.exception("Celery could not be told of the start of %s, which is run all the same", self.id)
             runner.answer(granted, self.end)
         except BaseException as error:  # noqa: BLE001 - whatever it was, its place becomes free
             self.break_off(error)

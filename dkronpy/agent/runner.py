@@ -128,11 +128,24 @@ class Runner:
         ]
 
     def answer(self, granted: Granted, told: Callable[[Ran], None]) -> None:
-        """Run what was granted in this thread. *told* gets the outcome once it is safe, maybe from another thread."""
-        claim = granted.claim
-        began = time.monotonic()
-        report, last = self._attempt(granted)
+        """Run what was granted in this thread. *told* gets the outcome once it is safe, maybe from another thread.
 
+        Whatever goes wrong on the way ends the attempt on record, and its lease with it.
+        """
+        began = time.monotonic()
+        try:
+            report, last = self._attempt(granted)
+        except BaseException as error:  # noqa: BLE001 - what is not reported is renewed for ever, or lost
+            report, last = _broken(granted.claim, error), ()
+        self._bring_home(granted.claim, report, last, began, told)
+
+    def fail(self, granted: Granted, error: BaseException, told: Callable[[Ran], None]) -> None:
+        """End on record what was granted and that *error* keeps from running."""
+        self._bring_home(granted.claim, _broken(granted.claim, error), (), time.monotonic(), told)
+
+    def _bring_home(
+        self, claim: Claim, report: Report, last: Sequence[StoreCommand], began: float, told: Callable[[Ran], None]
+    ) -> None:
         def home() -> None:
             self.leases.remove(claim.execution.id, claim.token)
             if self.tracer is not None and report.began_ms:
@@ -184,11 +197,14 @@ class Runner:
         began = time.monotonic()
         began_ms = claim.now_ms + round((began - taken) * 1000)
         try:
-            outcome = run_time.told(self._execute(job, options, context), job)
+            outcome = self._execute(job, options, context)
         finally:
             self.pump.remove(output)
         kept, last = output.end()
-        report = self._report(claim, job, outcome, masker, kept, run_time)
+        try:
+            report = self._report(claim, job, run_time.told(outcome, job), masker, kept, run_time)
+        except Exception as error:  # noqa: BLE001 - an outcome that is none, and what it printed is kept all the same
+            report = replace(_broken(claim, error), output=kept)
         report = replace(report, began_ms=began_ms, plan=plan_of(claim, prepared, report, time.monotonic() - began))
         return report, last
 
@@ -242,7 +258,7 @@ class Runner:
         except DkronpyError as error:  # a missing extra, for one: it says itself what to do, and will not mend itself
             hint = f" ({error.hint})" if error.hint and error.hint not in str(error) else ""
             return Outcome(success=False, reason="executor_error", message=f"{error}{hint}", retryable=False)
-        except Exception as error:  # noqa: BLE001 - a plugin's mistake fails its execution, never the agent
+        except BaseException as error:  # noqa: BLE001 - a plugin's mistake fails its execution, never the agent
             if context.reason:
                 return Outcome(success=False, reason=context.reason, message=f"{type(error).__name__}: {error}")
             log.error("executor %s failed on %s:\n%s", job.executor, context.execution_id, traceback.format_exc())
@@ -291,6 +307,13 @@ def _ignored(execution_id: str, answer: str | BaseException) -> Ran:
 def _not_begun(claim: Claim, reason: str, message: str) -> Report:
     """How an attempt ends that nothing was started for."""
     return Report(execution_id=claim.execution.id, token=claim.token, success=False, reason=reason, message=message)
+
+
+def _broken(claim: Claim, error: BaseException) -> Report:
+    """How an attempt ends that the agent itself could not see through. The error's text may hold a secret."""
+    log.error("execution %s could not be seen through", claim.execution.id, exc_info=error)
+    name = type(error).__name__
+    return _not_begun(claim, "executor_error", f"the agent could not see it through: {name}; its log says more")
 
 
 def _cut(text: str) -> str:

@@ -198,7 +198,7 @@ class Agent:
         with backend.client.pipeline(transaction=False) as pipe:
             for report in reports:
                 key, value = backend.get_key_for_task(report.execution_id), backend.encode(_celery_result(report, done))
-                pipe.setex(key, backend.expires, value)
+                pipe.set(key, value, ex=backend.expires)
                 pipe.publish(key, value)
             pipe.execute()
 

@@ -71,7 +71,8 @@ class Retry(msgspec.Struct, frozen=True):
         """What to wait after the failed attempt number *attempt* (1 for the first)."""
         pause = self.delay
         if self.backoff == "exponential":
-            pause = self.delay * (2 ** min(attempt - 1, 30))
+            doublings = 2 ** min(attempt - 1, 30)
+            pause = self.cap if self.cap / doublings < self.delay else self.delay * doublings  # no more than there is
         pause = min(pause, self.cap)
         return pause * rng.uniform(0.5, 1.0) if self.jitter else pause
 

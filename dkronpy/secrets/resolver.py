@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dkronpy.errors import NotFoundError
+from dkronpy.errors import ConfigError, NotFoundError
 from dkronpy.secret import Secret
 from dkronpy.secrets.vault import Vault
 from dkronpy.settings import Settings
@@ -26,10 +26,18 @@ def folders(configured: str) -> list[Path]:
     return [Path(folder) for folder in found if folder]
 
 
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except UnicodeDecodeError:  # whose text tells some of it
+        raise ConfigError(f"secret {name!r}: {path} is not UTF-8 text") from None
+
+
 class SecretResolver:
     """The values that secrets stand for on this node.
 
-    Raises NotFoundError, naming where it looked, never a value; and what Vault raises.
+    Raises NotFoundError, naming where it looked, never a value, ConfigError for a file that is no text; and what Vault
+    raises.
     """
 
     def __init__(self, secrets_dir: str = "", vault: Vault | None = None) -> None:
@@ -50,7 +58,7 @@ class SecretResolver:
         for folder in self._folders:
             path = folder / name
             if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-                return path.read_text(encoding="utf-8").rstrip("\n")
+                return _read(path, name)
         value = self._vault(name) if self._vault is not None else None
         if value is not None:
             return value

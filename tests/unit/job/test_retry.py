@@ -81,3 +81,11 @@ def test_json_carries_it_there_and_back() -> None:
     assert decode_job(form)[0] == job
     numbers = decode_job('{"name": "a", "retries": 2, "retry": {"on": [503, "timeout"]}}')[0].retry
     assert numbers == Retry(2, on=("503", "timeout"))
+
+
+def test_a_pause_that_has_doubled_beyond_all_time_is_the_longest_there_is() -> None:
+    retry = Retry(delay="1d", max=40, cap="48h", jitter=False)
+
+    assert retry.pause(31, random.Random()) == timedelta(hours=48)
+    assert retry.pause(2, random.Random()) == timedelta(hours=48)
+    assert retry.pause(1, random.Random()) == timedelta(hours=24)
