@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 MANY = b"many"
 """The field that says how many changes an entry tells: the others then have a line for each, or a value for all."""
@@ -11,18 +14,29 @@ _FIRED = {b"runs": b"run", b"jobs": b"job", b"executions": b"executions"}
 
 
 def each_of(row: Mapping[bytes, bytes]) -> list[Mapping[bytes, bytes]]:
-    """The changes of an entry, as they stand there."""
-    if MANY in row:
-        many = int(row[MANY])
-        columns = {name: text.split(b"\n") if b"\n" in text else [text] * many for name, text in row.items()}
-        del columns[MANY]
-    elif b"runs" in row:
-        columns = {_FIRED[name]: row[name].split(b"\n") for name in _FIRED}
-        many = len(columns[b"run"])
-        columns.update((name, [text] * many) for name, text in row.items() if name not in _FIRED)
-    else:
-        return [row]
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    """The changes of an entry, as they stand there; none of one that makes no sense, which is logged."""
+    try:
+        if MANY in row:
+            many = int(row[MANY])
+            columns = {name: _cells(text, many) for name, text in row.items() if name != MANY}
+        elif b"runs" in row:
+            columns = {_FIRED[name]: row[name].split(b"\n") for name in _FIRED}
+            many = len(columns[b"run"])
+            columns.update((name, [text] * many) for name, text in row.items() if name not in _FIRED)
+        else:
+            return [row]
+        return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    except (ValueError, KeyError) as error:
+        log.warning("an entry of the event stream makes no sense and is passed over (%r): %s", error, dict(row))
+        return []
+
+
+def _cells(text: bytes, many: int) -> list[bytes]:
+    """A line for each, or the text for all: that of one that has other lines, as reasons once could, is one line."""
+    if b"\n" not in text:
+        return [text] * many
+    cells = text.split(b"\n")
+    return cells if len(cells) == many else [b" ".join(cells)] * many
 
 
 def changes_of(row: Mapping[bytes, bytes]) -> list[dict[str, str]]:

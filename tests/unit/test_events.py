@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dkronpy.store.events import changes_of
 
 
@@ -28,3 +30,16 @@ def test_a_commit_as_it_was_told_before() -> None:
         {"event": "fired", "run": "a@1", "job": "a", "executions": "1", "at": "5"},
         {"event": "fired", "run": "b@1", "job": "b", "executions": "3", "at": "5"},
     ]
+
+
+def test_a_text_with_other_lines_than_there_are_changes_is_the_same_for_all() -> None:
+    row = {b"event": b"run", b"many": b"2", b"run": b"a@1\nb@1", b"reason": b"\ntwo\nlines"}
+    assert [(change["run"], change["reason"]) for change in changes_of(row)] == [
+        ("a@1", " two lines"), ("b@1", " two lines"),
+    ]  # fmt: skip
+
+
+def test_an_entry_that_makes_no_sense_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert changes_of({b"event": b"run", b"many": b"several", b"run": b"a@1"}) == []
+    assert changes_of({b"event": b"fired", b"runs": b"a@1\nb@1", b"jobs": b"a"}) == []
+    assert caplog.text.count("makes no sense") == 2

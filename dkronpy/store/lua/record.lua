@@ -33,11 +33,12 @@ local function event(kind, ...)
   alike[#alike + 1] = fields
 end
 
--- One field of events that are told together: a line for each, or what it is where all have the same.
+-- One field of events that are told together: a line for each, or what it is where all have the same. None of them has
+-- lines of its own: a plugin may give any reason.
 local function column(events, first, last, place)
   local values, same = {}, true
   for i = first, last do
-    values[#values + 1] = tostring(events[i][place])
+    values[#values + 1] = string.gsub(tostring(events[i][place]), '[\r\n]+', ' ')
     same = same and values[#values] == values[1]
   end
   return same and values[1] or table.concat(values, '\n')

@@ -7,8 +7,8 @@ from dkronpy.api.tally import BEGAN, LAG, QUEUED, TOOK, Tally
 from dkronpy.client import Client
 from dkronpy.execution import ExecutionState
 from dkronpy.settings import Settings
-from dkronpy.store.events import each_of
-from dkronpy.store.ledger import RunPlan
+from dkronpy.store.events import changes_of, each_of
+from dkronpy.store.ledger import End, RunPlan
 from tests.integration.store.plans import SECOND, Desk, scheduled_run
 
 Counts = dict[str, dict[bytes, bytes]]
@@ -132,3 +132,17 @@ def test_a_server_that_ends_writes_what_it_has_counted(desk: Desk) -> None:
     tally.stop()
     client.close()
     assert desk.store.client.hgetall(keys.totals) == {b"success": b"2"}
+
+
+def test_a_reason_of_two_lines_is_told_in_one_and_counted(desk: Desk) -> None:
+    now = desk.store.now_ms()
+    claims = [desk.claimed(due_ms=now - seconds * SECOND) for seconds in (1, 2)]
+
+    desk.ledger.finish_all([
+        End(execution_id=claim.execution.id, token=claim.token, success=False, reason=reason)
+        for claim, reason in zip(claims, ("exit", "it broke\r\nin two"), strict=True)
+    ])  # fmt: skip
+
+    (entry,) = [row for _, row in desk.store.client.xrange(desk.store.keys.events) if row[b"event"] == b"execution"]
+    assert [change["reason"] for change in changes_of(entry)] == ["exit", "it broke in two"]
+    assert counted(desk)[keys_of(desk.store).totals] == {b"failed": b"2"}
