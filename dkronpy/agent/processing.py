@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,10 @@ class Processing:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         for processor in self._processors.values():
-            processor.close()
+            try:
+                processor.close()
+            except Exception:
+                log.exception("%s could not be closed", type(processor).__qualname__)  # the agent still has to sign off
 
     def submit(self, report: Report, done: Done) -> None:
         """Process the output of *report*, which has a plan; *done* gets it without the plan, as it is to be kept."""
@@ -91,6 +95,10 @@ class Processing:
             except DkronpyError as error:
                 notes.append(f"processor {step.processor} failed: {error}")
                 log.warning("%s: %s", report.execution_id, notes[-1])
+            except Exception as error:  # noqa: BLE001 - what it says may hold a secret: where it was is enough
+                notes.append(f"processor {step.processor} failed: {type(error).__name__}")
+                where = "".join(traceback.format_tb(error.__traceback__))
+                log.error("%s: %s\n%s", report.execution_id, notes[-1], where)
         return structs.replace(report, plan=None, output=output, note="; ".join(notes))
 
     def _step(self, step: Step, output: Output, plan: Plan) -> Output:
@@ -110,6 +118,8 @@ class Processing:
             raise ProcessorError(masker.text(f"{type(error).__name__}: {error}")) from None
         if left is None:
             return output
+        if not isinstance(left, bytes):
+            raise ProcessorError(f"it left a {type(left).__name__} in place of bytes")
         return Output(head=left[:LONGEST], size=len(left))
 
     def _options(self, step: Step, plan: Plan) -> tuple[ProcessorOptions, Masker]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -101,6 +102,21 @@ def test_one_that_fails_is_named_and_the_others_go_on(processing: Processing, tm
     assert second.startswith("nonesuch failed: there is no processor 'nonesuch'; known: ")
     assert third == "slack failed: secret 'slack/unknown' is not on this node"
     assert not done.success
+
+
+def test_one_that_cannot_even_begin_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    def refused(_: Secret) -> str:
+        raise PermissionError(13, "the key s3cr3t is not for you")
+
+    processing = Processing(refused)
+    processing.start()
+    done: SimpleQueue[Report] = SimpleQueue()
+
+    processing.submit(report({"slack": {"team": "corp"}, "files": {"log_dir": str(tmp_path)}}), done.put)
+
+    assert done.get(timeout=10).note == "processor slack failed: PermissionError"
+    assert next(tmp_path.iterdir()).read_bytes() == b"output"
+    processing.stop()
 
 
 def test_when_all_fail_the_output_stays(processing: Processing) -> None:
