@@ -64,3 +64,7 @@ def test_it_is_masked_however_it_is_cut(sizes: list[int]) -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     assert Masker(["abc"]).text("abc") == "abc", "too short to be one"
     assert Masker(["password1"]).text("cGFz and password") == "cGFz and password"
+
+
+def test_a_message_that_is_no_utf8_is_masked_as_any_other() -> None:
+    assert Masker(["s3cr3t"]).text("a\udc80 s3cr3t") == "a? ***"
