@@ -14,10 +14,14 @@ REFUSED = "NOREPLICAS"
 
 
 class NotReplicatedError(redis.TimeoutError):
-    """Something was written, and too few replicas have it yet; ``answer`` is what it came to where it is kept."""
+    """Something was written, and too few replicas have it yet; ``answer`` is what it came to where it is kept.
 
-    def __init__(self, had: int, wanted: int, answer: Any) -> None:
-        super().__init__(f"{had} of {wanted} replicas have what was recorded")
+    *error* is what kept the server from asking them, such as that it is full.
+    """
+
+    def __init__(self, had: int, wanted: int, answer: Any, error: Exception | None = None) -> None:
+        why = "" if error is None else f": {error}"
+        super().__init__(f"{had} of {wanted} replicas have what was recorded{why}")
         self.answer = answer
 
 
@@ -45,7 +49,7 @@ class Replicas:
                 self._await(pipe, None)
 
     def step(self, script: Any, key: str, args: tuple[Any, ...]) -> Any:
-        """The answer of a step, once they have it. Raises NotReplicatedError, and what the server answered."""
+        """The answer of a step, once they have it. Raises NotReplicatedError, and what the server answered to it."""
         with self.client.pipeline(transaction=False) as pipe:
             script(keys=(key,), args=args, client=pipe)
             return self._await(pipe, 0)
@@ -55,13 +59,16 @@ class Replicas:
         # has the mark has all before it.
         pipe.set(self.mark, 1)
         pipe.wait(self.wanted, WAIT_MS)
-        answers = pipe.execute(raise_on_error=False)
-        for answer in answers:
-            if isinstance(answer, redis.ResponseError):
-                raise refusal(answer)
-            if isinstance(answer, Exception):
-                raise answer
-        answer = None if kept is None else answers[kept]
-        if answers[-1] < self.wanted:
-            raise NotReplicatedError(answers[-1], self.wanted, answer)
+        *steps, marked, had = pipe.execute(raise_on_error=False)
+        answer = None if kept is None else steps[kept]
+        if isinstance(answer, redis.ResponseError):
+            raise refusal(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        # The step has been done, whatever the server says to what follows: it may have filled it.
+        for error in (marked, had):
+            if isinstance(error, Exception):
+                raise NotReplicatedError(0, self.wanted, answer, error) from error
+        if had < self.wanted:
+            raise NotReplicatedError(had, self.wanted, answer)
         return answer

@@ -178,7 +178,7 @@ class Ledger:
         """Renew claims that too few replicas have until they do; False for those that are gone, or whose time is."""
         until = time.monotonic() + lease_ms / 1000 * PATIENCE
         while time.monotonic() < until:
-            with suppress(redis.TimeoutError, redis.ConnectionError):  # NotReplicatedError is one
+            with suppress(redis.RedisError):  # NotReplicatedError is one, and a full server refuses this as well
                 return [code != 0 for code in self.renew(held, lease_ms)]
             time.sleep(AGAIN_SECONDS)
         return [False] * len(held)

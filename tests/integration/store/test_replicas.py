@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
@@ -146,3 +146,22 @@ def test_the_durability_says_whether_a_failover_may_forget(desk: Desk) -> None:
     desk.store.client.config_set("min-replicas-to-write", 1)
 
     assert check_durability(desk.store, allow_volatile=False) == "D3"
+
+
+def test_a_claim_behind_which_the_store_is_full_is_known_to_too_few(
+    servers: tuple[StoreServer, StoreServer], desk: Desk
+) -> None:
+    client = desk.store.client
+    for hour in range(32):
+        # A little more room each time, until the claims are let in: they fill what there is, and the mark is refused.
+        names = [desk.queued(due_ms=hour * 3_600_000 + minute * 60_000)[0] for minute in range(50)]
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + hour * 8192)
+        answers: Sequence[object]
+        try:
+            answers = desk.ledger.claim_all([(name, 1) for name in names], "web1", "web1:42", SHORT_LEASE)
+        except redis.RedisError as error:
+            answers = [error]
+        client.config_set("maxmemory", 0)
+        if desk.state(names[0])[0] == "running":
+            break
+    assert answers == ["is known to too few replicas"] * 50
