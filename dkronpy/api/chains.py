@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 from litestar.params import FromPath, QueryParameter
@@ -36,12 +37,13 @@ def rerun(
     for link in client.run_tree(run):
         identity.require(link.job)
 
-    def make() -> str:
-        names = [view.run.id for view in client.rerun(run, start=start, by=identity.name)]
+    def make(tail: str) -> str:
+        names = client.reruns.rerun(run, start=start, by=identity.name, tail=tail)
         note_of(request).detail = ", ".join(names)
         return "\n".join(names)
 
-    return RunList(items=[view_out(client.run(name)) for name in once(request, f"rerun {run}", make).splitlines()])
+    made = once(request, f"rerun {run}", make, functools.partial(client.reruns.next_tail, run))
+    return RunList(items=[view_out(client.run(name)) for name in made.splitlines()])
 
 
 ROUTES = [show_tree, rerun]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import secrets
 from typing import Annotated
 
 import msgspec
@@ -50,14 +52,14 @@ def pause(request: AnyRequest, data: JSONBody[PauseAsked]) -> PauseOut:
             begin = services.store.now_ms() if start is None else to_ms(start)
         until = from_ms(begin) + parse_duration(data.duration, field="duration")
 
-    def make() -> str:
-        made = services.client.maintenance.pause(
-            job=data.job, tag=data.tag, reason=data.reason, start=start, until=until, by=identity.name
+    def make(name: str) -> str:
+        made = services.client.maintenance.pause_as(
+            name, job=data.job, tag=data.tag, reason=data.reason, start=start, until=until, by=identity.name
         )
         note_of(request).job, note_of(request).detail = data.job, made.sentence()
         return msgspec.json.encode(pause_out(made)).decode()
 
-    return msgspec.json.decode(once(request, "pause", make), type=PauseOut)
+    return msgspec.json.decode(once(request, "pause", make, functools.partial(secrets.token_hex, 4)), type=PauseOut)
 
 
 @route("DELETE", _PATH, action="operate", status=200, tags=["pauses"])

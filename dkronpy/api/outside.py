@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -32,15 +33,15 @@ def begin(request: AnyRequest, job: FromPath[str], data: JSONBody[AttemptAsked])
     Requests with the same ``Idempotency-Key`` are one attempt.
     """
     outside = _outside(request, data.node)
-    due_ms = _due_ms(request, data)
+    plan = functools.partial(outside.name, job, _due_ms(request, data))
     argv = data.argv if _may_make(request, job) else ()
 
-    def make() -> str:
-        begun = outside.begin(job, argv=argv, due_ms=due_ms, lease_ms=data.lease_ms)
+    def make(run: str) -> str:
+        begun = outside.begin_as(run, argv=argv, lease_ms=data.lease_ms)
         note_of(request).detail = begun.run_id
         return msgspec.json.encode(begun).decode()
 
-    begun = msgspec.json.decode(once(request, f"begin {job}", make), type=Begun)
+    begun = msgspec.json.decode(once(request, f"begin {job}", make, plan), type=Begun)
     return AttemptBegun(
         run=begun.run_id, execution=begun.execution_id, token=begun.token, attempt=begun.attempt
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +14,11 @@ from dkronpy.api.failures import ApiError
 from dkronpy.api.keys import keys_of
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.client import RunView
-from dkronpy.errors import DkronpyError
+from dkronpy.errors import DkronpyError, NotFoundError, StoreUnavailableError
 
 KEPT_SECONDS = 24 * 3600
-_STARTING_SECONDS = 60
+PLANNED = b"?"
+"""Stands before a plan, of which nobody knows yet whether it was carried out."""
 _LONGEST = 255
 
 
@@ -37,42 +39,50 @@ def params_of(body: bytes) -> dict[str, Any]:
 def run_once(request: AnyRequest, job: str, params: dict[str, Any] | None = None) -> RunView:
     """Start *job* by hand with *params*, unless this key started it before; then that run.
 
-    Raises ApiError (409) while the first request is still under way, NotFoundError for an unknown job.
+    Raises NotFoundError for an unknown job.
     """
     services, identity = services_of(request), identity_of(request)
+    starts = services.client.starts
 
-    def start() -> str:
-        made.append(services.client.run_job(job, by=identity.name, params=params))
-        note_of(request).detail = made[0].run.id
-        return made[0].run.id
+    def start(run: str) -> str:
+        try:
+            services.client.run(run)
+        except NotFoundError:
+            starts.start(run, by=identity.name, params=params or {})
+            note_of(request).detail = run
+        return run
 
-    made: list[RunView] = []
-    name = once(request, job, start)
-    return made[0] if made else services.client.run(name)
+    return services.client.run(once(request, job, start, functools.partial(starts.name, job)))
 
 
-def once(request: AnyRequest, what: str, make: Callable[[], str]) -> str:
-    """What *make* returns, which is called once for each ``Idempotency-Key`` of this caller within a day.
+def once(request: AnyRequest, what: str, make: Callable[[str], str], plan: Callable[[], str]) -> str:
+    """What *make* returns, which makes one thing for each ``Idempotency-Key`` of this caller within a day.
 
-    Raises ApiError (409) while the first request is still under way.
+    It is handed what *plan* said when the key came first, such as the id of what is to be made: where nobody can tell
+    whether the store has it, a repeated request hands it the same, and it has to make the same, unless that is there.
     """
     services, given = services_of(request), request.headers.get("idempotency-key", "")
     if len(given) > _LONGEST:
         raise ApiError(400, f"Idempotency-Key: {len(given)} characters; {_LONGEST} are enough")
     if not given:
-        return make()
+        return make(plan())
     seed = f"{identity_of(request).id}\0{what}\0{given}".encode("utf-8", "replace")
     key, client = keys_of(services.store).repeat(hashlib.sha256(seed).hexdigest()), services.store.client
     with services.store.errors():
-        if not client.set(key, "", nx=True, ex=_STARTING_SECONDS):
-            known = (client.get(key) or b"").decode()
-            if not known:
-                raise ApiError(409, "the first request with this Idempotency-Key is still under way")
-            return known
+        known = client.get(key) or b""
+        if not known:
+            known = PLANNED + plan().encode()
+            if not client.set(key, known, nx=True, ex=KEPT_SECONDS):  # by the same request at the same moment
+                known = client.get(key) or known
+        if not known.startswith(PLANNED):
+            return str(known.decode())
         try:
-            made = make()
-        except DkronpyError:
-            client.delete(key)
+            made = make(known[len(PLANNED) :].decode())
+        except StoreUnavailableError:
+            raise
+        except DkronpyError:  # nothing was made
+            if client.get(key) == known:
+                client.delete(key)
             raise
         client.set(key, made, ex=KEPT_SECONDS)
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -18,17 +17,16 @@ from dkronpy.client.pools import Pools
 from dkronpy.client.records import JobAudit, Records
 from dkronpy.client.rename import Renamed, rename_node
 from dkronpy.client.rerun import Reruns
+from dkronpy.client.starts import Starts
 from dkronpy.clock import from_ms, to_ms
 from dkronpy.dispatch.courier import NoCourier
-from dkronpy.dispatch.targets import LiveNodes, Planner
-from dkronpy.errors import ConflictError, NotFoundError, StoreRefusedError
+from dkronpy.dispatch.targets import Planner
+from dkronpy.errors import NotFoundError, StoreRefusedError
 from dkronpy.execution import Execution, Output, Run, run_id
 from dkronpy.job.chain import Link
-from dkronpy.job.param import given_params
 from dkronpy.node import Node
 from dkronpy.settings import Settings
 from dkronpy.store.events import changes_of
-from dkronpy.store.ledger import Firing
 from dkronpy.store.output import Piece, follow_output, read_output
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.why import why_nothing, why_run
@@ -81,8 +79,9 @@ class Client(JobsClient):
 
     def __init__(self, settings: Settings, *, who: str = "client") -> None:
         super().__init__(settings, who=who)
-        self._planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
-        self._reruns = Reruns(self.deployment, self._planner)
+        planner = Planner(NoCourier(), SystemRandom(), fired_by=who)
+        self.starts = Starts(self.deployment, planner)
+        self.reruns = Reruns(self.deployment, planner)
         self.pools = Pools(self.deployment)
 
     # runs
@@ -92,23 +91,9 @@ class Client(JobsClient):
 
         Where it forbids overlap the run may be skipped at once. Raises InvalidError for params that do not fit.
         """
-        deployment = self.deployment
-        with deployment.store.errors():
-            stored = deployment.jobs.get(name)
-            given, extra, said = given_params(stored.job, params or {})
-            now_ms = deployment.store.now_ms()
-            plan = self._planner.run(
-                stored.job, stored.schedule(), now_ms, now_ms, LiveNodes(deployment.nodes.all()),
-                trigger="manual", suffix=secrets.token_hex(3), extra=extra, message=said, params=given,
-            )  # fmt: skip
-            plan = msgspec.structs.replace(plan, fired_by=by or self.who)
-            forbid, history = stored.job.forbids_overlap, stored.job.history_limit or 0
-            firing = Firing(job=name, revision=stored.revision, runs=(plan,), forbid=forbid, history=history)
-            _, (code,) = deployment.ledger.fire([firing], epoch=None)
-            if code == -2:
-                raise ConflictError(f"job {name!r} was changed in this very moment", hint="run it again")
-            deployment.store.client.publish(deployment.store.keys.wake, "run")
-        return self.run(plan.id)
+        run = self.starts.name(name)
+        self.starts.start(run, by=by or self.who, params=params or {})
+        return self.run(run)
 
     def ping_job(
         self,
@@ -170,14 +155,14 @@ class Client(JobsClient):
 
     def run_tree(self, run: str) -> list[Link]:
         """The chain that a run belongs to: each job with its latest run there, parents first. Raises NotFoundError."""
-        return self._reruns.tree(run)
+        return self.reruns.tree(run)
 
     def rerun(self, run: str, *, start: str | None = None, by: str = "") -> list[RunView]:
         """Run the chain of a run again from what failed on, or from the job *start* on; what succeeded is kept.
 
         Raises NotFoundError, ConflictError when nothing failed or some of it still runs.
         """
-        return [self.run(one) for one in self._reruns.rerun(run, start=start, by=by or self.who)]
+        return [self.run(one) for one in self.reruns.rerun(run, start=start, by=by or self.who)]
 
     def history(self, job: str, *, limit: int | None = None) -> list[RunView]:
         """The runs of a job that are still known, the newest first, with their executions (without output).

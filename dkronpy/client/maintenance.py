@@ -39,7 +39,19 @@ class Maintenance:
         ``paused``; nobody makes up for them. What runs goes on, and a run by hand is a run. Raises NotFoundError for a
         job that does not exist, InvalidError for what makes no sense.
         """
+        return self.pause_as(
+            secrets.token_hex(4), job=job, tag=tag, reason=reason, start=start, until=until, by=by or self.who
+        )
+
+    def pause_as(
+        self, name: str, *, job: str, tag: str, reason: str, start: datetime | None, until: datetime | timedelta | None,
+        by: str,
+    ) -> Pause:  # fmt: skip
+        """The pause of the id *name*: that which is there, as it stands, or one as ``pause`` makes it."""
         with self.deployment.store.errors():
+            known = next((one for one in self.deployment.pauses.all() if one.id == name), None)
+            if known is not None:
+                return known
             now_ms = self.deployment.store.now_ms()
             from_ms = now_ms if start is None else to_ms(start)
             if isinstance(until, timedelta):
@@ -47,10 +59,7 @@ class Maintenance:
             else:
                 until_ms = None if until is None else to_ms(until)
             self._check(job, tag, reason, from_ms, until_ms, now_ms)
-            made = Pause(
-                id=secrets.token_hex(4), job=job, tag=tag, reason=reason, by=by or self.who, from_ms=from_ms,
-                until_ms=until_ms,
-            )  # fmt: skip
+            made = Pause(id=name, job=job, tag=tag, reason=reason, by=by, from_ms=from_ms, until_ms=until_ms)
             self.deployment.pauses.forget(now_ms)
             self.deployment.pauses.put(made)
         return made

@@ -21,7 +21,7 @@ from dkronpy.agent.reporter import Reporter
 from dkronpy.agent.spool import Report, Spool
 from dkronpy.deployment import Deployment
 from dkronpy.errors import ConflictError, DeniedError, DkronpyError, NotFoundError, StoreUnavailableError
-from dkronpy.execution import Output, execution_id, run_id
+from dkronpy.execution import Output, due_of, execution_id, job_of, run_id
 from dkronpy.job import Job, Run
 from dkronpy.node import on_node
 from dkronpy.store.jobs import StoredJob
@@ -73,17 +73,26 @@ class Outside:
 
     def begin(self, name: str, *, argv: Sequence[str] = (), due_ms: int | None = None, lease_ms: int) -> Begun:
         """Say that a job runs now. One that is not there is made of *argv*; NotFoundError without."""
+        return self.begin_as(self.name(name, due_ms), argv=argv, lease_ms=lease_ms)
+
+    def name(self, job: str, due_ms: int | None = None) -> str:
+        """The id of a run that begins now, or began at *due_ms*, and that nobody else comes upon."""
         store = self.deployment.store
+        with store.errors():
+            return run_id(job, due_ms or store.now_ms(), f"{SUFFIX}{secrets.token_hex(3)}")
+
+    def begin_as(self, run: str, *, argv: Sequence[str] = (), lease_ms: int) -> Begun:
+        """``begin`` under the id *run*: who asks for it twice, having heard no answer, has one attempt."""
+        store, name, due_ms = self.deployment.store, job_of(run), due_of(run)
         with store.errors():
             now_ms = store.now_ms()
             for _ in range(3):
                 stored = self._job(name, argv)
-                run = run_id(name, due_ms or now_ms, f"{SUFFIX}{secrets.token_hex(3)}")
                 execution = execution_id(run, 0)
                 plan = ExecutionPlan(
                     id=execution, node=self.node, start_by_ms=now_ms + START_MS, look_ms=now_ms + START_MS
                 )
-                made = RunPlan(id=run, due_ms=due_ms or now_ms, trigger="manual", fired_by=self.who, executions=(plan,))
+                made = RunPlan(id=run, due_ms=due_ms, trigger="manual", fired_by=self.who, executions=(plan,))
                 history = stored.job.history_limit or 0
                 firing = Firing(job=name, revision=stored.revision, runs=(made,), history=history)
                 _, (code,) = self.deployment.ledger.fire([firing], epoch=None)
@@ -94,6 +103,10 @@ class Outside:
                 )
                 if isinstance(claim, Claim):
                     return Begun(run_id=run, execution_id=execution, token=claim.token, attempt=claim.attempt)
+                known = self.deployment.ledger.execution(execution) if code == -1 else None
+                if known is not None and known.attempts:
+                    token = known.attempts[-1].token
+                    return Begun(run_id=run, execution_id=execution, token=token, attempt=known.attempt)
                 raise ConflictError(f"the run of {name!r} cannot begin: it {claim}")
         raise ConflictError(f"job {name!r} is changed all the time")
 

@@ -35,23 +35,40 @@ class Reruns:
             chain, _ = self._latest(run_id)
         return chain
 
-    def rerun(self, run_id: str, *, start: str | None = None, by: str) -> list[str]:
+    def next_tail(self, run_id: str) -> str:
+        """What the ids of the runs would end in that ``rerun`` makes now. Raises NotFoundError."""
+        self._known(run_id)
+        with self.deployment.store.errors():
+            return tail_again(self._latest(run_id)[1])
+
+    def rerun(self, run_id: str, *, start: str | None = None, by: str, tail: str = "") -> list[str]:
         """Start the failed jobs of a run's chain again, or the job *start*; the ids of the new runs.
 
-        What succeeded is kept, and what follows from the new runs is decided anew. Raises NotFoundError for a run or
+        What succeeded is kept, and what follows from the new runs is decided anew. With *tail* (``next_tail``) those
+        that were made under it are the answer where there are any. Raises NotFoundError for a run or
         job that is not there, ConflictError when nothing of it failed or some of it still runs, InvalidError where the
         parameters that a run was given do not fit its job any more.
         """
         self._known(run_id)
         with self.deployment.store.errors():
-            chain, tail = self._latest(run_id)
+            made = self._made(run_id, tail) if tail else []
+            if made:
+                return made
+            chain, latest = self._latest(run_id)
             names = _to_start(chain, run_id, start)
-            plans = self._plans(names, chain, tail, by)
+            plans = self._plans(names, chain, latest, by)
             _, codes = self.deployment.ledger.fire(plans, epoch=None)
+            if codes == [-1] * len(plans) and tail:  # by the same request, at the same moment
+                return [firing.runs[0].id for firing in plans]
             if codes != [1] * len(plans):
                 raise ConflictError(f"the chain of {run_id} was changed in this very moment", hint="try again")
             self.deployment.store.client.publish(self.deployment.store.keys.wake, "run")
         return [firing.runs[0].id for firing in plans]
+
+    def _made(self, run_id: str, tail: str) -> list[str]:
+        """The runs by hand of a chain under this tail; what followed from them is chained."""
+        found = (self._runs.at(job, tail) for job in self._jobs(run_id))
+        return sorted(run.id for run in found if run is not None and run.trigger == "manual")
 
     def _known(self, run_id: str) -> Run:
         with self.deployment.store.errors():

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+import dkronpy
+from dkronpy.client.outside import Outside
 from tests.api.site import NEVER, Api, Site, shape
 from tests.support import wait_until
 
@@ -142,6 +145,48 @@ def test_one_idempotency_key_is_one_run(api: Api) -> None:
     assert len(api.get("/api/v1/runs?job=once").json()["items"]) == 2
     assert api.post("/api/v1/jobs/once/run", headers={"Idempotency-Key": "k" * 256}).status_code == 400
     assert api.post("/api/v1/jobs/none/run", headers={"Idempotency-Key": "k3"}).status_code == 404
+
+
+def test_what_was_written_and_not_confirmed_is_not_done_again_under_its_key(empty: Site) -> None:
+    client = empty.client
+    for name in ("written", "bad"):
+        client.save_job(dkronpy.Job(name=name, schedule="@manually", run=dkronpy.Shell("false")))
+    failed = client.run_job("bad").run.id
+    client.cancel_run(failed)
+    _, unsure = empty.serve(DKRONPY_STORE_REPLICAS="1")  # there is none: what it writes is an error all the same
+    _, sure = empty.serve()
+    made = {}
+    for path, body in (
+        ("/api/v1/jobs/written/run", None),
+        (f"/api/v1/runs/{failed}/rerun", None),
+        ("/api/v1/pauses", {"job": "written"}),
+    ):
+        key = {"Idempotency-Key": f"of {path}"}
+        assert unsure.post(path, json=body, headers=key).status_code == 503
+        first, again = (sure.post(path, json=body, headers=key) for _ in range(2))
+        assert (first.ok, first.json()) == (True, again.json())
+        made[path] = first.json()
+    assert [run.id for run in client.runs(job="written")] == [made["/api/v1/jobs/written/run"]["id"]]
+    assert len(client.runs(job="bad")) == 2
+    assert len(client.maintenance.pauses()) == 1
+
+
+def test_what_was_not_written_is_done_by_the_repeated_request(empty: Site) -> None:
+    _, api = empty.serve()
+    key = {"Idempotency-Key": "too early"}
+    assert api.post("/api/v1/jobs/late/run", headers=key).status_code == 404
+    api.create("late")
+    assert api.post("/api/v1/jobs/late/run", headers=key).status_code == 202
+    assert len(empty.client.runs(job="late")) == 1
+
+
+def test_an_attempt_whose_beginning_is_told_twice_is_one(empty: Site, tmp_path: Path) -> None:
+    empty.client.save_job(dkronpy.Job(name="backup", schedule="@manually", run=dkronpy.Shell("true")))
+    outside = Outside(empty.client.deployment, tmp_path, node="box", who="cron")
+    run = outside.name("backup")
+    first, again = (outside.begin_as(run, lease_ms=60_000) for _ in range(2))
+    assert first == again
+    assert [view.run.id for view in empty.client.history("backup")] == [run]
 
 
 def test_runs_are_listed_in_pages_and_shown_with_their_attempts(api: Api, site: Site) -> None:
