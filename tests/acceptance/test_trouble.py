@@ -88,6 +88,31 @@ def test_an_agent_outlives_a_store_that_is_full(fleet: Fleet, server: StoreServe
     assert "Unrecoverable" not in agent.output
 
 
+def test_an_outcome_that_can_go_nowhere_holds_up_neither_others_nor_the_end_of_its_agent(fleet: Fleet) -> None:
+    fleet.beat()
+    agent = fleet.agent("n1")
+    gate = fleet.folder / "gate"
+    command = f"while ! test -e {gate}; do sleep 0.05; done"
+    fleet.save(Job(name="odd", schedule="@manually", run=shell(command)))
+    fleet.save(Job(name="ok", schedule="@manually", run=shell("true")))
+    execution = fleet.started(fleet.client.run_job("odd").run.id)
+    spool = fleet.folder / "data-n1" / "spool" / "n1"
+    spool.rmdir()
+    spool.touch()
+    store = fleet.client.deployment.store
+    store.client.delete(store.keys.execution(execution.id))
+    store.client.set(store.keys.execution(execution.id), "no hash")
+
+    gate.touch()
+    agent.wait_for("waits unsaved")
+    assert fleet.run_now("ok")[0].state == "success"
+
+    agent.signal(signal.SIGTERM)
+    assert agent.wait(timeout=40) == 0
+    assert f"the outcome of {execution.id} is lost with this agent" in agent.output
+    assert "n1" not in fleet.alive(), "it has signed off"
+
+
 def test_messages_that_make_no_sense_are_set_aside_and_the_agent_goes_on(fleet: Fleet) -> None:
     fleet.beat()
     agent = fleet.agent("n1")
