@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -244,6 +245,7 @@ def test_an_agent_ends_although_an_outcome_can_go_nowhere(
     desk: Desk, results: RedisResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reporter_module, "LAST_SECONDS", 0.0)
+    caplog.set_level(logging.ERROR)
     spool, safe = OddSpool(tmp_path), []  # type: ignore[var-annotated]
     spool.put_fails = True
     (report,) = reports_of(desk, 1)
