@@ -52,6 +52,10 @@ class Channels:
                 self._known[name] = channel(name, value)
             except InvalidError as error:
                 self.problems += error.problems
+        for name, word in (("dkron-pre-webhook", "pre_webhook"), ("dkron-webhook", "webhook")):
+            if getattr(settings, f"{word}_endpoint") and name not in self._tables:
+                message = f"nothing is posted to {word}_endpoint without {word}_payload, as in Dkron"
+                self.problems.append(Problem(f"channels.{name}", "", message, f"set {word}_payload"))
         self.default = tuple(name.strip() for name in settings.notify.split(",") if name.strip())
         if not settings.notify and settings.mail_host:
             self.default = (OWNER,)

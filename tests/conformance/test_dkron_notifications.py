@@ -31,7 +31,8 @@ def make_desk(store: redis.Redis, store_server: StoreServer) -> Iterator[MakeDes
     def make(**settings: Any) -> Desk:
         desk = Desk(store_server.url, {}, **settings)
         desks.append(desk)
-        assert desk.channels.problems == []
+        told = [one for one in desk.channels.problems if not one.message.endswith("as in Dkron")]
+        assert told == []
         desk.begin()
         desk.job(owner_email="me@example.com")
         return desk

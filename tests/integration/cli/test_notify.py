@@ -44,6 +44,16 @@ def test_the_list_says_what_is_wrong(dkronpy: CommandLine) -> None:
     assert "no channels" in dkronpy("notify", "list").stderr
 
 
+def test_a_hook_of_dkrons_that_has_nothing_to_post_says_so(dkronpy: CommandLine) -> None:
+    env = {"DKRONPY_WEBHOOK_ENDPOINT": "https://hooks.example.com/jobs"}
+    (hook,) = json.loads(dkronpy("notify", "list", "-o", "json", **env).stdout)
+    assert (hook["name"], hook["notifier"]) == ("dkron-webhook", "")
+    assert hook["trouble"] == "nothing is posted to webhook_endpoint without webhook_payload, as in Dkron"
+    env["DKRONPY_WEBHOOK_PAYLOAD"] = "{{.JobName}} {{.Success}}"
+    (hook,) = json.loads(dkronpy("notify", "list", "-o", "json", **env).stdout)
+    assert (hook["notifier"], hook["trouble"]) == ("dkron", "")
+
+
 def test_what_is_as_good_as_a_password_is_not_shown(dkronpy: CommandLine) -> None:
     env = {"DKRONPY_CHANNELS": '{"ops": "https://x/s3cr3t"}', "DKRONPY_WEBHOOK_ENDPOINT": "https://x/s3cr3t",
            "DKRONPY_MAIL_PASSWORD": "s3cr3t"}  # fmt: skip
