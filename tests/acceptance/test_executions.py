@@ -176,11 +176,14 @@ def test_output_can_be_followed_while_it_grows(fleet: Fleet) -> None:
 
 def test_forbid_skips_a_run_while_another_is_active(fleet: Fleet) -> None:
     start(fleet)
-    fleet.save(Job(name="alone", schedule="@manually", run=shell("sleep 2"), concurrency="forbid"))
+    gate = fleet.folder / "gate"
+    command = f"until test -e {gate}; do sleep 0.05; done"
+    fleet.save(Job(name="alone", schedule="@manually", run=shell(command), concurrency="forbid"))
     first = fleet.client.run_job("alone").run.id
     fleet.started(first)
     second = fleet.client.run_job("alone").run
     assert (second.state, second.reason) == ("skipped", "overlap")
+    gate.touch()
     assert fleet.ended(first)[0].state == "success"
 
 
@@ -343,7 +346,7 @@ def output_of(fleet: Fleet, run_id: str) -> str:
 
 def test_standard_error_is_told_apart_where_a_job_wants_that(fleet: Fleet) -> None:
     start(fleet)
-    command = "echo begins; sleep 0.3; echo it is late >&2; sleep 0.3; echo ends"
+    command = "echo begins; sleep 1.5; echo it is late >&2; sleep 1.5; echo ends"
     fleet.save(Job(name="apart", schedule="@manually", run=shell(command, stderr="separate")))
     _, (execution,) = fleet.run_now("apart")
     output = fleet.client.output(execution)

@@ -15,7 +15,9 @@ NODES = ("n1", "n2")
 WAIT = timedelta(seconds=90)
 
 
-def test_agents_and_beat_that_are_restarted_under_work_lose_nothing(store_server: StoreServer, tmp_path: Path) -> None:
+def test_agents_and_beat_that_are_restarted_under_work_lose_nothing(
+    store_server: StoreServer, store: object, tmp_path: Path
+) -> None:
     with Fleet(store_server, tmp_path, {"DKRONPY_STOP_GRACE": "20s"}) as fleet:
         beat = fleet.beat()
         agents = {name: fleet.agent(name) for name in NODES}

@@ -90,7 +90,7 @@ def test_statistics_count_attempts_by_day_once_however_many_servers_there_are(em
 
     wanted = {"date": today, "success_count": 2, "failed_count": 2}
     for one in (api, other):
-        wait_until(lambda one=one: counts(one) == wanted, timeout=10, description=f"the counts are {wanted}")
+        wait_until(lambda one=one: counts(one) == wanted, timeout=40, description=f"the counts are {wanted}")
     assert len(api.get("/v1/stats?days=3").json()["stats"]) == 3
     assert {len(api.get(f"/v1/stats{query}").json()["stats"]) for query in ("", "?days=x", "?days=-1")} == {30}
     assert len(api.get("/v1/stats?days=9999").json()["stats"]) == 365
@@ -113,7 +113,7 @@ def test_metrics_have_dkron_s_names_and_what_operators_watch(api: Api, site: Sit
 
     wait_until(
         lambda: samples().get(("dkronpy_begin_lag_seconds_count", "measured"), 0) > 1,
-        timeout=10,
+        timeout=40,
         description="the lag was measured",
     )
     found = samples()

@@ -227,7 +227,7 @@ def printed(found: list[tuple[int, str, Any]]) -> str:
 
 
 def test_output_is_followed_to_its_end_and_resumed_at_a_byte(api: Api, site: Site) -> None:
-    api.create("streams", **shell("for i in 1 2 3 4; do echo line-é-$i; sleep 0.3; done; exit 4"))
+    api.create("streams", **shell("for i in 1 2 3 4; do echo line-é-$i; sleep 1; done; exit 4"))
     run = api.post("/api/v1/jobs/streams/run").json()
     path = f"/api/v1/executions/{run['executions'][0]['id']}/follow"
     answer = api.get(path, timeout=60)

@@ -57,8 +57,8 @@ def environment(folder: Path, *packages: str) -> Path:
     """An environment with these packages; its Python."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--retries", "10", "--disable-pip-version-check"]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return python
 

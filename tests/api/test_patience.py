@@ -20,14 +20,14 @@ BIG = 20_000_000
 class Impatient(PatientProtocol):
     """The same, for a test that does not wait long."""
 
-    headers_within, body_goes_on_within, reads_within, look_every = 1.0, 1.0, 1.0, 0.05
+    headers_within, body_goes_on_within, reads_within, look_every = 3.0, 3.0, 3.0, 0.05
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answers with the length of the body; ``/big`` with a lot, ``/slow`` after longer than anybody is waited for."""
     length, more = 0, True
     if scope["path"] == "/slow":
-        await asyncio.sleep(2)
+        await asyncio.sleep(6)
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -93,7 +93,7 @@ def test_who_does_not_read_loses_it_as_well() -> None:
         async with serving() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
             writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-            await asyncio.sleep(2)  # reading nothing meanwhile is what is tried
+            await asyncio.sleep(6)  # reading nothing meanwhile is what is tried
             try:
                 found = len(await asyncio.wait_for(reader.read(), 30))
             except ConnectionResetError:
@@ -110,7 +110,7 @@ def test_who_is_slow_and_goes_on_is_served_and_so_is_who_waits_for_us() -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20\r\n\r\n")
             for _ in range(10):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.5)
                 writer.write(b"xx")
             slow = await asyncio.wait_for(reader.read(), 30)
             writer.close()

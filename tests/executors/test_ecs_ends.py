@@ -64,13 +64,13 @@ def test_the_timeout_stops_the_task_and_sees_it_stopped(
     aws: EcsServer, ecs: EcsExecutor, report: ExecutorHarness
 ) -> None:
     script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
-    outcome, output = report.run(ecs, task(aws, script, timeout="1s"))
+    outcome, output = report.run(ecs, task(aws, script, timeout="5s"))
     assert outcome.reason == "timeout"
-    assert outcome.message.startswith("it had not ended within 1s; the task ")
+    assert outcome.message.startswith("it had not ended within 5s; the task ")
     assert "was stopped, confirmed gone at 20" in outcome.message
     assert output == b"ready\nbye\n"
     assert aws.running() == []
-    assert aws.tasks()[-1]["stoppedReason"] == "dkronpy: it had not ended within 1s"
+    assert aws.tasks()[-1]["stoppedReason"] == "dkronpy: it had not ended within 5s"
 
 
 @pytest.mark.parametrize("reason", ["cancelled", "lease_lost_killed", "shutdown"])

@@ -196,18 +196,18 @@ def left_running(harness: ExecutorHarness) -> list[int]:
 
 def test_a_timeout_ends_the_whole_tree(run: Run, harness: ExecutorHarness) -> None:
     began = time.monotonic()
-    outcome, output = run(Shell("echo on; (setsid sleep 60 &) ; sleep 60 & sleep 60", timeout="300ms"))
-    assert time.monotonic() - began < 8
+    outcome, output = run(Shell("echo on; (setsid sleep 60 &) ; sleep 60 & sleep 60", timeout="2s"))
+    assert time.monotonic() - began < 10
     assert (outcome.success, outcome.reason) == (False, "timeout")
-    assert "0.3 s" in outcome.message
+    assert "2 s" in outcome.message
     assert output.startswith(b"on\n")
-    assert b"execution time exceeding defined timeout 300ms. Job was killed" in output
+    assert b"execution time exceeding defined timeout 2s. Job was killed" in output
     assert re.search(r"; its process tree is confirmed gone at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", outcome.message)
     assert left_running(harness) == []
 
 
 def test_term_comes_before_kill(run: Run) -> None:
-    outcome, output = run(Shell("trap 'echo tidied; exit 0' TERM; sleep 60 & wait", timeout="300ms"))
+    outcome, output = run(Shell("trap 'echo tidied; exit 0' TERM; sleep 60 & wait", timeout="2s"))
     assert outcome.reason == "timeout", "that it ended well then does not make it a success"
     assert b"tidied" in output
 

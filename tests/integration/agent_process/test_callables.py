@@ -144,12 +144,12 @@ def test_a_cancellation_sets_the_event_of_the_context(launcher: Launcher, comman
 
 
 def test_a_function_that_ignores_the_event_is_killed_after_the_grace(call: Any) -> None:
-    _, ended = call("ignore_cancel", context=CONTEXT, timeout=timedelta(seconds=0.5))
+    _, ended = call("ignore_cancel", context=CONTEXT, timeout=timedelta(seconds=3))
     assert (ended.reason, ended.signal, ended.confirmed_gone) == ("timeout", signal.SIGKILL, True)
 
 
 def test_a_function_without_a_context_is_ended_by_term(call: Any) -> None:
-    _, ended = call("talk_slowly", timeout=timedelta(seconds=0.5), grace=timedelta(seconds=60))
+    _, ended = call("talk_slowly", timeout=timedelta(seconds=3), grace=timedelta(seconds=60))
     assert (ended.reason, ended.signal) == ("timeout", signal.SIGTERM)
 
 

@@ -8,7 +8,7 @@ from dkronpy.agent.launcher import Launcher
 from dkronpy.marks import MERGED, STDERR, STDOUT
 from tests.integration.agent_process.conftest import MakeCommand
 
-ALTERNATING = "for n in 1 2 3; do echo out $n; sleep 0.2; echo err $n >&2; sleep 0.2; done"
+ALTERNATING = "for n in 1 2 3; do echo out $n; sleep 1; echo err $n >&2; sleep 1; done"
 
 
 def test_what_is_written_a_moment_apart_keeps_its_order(launcher: Launcher, command: MakeCommand) -> None:

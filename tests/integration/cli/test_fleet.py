@@ -303,7 +303,7 @@ def test_who_is_killed_between_the_two_halves_of_a_rename_has_lost_nothing(dkron
 
 
 def test_a_kill_in_the_middle_leaves_of_each_job_the_old_or_the_new(dkronpy: CommandLine) -> None:
-    many = "for n in range(1500): Job(name=f'job{n}', schedule=cron('30 2 * * *'), owner=WHO, run=Shell('true'))\n"
+    many = "for n in range(5000): Job(name=f'job{n}', schedule=cron('30 2 * * *'), owner=WHO, run=Shell('true'))\n"
     declare(dkronpy, 'WHO = "old"\n', many)
     assert dkronpy("apply").exit_code == 0
     declare(dkronpy, 'WHO = "new"\n', many)
@@ -317,12 +317,12 @@ def test_a_kill_in_the_middle_leaves_of_each_job_the_old_or_the_new(dkronpy: Com
 
     stored = dkronpy.client.deployment.jobs.all()
     owners = [one.job.owner for one in stored]
-    assert len(stored) == 1500
+    assert len(stored) == 5000
     assert set(owners) == {"old", "new"}, "it was killed in the middle"
     for one in stored:
         assert (one.job.owner == "new") == (one.revision == 2 == one.applied)
     left = planned(dkronpy)
-    assert [job["job"] for job in left["jobs"]] == [f"job{n}" for n in range(1500) if f"job{n}" in {
+    assert [job["job"] for job in left["jobs"]] == [f"job{n}" for n in range(5000) if f"job{n}" in {
         one.job.name for one in stored if one.job.owner == "old"
     }]  # fmt: skip
     assert dkronpy("apply").exit_code == 0

@@ -78,7 +78,7 @@ def test_a_run_on_every_node_marks_each_line_with_its_node(fleet: CommandLine) -
 
 def test_waiting_ends_after_its_timeout_and_the_run_goes_on(fleet: CommandLine) -> None:
     fleet.shell("long", "echo started; sleep 60")
-    result = fleet("run", "long", "--wait", "--timeout", "1s")
+    result = fleet("run", "long", "--wait", "--timeout", "6s")
     assert result.exit_code == 8
     assert result.stdout == "started\n"
     assert "it goes on" in result.stderr

@@ -130,7 +130,10 @@ def test_a_beat_that_has_just_come_takes_short_leads(deployment: Deployment) -> 
     another.close()
 
 
-def test_two_beats_fire_all_shards_and_one_goes_on_alone(store_server: StoreServer, tmp_path: Path) -> None:
+@pytest.mark.unbounded_keys("jobs of every second are under way when the services end")
+def test_two_beats_fire_all_shards_and_one_goes_on_alone(
+    store_server: StoreServer, store: object, tmp_path: Path
+) -> None:
     settings = {"DKRONPY_SHARDS": "4", "DKRONPY_LEADER_TTL": "10s"}
     with Fleet(store_server, tmp_path, settings) as fleet:
         fleet.agent("n1")

@@ -15,7 +15,7 @@ from dkronpy.supervisor.console import Console
 from dkronpy.supervisor.process import Role
 from dkronpy.supervisor.supervisor import BackOff, Supervisor
 
-BACK_OFF = BackOff(first=timedelta(seconds=0.2), most=timedelta(seconds=0.8), steady=timedelta(seconds=1.5))
+BACK_OFF = BackOff(first=timedelta(seconds=0.2), most=timedelta(seconds=0.8), steady=timedelta(seconds=5))
 
 
 def main() -> None:

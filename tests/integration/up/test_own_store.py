@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.conftest import MakeStoreServer
-from tests.integration.up.started import processes_of, up
+from tests.integration.up.started import command_of, processes_of, up
 
 
 def test_with_a_broker_set_it_starts_no_store(tmp_path: Path, make_store_server: MakeStoreServer) -> None:
     server = make_store_server()
     with up(tmp_path, "--executions", "1", env={"DKRONPY_BROKER_URL": server.url}) as process:
         process.wait_for("Ctrl-C stops everything")
-        roles = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes_of(process)]
+        roles = [command_of(pid) for pid in processes_of(process)]
         assert process.wait(60) == 0
     assert not any(b"-server" in command for command in roles)
     assert f"store {server.url}" in process.output
