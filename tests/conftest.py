@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+import pytest_timeout
 import redis
 from hypothesis import settings
 
@@ -28,13 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A second try (pytest-rerunfailures counts them) begins with servers of its own.
+    """A second try (pytest-rerunfailures counts them) begins with servers and with a time limit of its own.
 
     What the first try left in the fixtures that tests share would fail the second for certain. To finish a fixture
-    finishes those that depend on it; the tests that follow are served by the new ones.
+    finishes those that depend on it; the tests that follow are served by the new ones. pytest-timeout has one limit for
+    all tries: the second of a test that hangs would have none.
     """
     if getattr(item, "execution_count", 1) == 1 or not isinstance(item, pytest.Function):
         return
+    settings = pytest_timeout._get_item_settings(item)
+    if settings.timeout:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
+        item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
     for found in item._fixtureinfo.name2fixturedefs.values():
         for fixture in found:
             if fixture.scope != "function":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,14 +53,32 @@ def test_after(site, other):
     assert (made, ended) == (["server", "site", "other", "server", "site"], ["site", "server"])
 '''
 
+HANGING = """
+import threading
+
+
+def test_that_hangs():
+    threading.Event().wait(40)
+"""
+COMMAND = (sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", "/dev/null", "--reruns", "1")
+
+
+def reported(folder: Path, *options: str) -> str:
+    """What pytest prints about the tests in a folder."""
+    command = [*COMMAND, "--rootdir", str(folder), *options, str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+
 
 @pytest.mark.parametrize("parallel", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "in parallel"])
 def test_a_second_try_has_servers_of_its_own_and_the_next_tests_have_those(
     tmp_path: Path, parallel: tuple[str, ...]
 ) -> None:
     (tmp_path / "test_shared.py").write_text(MODULE)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path), "-c", "/dev/null"]
-    done = subprocess.run(
-        [*command, "--reruns", "1", *parallel, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert "3 passed, 1 rerun" in done.stdout, done.stdout
+    assert "3 passed, 1 rerun" in reported(tmp_path, *parallel)
+
+
+def test_a_second_try_has_the_whole_time_limit_and_ends_with_it(tmp_path: Path) -> None:
+    (tmp_path / "test_slow.py").write_text(HANGING)
+    said = reported(tmp_path, "--timeout", "2")
+    assert "1 failed, 1 rerun" in said
+    assert 4 < float(re.search(r"([\d.]+)s ====", said)[1]) < 40, said  # type: ignore[index]
