@@ -67,11 +67,16 @@ class Deployment:
     @cached_property
     def results(self) -> ResultsBackend:
         """Where finished runs are kept."""
+        return self.open_results()
+
+    def open_results(self, *, hurried: bool = False) -> ResultsBackend:
+        """The same with connections of its own; ``open_results`` says what *hurried* means."""
         settings = self.settings
         return open_results(
             settings.effective_results_url,
             lifetime=max(settings.retention, settings.failure_retention),
             prefix=settings.key_prefix + "results:",
+            hurried=hurried,
         )
 
     def most_runs(self, job: str) -> int:

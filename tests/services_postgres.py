@@ -113,10 +113,25 @@ class PostgresServer:
         """End the server without order (its own SIGQUIT, which ends its children too); it recovers at ``start``."""
         self._end(signal.SIGQUIT)
 
+    def freeze(self) -> None:
+        """Let all of it stand still: it takes connections, and answers nothing until ``thaw``."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
     def stop(self) -> None:
         """End the server and remove its data."""
         self.terminate()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _signal_all(self, number: int) -> None:
+        """Send a signal to the server and to those that it has started, one for each session."""
+        assert self._process is not None
+        pid = self._process.pid
+        for one in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
+            os.kill(one, number)
 
     def _end(self, number: int) -> None:
         if self._process is None:

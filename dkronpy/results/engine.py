@@ -30,12 +30,16 @@ _POSTGRESQL = {
 }
 """What libpq needs to notice within seconds that the other side is gone; the URL's query wins over it."""
 
-_SQLITE_BUSY_S = 15.0
+_HURRIED = {"connect_timeout": 2, "tcp_user_timeout": 5_000}
+_HURRIED_LIMITS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'"
+"""For a transaction of beat's. A search for what is to be forgotten may take its time; nobody waits long for a lock."""
+
+_SQLITE_BUSY_S, _SQLITE_HURRIED_S = 15.0, 2.0
 """How long a writer waits for another process's write to end."""
 
 
-def make_engine(url: str) -> sa.Engine:
-    """An engine for *url*; connects at its first use.
+def make_engine(url: str, *, hurried: bool = False) -> sa.Engine:
+    """An engine for *url*; connects at its first use. One that is *hurried* waits for locks for two seconds at most.
 
     Raises ``ConfigError`` for a bad URL and ``PluginError`` when the database's driver is missing.
     """
@@ -47,18 +51,25 @@ def make_engine(url: str) -> sa.Engine:
         raise bad_url(url, one_line(error)) from None
     try:
         if backend == "sqlite":
-            return _sqlite(url, parsed)
+            return _sqlite(url, parsed, _SQLITE_HURRIED_S if hurried else _SQLITE_BUSY_S)
         if not parsed.database:
             raise bad_url(url, "it names no database")
-        arguments = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query}
-        return sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=10, pool_recycle=1800)
+        wanted = {**_POSTGRESQL, **(_HURRIED if hurried else {})}
+        arguments = {name: value for name, value in wanted.items() if name not in parsed.query}
+        engine = sa.create_engine(
+            parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=10, pool_recycle=1800
+        )
     except ImportError as error:
         raise PluginError(
             'results_url: keeping results in PostgreSQL needs psycopg: run  pip install "dkronpy[sql]"'
         ) from error
+    if hurried:
+        # not as an option of the connection, nor for all of it: a PgBouncer refuses the one and shares the other
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_HURRIED_LIMITS))
+    return engine
 
 
-def _sqlite(url: str, parsed: URL) -> sa.Engine:
+def _sqlite(url: str, parsed: URL, busy_s: float) -> sa.Engine:
     path = parsed.database
     if parsed.host or not path or path == ":memory:" or path.startswith("file:"):
         raise bad_url(url, "it names no file: write three slashes and a path, four for an absolute one")
@@ -67,8 +78,8 @@ def _sqlite(url: str, parsed: URL) -> sa.Engine:
         raise bad_url(url, f"there is no folder {str(folder)!r}")
     if Path(path).is_dir():
         raise bad_url(url, f"{path!r} is a folder, not a file")
-    arguments = {} if "timeout" in parsed.query else {"timeout": _SQLITE_BUSY_S}
-    engine = sa.create_engine(parsed, connect_args=arguments, pool_timeout=_SQLITE_BUSY_S)
+    arguments = {} if "timeout" in parsed.query else {"timeout": busy_s}
+    engine = sa.create_engine(parsed, connect_args=arguments, pool_timeout=busy_s)
     sa.event.listen(engine, "connect", _use_wal)
     return engine
 

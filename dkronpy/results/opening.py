@@ -13,12 +13,14 @@ LIFETIME = timedelta(days=90)
 PREFIX = "dkronpy:results:"
 
 
-def open_results(url: str, *, lifetime: timedelta = LIFETIME, prefix: str = PREFIX) -> ResultsBackend:
+def open_results(
+    url: str, *, lifetime: timedelta = LIFETIME, prefix: str = PREFIX, hurried: bool = False
+) -> ResultsBackend:
     """The results backend of *url*; connects at its first use, not here.
 
     *lifetime* and *prefix* are for Redis, where every key expires: how long after its last save a run lives at the
-    most, and what every key starts with. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra
-    ``sql`` is missing.
+    most, and what every key starts with. One that is *hurried* is for beat: in SQL it waits for no lock longer than two
+    seconds. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra ``sql`` is missing.
     """
     scheme, colon, _ = url.partition("://")
     if colon and scheme in REDIS_SCHEMES:
@@ -29,6 +31,6 @@ def open_results(url: str, *, lifetime: timedelta = LIFETIME, prefix: str = PREF
         from dkronpy.results.engine import make_engine
         from dkronpy.results.sql import SqlResults
 
-        return SqlResults(make_engine(url), shown=mask(url))
+        return SqlResults(make_engine(url, hurried=hurried), shown=mask(url))
     close = difflib.get_close_matches(scheme, [*REDIS_SCHEMES, *SQL_SCHEMES], 1) if colon else []
     raise bad_url(url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else "")

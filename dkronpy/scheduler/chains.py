@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dkronpy.chain_runs import ChainRuns
 from dkronpy.clock import to_ms
 from dkronpy.dispatch.targets import LiveNodes, Planner
-from dkronpy.errors import ConflictError
+from dkronpy.errors import ConflictError, DkronpyError
 from dkronpy.execution import Run
 from dkronpy.job import Job
 from dkronpy.job.chain import decide, suffix_of, tail_of
@@ -24,8 +24,12 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often the jobs that follow are read while others save them."""
-FIRED, CHANGED, MALFORMED = 1, -2, -3
+FIRED, CHANGED, MALFORMED, NOT_LEADING = 1, -2, -3, -9
 """Codes of ``fire.lua``; one that was fired before has another, and is left to the sweep."""
+
+
+class SupersededError(DkronpyError):
+    """Another beat leads by now, and sees to it."""
 
 
 class Chains:
@@ -39,10 +43,11 @@ class Chains:
         self.planner = planner
         self.pauses = Pauses(store)
 
-    def follow(self, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+    def follow(self, run: Run, now_ms: int, nodes: Sequence[Node], *, epoch: int | None = None) -> None:
         """Fire the jobs that come after an ended *run*; one that cannot come any more gets a record that says so.
 
-        Raises ConflictError where one of them is saved anew whenever it was read: the next look fires it.
+        Raises ConflictError where one of them is saved anew whenever it was read: the next look fires it; and with an
+        *epoch* SupersededError where that is over.
         """
         children = sorted(name.decode() for name in self.store.client.smembers(self.store.keys.children(run.job)))
         if not children:
@@ -50,7 +55,9 @@ class Chains:
         live = LiveNodes(nodes)
         for _ in range(ATTEMPTS):
             firings = self._firings(children, run, now_ms, live)
-            codes = self.ledger.fire(firings, epoch=None)[1] if firings else []
+            codes = self.ledger.fire(firings, epoch=epoch)[1] if firings else []
+            if NOT_LEADING in codes:
+                raise SupersededError
             answers = list(zip(firings, codes, strict=True))
             self._deliver([firing for firing, code in answers if code == FIRED])
             if malformed := [firing.job for firing, code in answers if code == MALFORMED]:

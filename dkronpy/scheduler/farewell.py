@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import structs
 
 from dkronpy.clock import Clock, SystemClock
-from dkronpy.errors import DkronpyError
+from dkronpy.errors import DkronpyError, StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Execution, Run
 from dkronpy.node import Node
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.results.keep import Keep
-from dkronpy.scheduler.chains import Chains
+from dkronpy.scheduler.chains import Chains, SupersededError
 from dkronpy.scheduler.forgetting import Forgetting
 from dkronpy.scheduler.keeping import read_ahead
 from dkronpy.scheduler.self_pause import FAILED, SelfPause
@@ -30,6 +30,7 @@ PIECE, BUDGET = 100, 1000
 """Ended runs that are read and filed together, and the most that one pass sees off."""
 PASS_SECONDS = 0.05
 """After which a pass ends, so that what is due meanwhile waits for nothing longer."""
+RESULTS_AWAY = (StoreUnavailableError, StoreRefusedError)
 AGENT_GRACE_MS = 30_000
 """An agent files the outcome of what it ran, output included; this long it is left to it."""
 
@@ -52,6 +53,7 @@ class Farewell:
         keep_of: Callable[[str], Keep],
         tracer: Tracer | None = None,
         clock: Clock | None = None,
+        leading: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -62,25 +64,35 @@ class Farewell:
         self.keep_of = keep_of
         self.tracer = tracer
         self.clock = clock or SystemClock()
+        self.leading = leading
         self._forgetting = Forgetting(results, self.clock)
 
-    def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
-        """See off up to BUDGET runs, those that ended first before others; True when more wait."""
+    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
+        """See off up to BUDGET runs, those that ended first before others; True when more wait.
+
+        What the results backend raises does not pass: what could not be filed is looked at again half a minute later.
+        With an *epoch* what follows is done under it. Raises SupersededError where another beat leads by now.
+        """
         until = self.clock.monotonic() + PASS_SECONDS
         for _ in range(BUDGET // PIECE):
             ended = read_ended(self.store, now_ms, PIECE)
             if ended:
-                self._see_off(ended, now_ms, nodes)
+                self._see_off(ended, now_ms, nodes, epoch)
             if len(ended) < PIECE:
                 return False
             if self.clock.monotonic() > until:
                 break
         return True
 
-    def _see_off(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node]) -> None:
+    def _see_off(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node], epoch: int | None) -> None:
         there = [one for one in ended if one.state]
-        again = dict.fromkeys(self._settle_all(there, now_ms, nodes), now_ms + AGENT_GRACE_MS)
-        later = self._file([one for one in there if one.id not in again], now_ms)
+        again = dict.fromkeys(self._settle_all(there, now_ms, nodes, epoch), now_ms + AGENT_GRACE_MS)
+        settled = [one for one in there if one.id not in again]
+        try:
+            later = self._file(settled, now_ms)
+        except RESULTS_AWAY as error:
+            log.debug("%d runs cannot be filed yet: %s", len(settled), error)
+            later = {one.id: now_ms + AGENT_GRACE_MS for one in settled}
         let_go(
             self.store,
             [
@@ -96,23 +108,31 @@ class Farewell:
 
     def forget(self, now_ms: int) -> None:
         """Let the results backend forget what jobs are not to keep; a bounded piece of that now and then."""
-        self._forgetting.run(now_ms, self.keep_of)
+        try:
+            self._forgetting.run(now_ms, self.keep_of)
+        except RESULTS_AWAY as error:
+            log.debug("nothing is forgotten meanwhile: %s", error)
+            self._forgetting.next_ms = now_ms + AGENT_GRACE_MS
 
-    def _settle_all(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node]) -> list[str]:
+    def _settle_all(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node], epoch: int | None) -> list[str]:
         """Do what follows from runs that have ended; returns those of which it could not be done."""
         heeded = {one.id: one for one in ended if not one.settled and (self.tracer is not None or _matters(one))}
         failed = []
         for run in self.ledger.runs(list(heeded)):
+            if epoch is not None and not self.leading(epoch):
+                raise SupersededError
             try:
-                self._settle(heeded[run.id], run, now_ms, nodes)
+                self._settle(heeded[run.id], run, now_ms, nodes, epoch)
+            except SupersededError:
+                raise
             except DkronpyError as error:
                 log.error("run %s cannot be seen off yet: %s", run.id, error)
                 failed.append(run.id)
         return failed
 
-    def _settle(self, ended: Ended, run: Run, now_ms: int, nodes: Sequence[Node]) -> None:
+    def _settle(self, ended: Ended, run: Run, now_ms: int, nodes: Sequence[Node], epoch: int | None) -> None:
         if ended.followed:
-            self.chains.follow(run, now_ms, nodes)
+            self.chains.follow(run, now_ms, nodes, epoch=epoch)
         self.self_pause.look(run, now_ms)
         # as in Dkron one that others follow stays
         if ended.ephemeral and run.state == "success" and not ended.followed:

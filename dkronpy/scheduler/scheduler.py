@@ -29,6 +29,8 @@ from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import DkronpyError, StoreUnavailableError
 from dkronpy.node import Node
 from dkronpy.notices.service import NotifierService
+from dkronpy.results.resting import resting
+from dkronpy.scheduler.aside import Aside
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.entry import Entry
@@ -96,12 +98,14 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # no types there
             store, ledger, enclosing, planner, Quarantine(store), batch=settings.batch, pacer=self.pacer,
         )  # fmt: skip
         self.tracer = open_tracer(settings, "beat")
-        chains = Chains(store, ledger, deployment.jobs, deployment.results, planner)
+        results = resting(deployment.open_results(hurried=True), self.clock)
+        chains = Chains(store, ledger, deployment.jobs, results, planner)
         farewell = Farewell(
-            store, ledger, deployment.jobs, deployment.results, chains,
+            store, ledger, deployment.jobs, results, chains,
             keep_of=Keeping(deployment.jobs, settings, self.clock), tracer=self.tracer,
+            leading=lambda epoch: self.shards.upkeep_epoch() == epoch,
         )  # fmt: skip
-        self.sweeper = Sweep(store, ledger, courier, farewell, rng, reachable=_reachable(courier))
+        self.sweeper = Sweep(store, ledger, courier, Aside(farewell), rng, reachable=_reachable(courier))
         self.wake_up = WakeUp(store)
         self.notifier = NotifierService(deployment)
 

@@ -88,6 +88,11 @@ class Shards:
         self._settle(leads)
         return Led(leads=leads, wait_ms=wait_ms)
 
+    def upkeep_epoch(self) -> int | None:
+        """The epoch under which this beat does the upkeep, as far as it knows; None where it does not."""
+        leadership = self._leaderships.get(0)
+        return None if leadership is None else leadership.epoch
+
     def forget(self) -> None:
         """The store is out of reach: whatever we held may be somebody else's by now."""
         for leadership in self._leaderships.values():

@@ -14,6 +14,7 @@ from dkronpy.dispatch.targets import RESEND_MS, ROLLING, LiveNodes
 from dkronpy.job import Job
 from dkronpy.job.json import decode_definition
 from dkronpy.node import BELOW, Node
+from dkronpy.scheduler.aside import Aside
 from dkronpy.scheduler.backlog import Backlog
 from dkronpy.scheduler.drain import Drain
 from dkronpy.scheduler.farewell import Farewell
@@ -36,7 +37,7 @@ class Sweep:
         store: Store,
         ledger: Ledger,
         courier: Courier,
-        farewell: Farewell,
+        farewell: Farewell | Aside,
         rng: random.Random,
         *,
         reachable: Callable[[], bool] = lambda: True,
@@ -57,7 +58,7 @@ class Sweep:
             log.info("closed %d executions that were lost or came too late", closed)
         if due and self.reachable():  # else it is looked at again soon, and no delivery was counted for nothing
             self._send(due, nodes)
-        more = self.farewell.run(now_ms, nodes)
+        more = self.farewell.run(now_ms, nodes, epoch)
         self.farewell.forget(now_ms)
         self.drain.run(now_ms, nodes)
         return more or len(due) + closed >= BUDGET

@@ -51,7 +51,7 @@ class Registrar(Farewell):
         self.filed = filed
         self.followed: frozenset[str] = frozenset()
 
-    def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
+    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
         keys, client = self.store.keys, self.store.client
         ids = [raw.decode() for raw in client.zrange(keys.done, "-inf", now_ms, byscore=True, offset=0, num=SEEN_OFF)]
         if not ids:
@@ -60,7 +60,7 @@ class Registrar(Farewell):
         for run in self.ledger.runs(ids):
             if run.job in self.followed:
                 self.known[run.id] = run
-                self._settle(ended[run.id], run, now_ms, nodes)
+                self._settle(ended[run.id], run, now_ms, nodes, epoch)
             self.filed(run)
         client.zrem(keys.done, *ids)
         return len(ids) == SEEN_OFF

@@ -106,7 +106,7 @@ class _NoFarewell(Farewell):
     def __init__(self) -> None:
         pass
 
-    def run(self, now_ms: int, nodes: Sequence[Node]) -> bool:
+    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
         return False
 
     def forget(self, now_ms: int) -> None:

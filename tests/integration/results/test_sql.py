@@ -33,6 +33,18 @@ def test_eight_processes_create_the_tables_at_once(sql_place: Place) -> None:
     engine.dispose()
 
 
+def test_beat_waits_for_no_lock_for_long(postgresql_place: Place) -> None:
+    patience = {}
+    for hurried in (False, True):
+        engine = make_engine(postgresql_place.url, hurried=hurried)
+        with engine.begin() as connection:
+            patience[hurried] = [connection.scalar(sa.text(f"SHOW {name}_timeout")) for name in ("lock", "statement")]
+        with engine.connect() as connection, connection.execution_options(isolation_level="AUTOCOMMIT"):
+            assert connection.scalar(sa.text("SHOW lock_timeout")) == "0", "of the transaction alone"
+        engine.dispose()
+    assert patience == {False: ["0", "0"], True: ["2s", "30s"]}
+
+
 def test_rows_can_be_read_by_anything_that_speaks_sql(sql_place: Place, open_place: Opener) -> None:
     results = open_place(sql_place.url)
     results.save_run(a_run())

@@ -24,8 +24,8 @@ LEASE_MS = 60_000
 class Site:
     """Everything is done by calls; what is open at the end is cancelled."""
 
-    def __init__(self, url: str) -> None:
-        self.client = Client(Settings(store_url=url), who="test")
+    def __init__(self, url: str, *, results_url: str = "") -> None:
+        self.client = Client(Settings(store_url=url, results_url=results_url), who="test")
         self.deployment = self.client.deployment
         planner = Planner(NoCourier(), random.Random(1), fired_by="test")
         parts = (self.deployment.store, self.deployment.ledger, self.deployment.jobs, self.deployment.results)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import redis
 
+from dkronpy.scheduler.chains import SupersededError
+from dkronpy.scheduler.farewell import AGENT_GRACE_MS
 from dkronpy.store.ended import Seen, let_go, read_ended
-from tests.integration.scheduler.site import Site
+from tests.integration.scheduler.site import LEASE_MS, Site
 from tests.support import StoreServer
 
 LONG_AFTER_MS = 60_000
@@ -90,3 +95,58 @@ def test_what_its_agent_has_not_filed_is_filed_with_its_output(site: Site) -> No
     assert listed(site) == []
     assert site.deployment.results.run(run) == site.deployment.ledger.run(run)
     assert site.deployment.results.execution(f"{run}.0") is not None
+
+
+def test_what_follows_is_started_while_the_results_are_away_and_what_ended_is_filed_afterwards(
+    store: redis.Redis, store_server: StoreServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "results.db"
+    with Site(store_server.url, results_url=f"sqlite:///{path}?timeout=0.1") as site:
+        site.deployment.results.ping()
+        site.save("extract")
+        site.save("load", after="extract")
+        run = site.client.run_job("extract").run.id
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            site.end(run)
+            site.farewell.forget(site.deployment.store.now_ms())
+
+        (child,) = site.deployment.ledger.recent_runs("load")
+        assert child.trigger == "chained"
+        assert site.deployment.results.run(run) is None
+        site.farewell.run(site.deployment.store.now_ms() + LONG_AFTER_MS + AGENT_GRACE_MS, site.nodes)
+        kept = site.deployment.results.run(run)
+        assert kept is not None
+        assert kept.state == "success"
+        assert len(site.deployment.ledger.recent_runs("load")) == 1
+
+
+def test_a_beat_that_leads_no_longer_starts_nothing_that_follows(site: Site) -> None:
+    site.save("extract")
+    site.save("load", after="extract")
+    run = site.client.run_job("extract").run.id
+    claim, ledger, store = site.claim(run), site.deployment.ledger, site.deployment.store
+    ledger.finish(claim.execution.id, claim.token, success=True)
+    ledger.lead("test", 1, release=True)
+    epoch = ledger.lead("another", LEASE_MS).epoch
+
+    with pytest.raises(SupersededError, match="Another beat leads by now"):
+        site.farewell.run(store.now_ms() + LONG_AFTER_MS, site.nodes, site.epoch)
+    assert ledger.recent_runs("load") == []
+    assert listed(site) == [run], "whoever leads sees it off"
+    site.farewell.run(store.now_ms() + LONG_AFTER_MS, site.nodes, epoch)
+    assert len(ledger.recent_runs("load")) == 1
+
+
+def test_a_beat_that_knows_that_it_leads_no_longer_ends_its_pass(site: Site) -> None:
+    site.save("once", ephemeral=True)
+    site.farewell.leading = lambda epoch: epoch != site.epoch
+    run = site.client.run_job("once").run.id
+    claim = site.claim(run)
+    site.deployment.ledger.finish(claim.execution.id, claim.token, success=True)
+
+    with pytest.raises(SupersededError):
+        site.farewell.run(site.deployment.store.now_ms() + LONG_AFTER_MS, site.nodes, site.epoch)
+    assert site.deployment.jobs.names() == ["once"]
+    site.see_off()
+    assert site.deployment.jobs.names() == []

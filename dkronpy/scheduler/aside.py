@@ -1,0 +1,82 @@
+"""Has ended runs seen off beside the dispatch: what is due waits for no results backend.
+
+Mostly a pass takes a few milliseconds, and beat waits for its end, so that the two do not get in each other's way. One
+that takes longer, since the results backend is slow, locked or stands still, is left behind: beat goes on, and no other
+pass begins before that one has ended. What it still does then is fenced: it ends where its beat does not lead any more,
+what follows from a run is fired under the epoch of the pass, and all the rest of it may be repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+import redis
+
+from dkronpy.clock import Clock, SystemClock
+from dkronpy.node import Node
+from dkronpy.scheduler.chains import SupersededError
+from dkronpy.scheduler.farewell import Farewell
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 0.15
+"""How long beat waits for a pass, which is to take a third of that."""
+REST_SECONDS = 30.0
+"""How long after one that failed, and nobody knows why, the next begins."""
+
+
+class _Pass(threading.Thread):
+    """One pass. It is a daemon: a beat that is told to stop does not wait for a server that stands still."""
+
+    def __init__(self, farewell: Farewell, now_ms: int, nodes: Sequence[Node], epoch: int) -> None:
+        super().__init__(name="farewell", daemon=True)
+        self._farewell = farewell
+        self._given = (now_ms, nodes, epoch)
+        self.more = False
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.more = self._farewell.run(*self._given)
+            self._farewell.forget(self._given[0])
+        except Exception as error:  # noqa: BLE001 - whoever asks for the next pass sees to it
+            self.error = error
+
+
+class Aside:
+    """Takes the place of a ``Farewell``; ``run`` is called by one thread alone."""
+
+    def __init__(self, farewell: Farewell, clock: Clock | None = None) -> None:
+        self._farewell = farewell
+        self._clock = clock or SystemClock()
+        self._pass: _Pass | None = None
+        self._next = float("-inf")
+
+    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int) -> bool:
+        """Make a pass, or look after the one that goes on; True when more waits. redis-py's errors pass through."""
+        if self._clock.monotonic() < self._next:
+            return False
+        late = self._pass is not None
+        if self._pass is None:
+            self._pass = _Pass(self._farewell, now_ms, nodes, epoch)
+            self._pass.start()
+            self._pass.join(PATIENCE_SECONDS)
+            if self._pass.is_alive():
+                log.debug("a look at what has ended takes its time; dispatch goes on")
+        if self._pass.is_alive():
+            return False
+        done, self._pass = self._pass, None
+        if done.error is None:
+            return done.more
+        if isinstance(done.error, SupersededError):
+            return False
+        if isinstance(done.error, (redis.RedisError, OSError)) and not late:
+            raise done.error
+        log.error("what has ended could not be seen to; once more in %g s", REST_SECONDS, exc_info=done.error)
+        self._next = self._clock.monotonic() + REST_SECONDS
+        return False
+
+    def forget(self, now_ms: int) -> None:
+        """Nothing: each pass does that as well."""

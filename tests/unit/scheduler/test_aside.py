@@ -1,0 +1,95 @@
+"""A look at what has ended that takes long is left behind, and no two are made at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+import redis
+
+from dkronpy.node import Node
+from dkronpy.scheduler import aside
+from dkronpy.scheduler.aside import REST_SECONDS, Aside
+from dkronpy.scheduler.chains import SupersededError
+from dkronpy.scheduler.farewell import Farewell
+from tests.support import wait_until
+
+
+class Hands:
+    """A clock that a test turns by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Passes(Farewell):
+    """Does what a test wants in each pass."""
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self.work = work
+        self.begun: list[int | None] = []
+        self.forgotten = 0
+
+    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
+        self.begun.append(epoch)
+        return self.work()
+
+    def forget(self, now_ms: int) -> None:
+        self.forgotten += 1
+
+
+def test_one_that_ends_soon_is_waited_for() -> None:
+    passes = Passes(lambda: True)
+    beside = Aside(passes)
+    assert beside.run(0, [], 7)
+    assert (passes.begun, passes.forgotten) == ([7], 1)
+
+
+def test_one_that_takes_long_is_left_behind_and_no_other_begins_before_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aside, "PATIENCE_SECONDS", 0.01)
+    go_on = threading.Event()
+    passes = Passes(lambda: go_on.wait(30))
+    beside = Aside(passes)
+    assert [beside.run(0, [], epoch) for epoch in (1, 2, 3)] == [False] * 3
+    assert passes.begun == [1]
+    go_on.set()
+    wait_until(lambda: beside.run(0, [], 4), description="its answer is heard")
+    assert passes.begun == [1]
+    assert beside.run(0, [], 5)
+    assert passes.begun == [1, 5]
+
+
+def test_an_outage_of_the_store_passes_and_whatever_else_goes_wrong_rests_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors: list[Exception] = [redis.ConnectionError("gone"), SupersededError(), ValueError("what now")]
+
+    def fail() -> bool:
+        if errors:
+            raise errors.pop(0)
+        return True
+
+    clock = Hands()
+    passes = Passes(fail)
+    beside = Aside(passes, clock)
+    with pytest.raises(redis.ConnectionError, match="gone"):
+        beside.run(0, [], 1)
+    with caplog.at_level(logging.ERROR):
+        assert not beside.run(0, [], 1), "another beat leads, which is no error"
+        assert not caplog.records
+        assert not beside.run(0, [], 2)
+    assert "what now" in caplog.text
+    assert not beside.run(0, [], 3)
+    assert passes.begun == [1, 1, 2]
+    clock.seconds += REST_SECONDS
+    assert beside.run(0, [], 4)
