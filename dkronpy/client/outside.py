@@ -7,11 +7,13 @@ its message would be sent again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -182,18 +184,36 @@ class Outside:
         return begun.run_id
 
     def catch_up(self) -> int:
-        """Tell what could not be told before, the oldest first; how many arrived. Raises nothing for an outage."""
+        """Tell what could not be told before, the oldest first; how many arrived. Raises nothing for an outage.
+
+        One process does so at a time, the others leave it to that one: lines of a crontab end in the same moment, and
+        what two of them told would have two records.
+        """
         told = 0
         try:
-            for path in sorted(self.folder.glob("*.run")):
-                self._tell_late(path)
-                told += 1
-            spool = Spool(self.folder)
-            if any(True for _ in spool.waiting()):
-                self._replay(spool)
+            with self._alone() as alone:
+                for path in sorted(self.folder.glob("*.run")) if alone else ():
+                    self._tell_late(path)
+                    told += 1
+                spool = Spool(self.folder)
+                if alone and any(True for _ in spool.waiting()):
+                    self._replay(spool)
         except (StoreUnavailableError, FileNotFoundError):
             pass
         return told
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether no other process tells what is in the folder; none begins until this is left."""
+        folder, alone = os.open(self.folder, os.O_RDONLY), True
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                alone = False
+            yield alone
+        finally:
+            os.close(folder)
 
     def _tell_late(self, path: Path) -> None:
         """Record a run that was written down. Raises ConflictError for one that cannot be told, and sets it aside."""

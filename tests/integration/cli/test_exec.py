@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
+from dkronpy.client.outside import Ended, Unreached
+from dkronpy.errors import StoreUnavailableError
 from dkronpy.node import on_node
 from tests.integration.cli.conftest import CommandLine
 from tests.support import wait_until
@@ -81,6 +84,28 @@ def test_a_run_is_kept_where_no_store_is_known_and_told_by_the_next_that_finds_o
     assert execution.attempts[-1].exit_code == 3
     assert sorted(dkronpy.client.output(execution).head.splitlines()) == [b"one", b"two"]
     assert not list(spool.iterdir())
+
+
+def test_lines_of_a_crontab_that_end_together_tell_what_was_kept_once(dkronpy: CommandLine) -> None:
+    kept = Unreached(StoreUnavailableError("away"), dkronpy.folder / "data" / "exec", node="cronbox", who="exec")
+    for number in range(40):
+        kept.keep(
+            Ended(
+                job="backup",
+                node="cronbox",
+                who="exec",
+                started_ms=1_000 + number,
+                took_ms=1,
+                success=True,
+                argv=("a",),
+            )
+        )
+    with ExitStack() as together:
+        arguments = ("exec", "--job", "other", "--", "true")
+        lines = [together.enter_context(dkronpy.process(*arguments)) for _ in range(4)]
+        assert [line.wait(60) for line in lines] == [0] * 4
+    due = sorted(run.due_ms for run in dkronpy.client.runs(job="backup", limit=1000))
+    assert due == [1_000 + number for number in range(40)]
 
 
 def test_a_command_that_cannot_be_started_is_a_failure_of_its_own(dkronpy: CommandLine) -> None:
