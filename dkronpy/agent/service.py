@@ -80,6 +80,7 @@ class Agent:
         self.offered = policy.offered()
         self.heartbeat = Heartbeat(deployment.nodes, self.describe, settings.heartbeat.total_seconds())
         self.control = Control(store, self.name, self.leases.cancel)
+        self._stopping = False
 
     def describe(self) -> Node:
         """The node as it is reported."""
@@ -168,6 +169,9 @@ class Agent:
 
     def _on_stop(self, **_: Any) -> None:
         """The worker takes no more; what runs may go on for the grace period and is then ended."""
+        if self._stopping:
+            return
+        self._stopping = True
         grace = self.settings.stop_grace
         if self.leases.running():
             log.info("stopping: %d executions may run on for %.0f s", self.leases.running(), grace.total_seconds())

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from celery import Celery
+from celery import Celery, signals
 from celery.apps.worker import Worker
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker.consumer import Consumer
@@ -16,13 +16,12 @@ from celery.worker.state import reserved_requests
 from kombu import Message, serialization
 from kombu.common import ignore_errors
 from kombu.transport.redis import Channel, Empty, Transport
-from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 
 from dkronpy.agent.doorbell import JSON
 from dkronpy.agent.threads import Threads
 from dkronpy.carrier import node_queue
 from dkronpy.node import queue_name
-from dkronpy.store.confirm import refusal
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.transport import URL, FollowingChannel
 
@@ -85,8 +84,6 @@ class Quarantining:
         client.parse_response = remember
         try:
             super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed with
-        except ResponseError as error:
-            raise refusal(error) from error
         except UNREADABLE as error:
             if not raw:
                 raise
@@ -115,10 +112,14 @@ class FollowingQuarantineChannel(Quarantining, FollowingChannel):
 
 
 class QuarantineTransport(Transport):  # type: ignore[misc]  # no types there
-    """The Redis transport with that channel; a server that refuses writes for now is a lost connection, not the end."""
+    """The Redis transport with that channel; a server that refuses anything is a lost connection, not the end.
+
+    It is full, or a replica by now, has too few replicas or no room on its disk: it says so in one way or another, and
+    is asked again, each time after a pause.
+    """
 
     Channel = QuarantineChannel
-    connection_errors = (*Transport.connection_errors, OutOfMemoryError, ReadOnlyError, MasterDownError)
+    connection_errors = (*Transport.connection_errors, ResponseError)
 
 
 class FollowingQuarantineTransport(QuarantineTransport):
@@ -213,6 +214,14 @@ class QuarantineConsumer(Consumer):  # type: ignore[misc]  # no types there
         keep.message(queue, body, error)
 
 
+class EndingWorker(Worker):  # type: ignore[misc]  # no types there
+    """Celery's worker, which says that it ends also where no signal of the system made it: Celery says so of those."""
+
+    def on_close(self) -> None:
+        signals.worker_shutting_down.send(sender=self.hostname, sig="", how="Warm", exitcode=self.exitcode)
+        super().on_close()
+
+
 def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine: Quarantine) -> Worker:
     """A worker that consumes the node's queue only, named after the node."""
     on_redis = app.conf.broker_url.startswith(REDIS)
@@ -233,7 +242,7 @@ def make_worker(app: Celery, *, node: str, host: str, capacity: int, quarantine:
         }  # fmt: skip
     serialization.register(EVENTS, msgspec.json.encode, None, content_type=JSON)
     app.conf.worker_consumer = f"{__name__}:QuarantineConsumer"
-    return app.Worker(
+    return app.subclass_with_self(EndingWorker, reverse="Worker")(
         hostname=f"{node}@{host}",
         pool=Threads,
         concurrency=capacity,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 from celery import Celery
 from celery.schedules import schedule as interval
@@ -15,7 +17,7 @@ from dkronpy.agent.launcher import find_processes
 from dkronpy.job import Job, Run
 from dkronpy.node import queue_name
 from tests.acceptance.fleet import Fleet
-from tests.support import StoreServer, wait_until
+from tests.support import StoreServer, spawn, wait_until
 
 
 def shell(command: str) -> Run:
@@ -111,6 +113,78 @@ def test_an_outcome_that_can_go_nowhere_holds_up_neither_others_nor_the_end_of_i
     assert agent.wait(timeout=40) == 0
     assert f"the outcome of {execution.id} is lost with this agent" in agent.output
     assert "n1" not in fleet.alive(), "it has signed off"
+
+
+def test_an_agent_outlives_a_broker_that_cannot_save(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with StoreServer(enable_protected_configs="yes") as server, Fleet(server, tmp_path) as fleet:
+        fleet.beat()
+        agent = fleet.agent("n1")
+        fleet.save(Job(name="ok", schedule="@manually", run=shell("true")))
+        fleet.run_now("ok")
+        with server.client() as client:
+            client.config_set("save", "3600 1")
+            client.config_set("dir", str(gone))
+            gone.rmdir()
+            client.bgsave()
+            agent.wait_for("no messages come from the broker: MISCONF", timeout=30)
+            client.config_set("stop-writes-on-bgsave-error", "no")
+        assert fleet.run_now("ok", timeout=60)[0].state == "success"
+        assert agent.process.poll() is None
+        assert "Unrecoverable" not in agent.output
+
+
+def test_an_agent_outlives_a_broker_that_refuses_what_follows_a_message(fleet: Fleet, server: StoreServer) -> None:
+    fleet.beat()
+    agent = fleet.agent("n1")
+    fleet.save(Job(name="ok", schedule="@manually", run=shell("true")))
+    fleet.run_now("ok")
+    agent.signal(signal.SIGSTOP)
+    runs = [fleet.client.run_job("ok").run.id for _ in range(20)]
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-rpop")
+        agent.signal(signal.SIGCONT)
+        agent.wait_for("no messages come from the broker: ")
+        client.execute_command("ACL", "SETUSER", "default", "+rpop")
+    assert [fleet.ended(run, timeout=60)[0].state for run in runs] == ["success"] * 20
+    assert agent.process.poll() is None
+    assert "Unrecoverable" not in agent.output
+
+
+MISTAKEN = """
+import pathlib, sys
+from dkronpy.__main__ import main
+from dkronpy.agent.worker import Quarantining
+
+take = Quarantining._take
+
+def mistaken(self, **options):
+    if pathlib.Path("mistake").exists():
+        raise RuntimeError("a mistake of ours")
+    return take(self, **options)
+
+Quarantining._take = mistaken
+main()
+"""
+
+
+def test_a_worker_that_ends_by_itself_gives_what_runs_the_grace_period_and_no_more(fleet: Fleet) -> None:
+    fleet.beat()
+    fleet.save(Job(name="long", schedule="@manually", run=shell("sleep 600")))
+    command, environment = (sys.executable, "-c", MISTAKEN), {**fleet.environment, "DKRONPY_DATA_DIR": "data"}
+    log = fleet.folder / "agent.log"
+    with spawn("agent", "--name", "n1", log=log, command=command, env=environment, cwd=fleet.folder) as agent:
+        agent.wait_for(" ready.")
+        run_id = fleet.client.run_job("long").run.id
+        fleet.started(run_id)
+        (fleet.folder / "mistake").touch()
+        agent.wait_for("Unrecoverable error: RuntimeError('a mistake of ours')")
+        agent.wait_for("stopping: 1 executions may run on for 2 s")
+        assert agent.wait() == 1
+        assert agent.output.count("stopping: ") == 1
+    run, (execution,) = fleet.ended(run_id)
+    assert (run.state, execution.reason) == ("failed", "shutdown")
 
 
 def test_messages_that_make_no_sense_are_set_aside_and_the_agent_goes_on(fleet: Fleet) -> None:
