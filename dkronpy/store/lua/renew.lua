@@ -4,8 +4,8 @@ local lease = tonumber(ARGV[3])
 local now = now_ms()
 local codes = {}
 for i = 4, #ARGV, 2 do
-  local e = redis.call('HMGET', P .. 'exec:' .. ARGV[i], 'state', 'token', 'cancel', 'kill')
-  local code = 0
+  local e = redis.pcall('HMGET', P .. 'exec:' .. ARGV[i], 'state', 'token', 'cancel', 'kill')
+  local code = 0  -- also of a record of another kind, so that the others go on
   if e[1] == 'running' and e[2] == ARGV[i + 1] then
     redis.call('ZADD', P .. 'open', 'XX', int(now + lease), ARGV[i])
     code = e[3] ~= '1' and 1 or e[4] and 3 or 2
