@@ -43,14 +43,15 @@ def test_nothing_held_is_nothing_to_ask(desk: Desk) -> None:
     assert desk.ledger.renew([], LEASE) == []
 
 
-@pytest.mark.unbounded_keys("work is under way, and a record is broken")
 def test_a_record_of_another_kind_costs_no_other_attempt_its_lease(desk: Desk) -> None:
     broken, ours = desk.claimed(due_ms=60_000), desk.claimed(due_ms=120_000)
     key = desk.store.keys.execution(broken.execution.id)
+    record = desk.store.client.dump(key)
     desk.store.client.delete(key)
-    desk.store.client.set(key, "no record", ex=60)
+    desk.store.client.set(key, "no record")
     held = [(one.execution.id, one.token) for one in (broken, ours)]
     assert desk.ledger.renew(held, LEASE) == [0, 1]
+    desk.store.client.restore(key, 0, record, replace=True)
 
 
 def test_a_success_ends_the_execution_its_run_and_counts(desk: Desk) -> None:
