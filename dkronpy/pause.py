@@ -9,6 +9,9 @@ import msgspec
 from dkronpy.clock import iso_ms
 from dkronpy.job import Job
 
+ITSELF = "dkronpy"
+"""By whom the pause of a job is made that has failed too often."""
+
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Due times from ``from_ms`` up to ``until_ms`` (None: until somebody resumes) are skipped: ``paused``.
@@ -25,6 +28,11 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_ms: int = 0
     until_ms: int | None = None
     resumed_by: str = ""
+
+    @property
+    def counts_anew_ms(self) -> int:
+        """Since when failures of its job count anew, now that a pause of dkronpy's own has ended; 0 for any other."""
+        return (self.until_ms or 0) if self.job and self.by == ITSELF else 0
 
     @property
     def scope(self) -> str:

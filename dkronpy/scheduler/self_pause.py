@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import takewhile
 from secrets import token_hex
 
+from dkronpy.errors import ConflictError
 from dkronpy.execution import Run
-from dkronpy.pause import Pause
+from dkronpy.pause import ITSELF, Pause
 from dkronpy.results.backend import ResultsBackend
 from dkronpy.store.connection import Store
 from dkronpy.store.jobs import Jobs
@@ -16,8 +18,6 @@ from dkronpy.store.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
-ITSELF = "dkronpy"
-"""By whom such a pause is made."""
 RECENT = 200
 """How many runs are looked at; a job may not ask for more failures than 100."""
 FAILED = ("failed", "partially_failed", "lost")
@@ -27,6 +27,7 @@ class SelfPause:
     """Looks at each run that failed."""
 
     def __init__(self, store: Store, ledger: Ledger, jobs: Jobs, results: ResultsBackend) -> None:
+        self.store = store
         self.ledger = ledger
         self.results = results
         self.jobs = jobs
@@ -42,14 +43,23 @@ class SelfPause:
         own = [one for one in self.pauses.all() if one.job == run.job and one.by == ITSELF]
         if any(not one.over(now_ms) for one in own):
             return
-        since = max((one.until_ms or 0 for one in own), default=0)
+        since = self._counted_since_ms(run.job, own)
         recent = [one for one in self._recent(run.job) if one.terminal and one.state != "skipped"]
         failed = list(takewhile(lambda one: one.state != "success" and one.fired_ms >= since, recent))
         if len(failed) >= most:
             reason = f"{most} failures in a row"
-            log.warning("job %s is paused after %s", run.job, reason)
             pause = Pause(id=token_hex(4), job=run.job, reason=reason, by=ITSELF, from_ms=now_ms)
-            self.pauses.put(pause, run=run.id, times=len(failed))
+            try:
+                self.pauses.put(pause, run=run.id, times=len(failed))
+            except ConflictError as error:  # its next failure is another occasion
+                log.error("job %s cannot be paused after %s: %s", run.job, reason, error)
+                return
+            log.warning("job %s is paused after %s", run.job, reason)
+
+    def _counted_since_ms(self, job: str, own: Sequence[Pause]) -> int:
+        """Since when failures of *job* count: since its *own* last pause ended; its state remembers that for longer."""
+        kept = self.store.client.hget(self.store.keys.job_state(job), "anew_ms")
+        return max(int(kept or 0), *(one.counts_anew_ms for one in own), 0)
 
     def _recent(self, job: str) -> list[Run]:
         """The newest first; the ledger knows those of the last minutes only."""

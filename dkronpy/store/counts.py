@@ -19,6 +19,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost_count: int = 0
     last_success_ms: int = 0
     last_error_ms: int = 0
+    anew_ms: int = 0
+    """Since when its failures count, of a job that paused itself and was resumed."""
     status: str = ""
 
 

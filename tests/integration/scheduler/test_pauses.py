@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import redis
+from msgspec import structs
 
 from dkronpy.client import Client
 from dkronpy.clock import from_ms
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import Planner
-from dkronpy.errors import InvalidError, NotFoundError
+from dkronpy.errors import ConflictError, InvalidError, NotFoundError
 from dkronpy.execution import Run as RunRecord
 from dkronpy.execution import execution_id, run_id
 from dkronpy.job import Job, Run
 from dkronpy.node import Node, any_node
+from dkronpy.pause import Pause
 from dkronpy.results.keep import Keep
 from dkronpy.scheduler.chains import Chains
 from dkronpy.scheduler.due import DueReader
 from dkronpy.scheduler.farewell import Farewell
 from dkronpy.settings import Settings
 from dkronpy.store.ledger import Claim, ExecutionPlan, Firing, RunPlan
+from dkronpy.store.pauses import DROPPED, KEPT_MS, MOST
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.store.redbeat import score_of
 from tests.support import StoreServer
@@ -183,9 +188,64 @@ def test_a_job_pauses_itself_after_failures_in_a_row_and_counts_anew_once_resume
     assert paused() == ["2 failures in a row"]
 
 
-def test_more_pauses_than_anybody_can_oversee_are_refused_and_old_ones_forgotten(beat: Beat) -> None:
-    from msgspec import structs
+def test_failures_before_the_last_pause_of_a_job_do_not_count_however_long_ago_that_was(beat: Beat) -> None:
+    save(beat, "weekly", pause_after=2)
+    for _ in range(2):
+        beat.ends("weekly", success=False)
+    beat.client.maintenance.resume(job="weekly")
+    pauses = beat.deployment.pauses
+    assert pauses.forget(beat.deployment.store.now_ms() + KEPT_MS + 1) == 1
 
+    beat.ends("weekly", success=False)
+    assert pauses.all() == []
+    beat.ends("weekly", success=False)
+    assert [one.reason for one in pauses.all()] == ["2 failures in a row"]
+
+
+def fill(beat: Beat, **fields: Any) -> None:
+    """As many pauses as there may be, one of which ended in each of the last seconds."""
+    store = beat.deployment.store
+    now = store.now_ms()
+    found = [
+        Pause(**{"id": f"p{n}", "tag": "a=b", "until_ms": now - n * 1000, "resumed_by": "ops", **fields})
+        for n in range(MOST)
+    ]
+    store.client.delete(store.keys.pauses)
+    store.client.hset(store.keys.pauses, mapping={one.id: msgspec.json.encode(one) for one in found})
+
+
+def test_pauses_that_have_ended_make_room_the_oldest_first(beat: Beat) -> None:
+    fill(beat)
+    made = beat.client.maintenance.pause(tag="a=c")
+
+    left = {one.id for one in beat.deployment.pauses.all()}
+    assert left == {f"p{n}" for n in range(MOST - DROPPED)} | {made.id}
+
+
+def test_pauses_into_which_an_owed_due_time_falls_stay_and_those_in_force_make_no_room(beat: Beat) -> None:
+    fill(beat)
+    save(beat, "late")
+    store = beat.deployment.store
+    due_ms = store.now_ms() - (MOST - 10) * 1000
+    store.client.zadd(store.keys.schedule, {store.keys.entry("late"): score_of(due_ms)})
+    beat.client.maintenance.pause(tag="a=c")
+    assert MOST - 12 < len(beat.deployment.pauses.all()) < MOST - 5, "what ended before that due time is gone"
+
+    fill(beat, until_ms=None)
+    with pytest.raises(ConflictError, match="there are 1000 pauses already"):
+        beat.client.maintenance.pause(tag="a=d")
+
+
+def test_a_job_that_cannot_pause_itself_is_seen_off_all_the_same(beat: Beat, caplog: pytest.LogCaptureFixture) -> None:
+    save(beat, "backup", pause_after=1)
+    fill(beat, until_ms=None)
+    with caplog.at_level(logging.ERROR):
+        beat.ends("backup", success=False)
+    assert "job backup cannot be paused after 1 failures in a row: there are 1000 pauses already" in caplog.messages
+    assert "cannot be seen off" not in caplog.text
+
+
+def test_pauses_that_ended_long_ago_are_forgotten(beat: Beat) -> None:
     now = beat.deployment.store.now_ms()
     old = beat.client.maintenance.pause(tag="a=b")
     beat.deployment.pauses.put(structs.replace(old, from_ms=0, until_ms=now - 8 * 86_400_000))
