@@ -14,7 +14,7 @@ from dkronpy.api.job_list import JobQuery, find_jobs
 from dkronpy.api.repeats import run_once
 from dkronpy.api.services import Services, identity_of, note_of, services_of
 from dkronpy.client import JobView
-from dkronpy.errors import ConflictError
+from dkronpy.errors import ConflictError, StillRunningError
 from dkronpy.job.json import encode_job
 
 HAS_CHILDREN = "could not delete job with dependent jobs, delete children first"
@@ -45,11 +45,17 @@ def wanted_revision(request: AnyRequest) -> int | None:
     return int(text)
 
 
-def require_revision(request: AnyRequest, view: JobView) -> None:
-    """Raises ApiError (412) when ``If-Match`` names another revision than the one in force."""
-    wanted = wanted_revision(request)
-    if wanted is not None and wanted != view.stored.revision:
-        raise ApiError(412, f"job {view.job.name!r} is at revision {view.stored.revision}, not {wanted}")
+def delete_wanted(request: AnyRequest, job: str, *, why: str = "", heir: str = "") -> None:
+    """Delete a job at the revision that ``If-Match`` names. Raises ApiError (412) when another one is in force."""
+    revision = wanted_revision(request)
+    try:
+        services_of(request).client.delete_job(job, revision=revision, by=identity_of(request).name, why=why, heir=heir)
+    except StillRunningError:
+        raise
+    except ConflictError as error:
+        if revision is None:
+            raise
+        raise ApiError(412, str(error), hint=error.hint) from None
 
 
 @route("GET", "/v1/jobs", action="read", listing=True)
@@ -73,8 +79,7 @@ def delete_job(request: AnyRequest, job: FromPath[str]) -> Answer:
     view = client.job(job)
     if view.state.dependent_jobs:
         return message_answer(request, f"{HAS_CHILDREN}: {', '.join(view.state.dependent_jobs)}", 404)
-    require_revision(request, view)
-    client.delete_job(job, by=identity_of(request).name)
+    delete_wanted(request, job)
     note_of(request).detail = f"deleted revision {view.stored.revision}"
     return json_answer(request, encode_job(view.job, view.state))
 

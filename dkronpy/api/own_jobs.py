@@ -14,7 +14,7 @@ from dkronpy.api.cursor import MOST, Limit, page_by_name
 from dkronpy.api.failures import ApiError
 from dkronpy.api.guard import require_edit
 from dkronpy.api.handlers import route
-from dkronpy.api.jobs import etag, require_revision, wanted_revision
+from dkronpy.api.jobs import delete_wanted, etag, wanted_revision
 from dkronpy.api.pause import is_paused
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.clock import aware, from_ms, iso_ms, to_ms
@@ -100,10 +100,9 @@ def delete_own(
     if heir:
         require_edit(request, f"/api/v1/jobs/{heir}", heir)
     view = client.job(job)
-    require_revision(request, view)
     if view.state.dependent_jobs and not heir:
         raise ConflictError(f"{', '.join(view.state.dependent_jobs)} follow {job}", hint="delete them first")
-    client.delete_job(job, by=identity_of(request).name, why=why, heir=heir)
+    delete_wanted(request, job, why=why, heir=heir)
     note_of(request).detail = f"deleted revision {view.stored.revision}"
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from litestar.testing import TestClient
 
+from dkronpy.api.app import make_api
+from dkronpy.api.services import Services
+from dkronpy.job import Job, Run
 from tests.api.site import NEVER, SHELL, Api, Site, definition, restore_file
 from tests.support import wait_until
 
@@ -205,6 +210,24 @@ def test_etags_keep_two_editors_apart(api: Api) -> None:
     assert api.call("DELETE", "/v1/jobs/edited", headers={"If-Match": first}).status_code == 412
     now = api.get("/v1/jobs/edited").headers["ETag"]
     assert api.call("DELETE", "/v1/jobs/edited", headers={"If-Match": now}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/edited", "/api/v1/jobs/edited"])
+def test_what_was_saved_while_somebody_deletes_an_earlier_revision_stays(empty: Site, path: str) -> None:
+    services = Services(empty.client)
+    secret = services.tokens.create("boss", role="admin")[1]
+    client, delete = empty.client, empty.client.delete_job
+    first = client.save_job(Job(name="edited", schedule="@manually", run=Run("shell", {"command": "true"}))).revision
+
+    def late(*args: Any, **options: Any) -> None:
+        client.save_job(msgspec.structs.replace(client.job("edited").job, owner="somebody"))
+        delete(*args, **options)
+
+    services.client.delete_job = late  # type: ignore[method-assign]
+    headers = {"Authorization": f"Bearer {secret}", "If-Match": f'"{first}"'}
+    with TestClient(make_api(services, hosts=["jobs.local"]), base_url="http://jobs.local") as api:
+        assert api.delete(path, headers=headers).status_code == 412
+    assert client.job("edited").job.owner == "somebody"
 
 
 def test_figures_that_are_posted_only_move_forward(api: Api) -> None:
