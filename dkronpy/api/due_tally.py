@@ -21,17 +21,22 @@ def due_counts(
 ) -> Counter[str]:
     """How many due times came to each outcome, and how many of them beat came to late.
 
-    *amended* are runs that were settled before; *counts_of* says for how many due times runs stand that were skipped.
+    *amended* are executions whose outcome was told after they counted as lost; *counts_of* says for how many due times
+    runs stand that were skipped.
     """
     found: Counter[str] = Counter()
     skipped = []
+    settled: set[str] = set()
     for row in changes:
         kind = row.get(b"event")
         if kind == b"fired":
             found[LATE_FIELD] += _is_late(row[b"run"].decode(), int(row[b"at"]))
+        elif kind == b"execution" and row[b"execution"].decode() in amended:
+            # its loss may be among these changes as well: only what it came to after all is news of a settled run
+            (settled.discard if row[b"state"] == b"lost" else settled.add)(row[b"run"].decode())
         elif kind == b"run" and is_due_time(name := row[b"run"].decode()):
             state = row[b"state"].decode()
-            if name in amended:
+            if name in settled:
                 found["amended"] += 1
             elif state == "skipped":
                 skipped.append(name)

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import redis
 
 from dkronpy.api.due_tally import due_counts
@@ -96,7 +97,7 @@ class Tally:
                 return False
             changes = [change for _, row in rows for change in each_of(row)]
             executions = self._ended([change for change in changes if _settles(change)])
-            amended = {one.run_id for one in executions if one.amended}
+            amended = {one.id for one in executions if one.amended}
             self._count(pending, executions)
             for outcome, times in due_counts(changes, amended, self._counts_of).items():
                 pending.add(self._keys.due_times, outcome, times)
@@ -127,11 +128,10 @@ class Tally:
 
     def _ended(self, rows: Sequence[Mapping[bytes, bytes]]) -> list[Execution]:
         """The executions of which *rows* tell: by what these say where that is enough, else as the ledger has them."""
-        untold = [row[b"execution"].decode() for row in rows if b"queued" not in row]
-        return [
-            *map(_told, (row for row in rows if b"queued" in row)),
-            *self._client.deployment.ledger.executions(untold),
-        ]
+        untold = list(dict.fromkeys(row[b"execution"].decode() for row in rows if b"queued" not in row))
+        known = {one.id: one for one in self._client.deployment.ledger.executions(untold)}
+        found = (_told(row) if b"queued" in row else _then(known.get(row[b"execution"].decode()), row) for row in rows)
+        return [one for one in found if one is not None]
 
     def _counts_of(self, runs: list[str]) -> list[int]:
         return [run.count for run in self._client.deployment.ledger.runs(runs)]
@@ -235,6 +235,15 @@ def _told(row: Mapping[bytes, bytes]) -> Execution:
         id=row[b"execution"].decode(), run_id=run, job=job_of(run), due_ms=due_of(run), state=state, attempt=1,
         queued_ms=int(row[b"queued"]), started_ms=started_ms, finished_ms=finished_ms, attempts=(attempt,),
     )  # fmt: skip
+
+
+def _then(known: Execution | None, row: Mapping[bytes, bytes]) -> Execution | None:
+    """An execution as it was when *row* told of it: one that was lost then may have been amended since."""
+    if known is None or not known.amended or row[b"state"] != b"lost":
+        return known
+    *before, last = known.attempts
+    last = msgspec.structs.replace(last, state="lost", finished_ms=int(row[b"at"]))
+    return msgspec.structs.replace(known, state="lost", amended=False, attempts=(*before, last))
 
 
 @lru_cache(maxsize=16)

@@ -27,7 +27,11 @@ def none_skipped(runs: list[str]) -> list[int]:
 
 def test_the_end_of_each_due_time_is_counted_and_of_nothing_else() -> None:
     rows = [ended(RUN, state) for state in ("success", "success", "failed", "partially_failed", "lost")]
-    rows += [ended(BY_HAND, "success"), {b"event": b"execution", b"state": b"success"}, {b"event": b"leader"}]
+    rows += [
+        ended(BY_HAND, "success"),
+        {b"event": b"execution", b"execution": b"x@y.0", b"state": b"success"},
+        {b"event": b"leader"},
+    ]
     assert due_counts(rows, set(), none_skipped) == {"success": 2, "failed": 1, "partially_failed": 1, "lost": 1}
 
 
@@ -36,7 +40,13 @@ def test_a_skipped_run_stands_for_as_many_as_it_says() -> None:
 
 
 def test_what_was_counted_as_lost_is_not_counted_as_if_it_were_another() -> None:
-    assert due_counts([ended(RUN, "success")], {RUN}, none_skipped) == {"amended": 1}
+    lost, told = (
+        {b"event": b"execution", b"execution": f"{RUN}.0".encode(), b"run": RUN.encode(), b"state": state}
+        for state in (b"lost", b"success")
+    )
+    assert due_counts([told, ended(RUN, "success")], {f"{RUN}.0"}, none_skipped) == {"amended": 1}
+    both = [lost, ended(RUN, "lost"), told, ended(RUN, "success")]
+    assert due_counts(both, {f"{RUN}.0"}, none_skipped) == {"lost": 1, "amended": 1}
 
 
 def test_late_is_what_beat_came_to_late() -> None:

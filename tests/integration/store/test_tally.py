@@ -99,6 +99,34 @@ def test_of_a_second_attempt_a_chained_and_a_lost_one_the_record_is_asked(desk: 
     assert sum(int(n) for bound, n in counts[keys.histogram(LAG)].items() if not bound.endswith(b"sum")) == 2
 
 
+def test_a_loss_that_is_read_after_its_amendment_is_counted_as_one_that_was_read_before(desk: Desk) -> None:
+    desk.lead()
+    sums = []
+    for due_ms, between in ((60 * SECOND, True), (120 * SECOND, False)):
+        client = Client(Settings(store_url=desk.store.url))
+        tally, keys = Tally(client), keys_of(desk.store)
+        hashes = [keys.totals, keys.days, keys.due_times, *map(keys.histogram, (QUEUED, TOOK))]
+        desk.store.client.delete(desk.store.keys.events, keys.cursor, *hashes)
+        lost = desk.claimed(due_ms=due_ms)
+        desk.look_now(lost.execution.id)
+        desk.reap()
+        if between:
+            tally.step()
+        assert desk.ledger.finish(lost.execution.id, lost.token, success=True)[0] == "amended"
+        tally.step()
+        tally.flush()
+        client.close()
+        counts = {name: desk.store.client.hgetall(name) for name in hashes}
+        sums.append({
+            name: {field: int(value) for field, value in row.items() if not field.endswith(b"sum")}
+            for name, row in counts.items()
+        })  # fmt: skip
+        if between:
+            assert counts[keys.totals] == {b"lost": b"1", b"amended": b"1"}
+    sums = [{name: sorted(row.values()) for name, row in found.items()} for found in sums]
+    assert sums[0] == sums[1]
+
+
 def test_of_two_servers_that_read_the_same_one_counts_it(desk: Desk) -> None:
     client, keys = Client(Settings(store_url=desk.store.url)), keys_of(desk.store)
     one, other = Tally(client), Tally(client)
