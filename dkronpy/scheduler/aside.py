@@ -1,9 +1,10 @@
 """Has ended runs seen off beside the dispatch: what is due waits for no results backend.
 
 Mostly a pass takes a few milliseconds, and beat waits for its end, so that the two do not get in each other's way. One
-that takes longer, since the results backend is slow, locked or stands still, is left behind: beat goes on, and no other
-pass begins before that one has ended. What it still does then is fenced: it ends where its beat does not lead any more,
-what follows from a run is fired under the epoch of the pass, and all the rest of it may be repeated.
+that takes longer, since the results backend is slow, locked or stands still, is left behind: beat goes on, no other
+pass begins before that one has ended, and it goes on by itself as long as more waits. What it still does then is
+fenced: it ends where its beat does not lead any more, what follows from a run is fired under the epoch of the pass, and
+all the rest of it may be repeated.
 """
 
 from __future__ import annotations
@@ -33,14 +34,20 @@ class _Pass(threading.Thread):
     def __init__(self, farewell: Farewell, now_ms: int, nodes: Sequence[Node], epoch: int) -> None:
         super().__init__(name="farewell", daemon=True)
         self._farewell = farewell
-        self._given = (now_ms, nodes, epoch)
+        self.given = (now_ms, nodes, epoch)
+        """What it goes by; whoever has left it behind says now and then what it is by now."""
+        self.left_behind = False
         self.more = False
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
-            self.more = self._farewell.run(*self._given)
-            self._farewell.forget(self._given[0])
+            going_on = True
+            while going_on:
+                given = self.given
+                self.more = self._farewell.run(*given)
+                self._farewell.forget(given[0])
+                going_on = self.more and self.left_behind
         except Exception as error:  # noqa: BLE001 - whoever asks for the next pass sees to it
             self.error = error
 
@@ -63,17 +70,20 @@ class Aside:
             self._pass = _Pass(self._farewell, now_ms, nodes, epoch)
             self._pass.start()
             self._pass.join(PATIENCE_SECONDS)
-            if self._pass.is_alive():
-                log.debug("a look at what has ended takes its time; dispatch goes on")
+        self._pass.given = (now_ms, nodes, epoch)
         if self._pass.is_alive():
+            self._pass.left_behind = True
             return False
         done, self._pass = self._pass, None
         if done.error is None:
             return done.more
         if isinstance(done.error, SupersededError):
             return False
-        if isinstance(done.error, (redis.RedisError, OSError)) and not late:
-            raise done.error
+        if isinstance(done.error, (redis.RedisError, OSError)):
+            if not late:
+                raise done.error
+            log.warning("what has ended could not be seen to while the store was away: %s", done.error)
+            return False
         log.error("what has ended could not be seen to; once more in %g s", REST_SECONDS, exc_info=done.error)
         self._next = self._clock.monotonic() + REST_SECONDS
         return False

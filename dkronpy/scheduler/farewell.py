@@ -85,6 +85,8 @@ class Farewell:
         return True
 
     def _see_off(self, ended: Sequence[Ended], now_ms: int, nodes: Sequence[Node], epoch: int | None) -> None:
+        if epoch is not None and not self.leading(epoch):
+            raise SupersededError
         there = [one for one in ended if one.state]
         again = dict.fromkeys(self._settle_all(there, now_ms, nodes, epoch), now_ms + AGENT_GRACE_MS)
         settled = [one for one in there if one.id not in again]

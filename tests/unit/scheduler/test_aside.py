@@ -58,15 +58,51 @@ def test_one_that_takes_long_is_left_behind_and_no_other_begins_before_it_has_en
 ) -> None:
     monkeypatch.setattr(aside, "PATIENCE_SECONDS", 0.01)
     go_on = threading.Event()
-    passes = Passes(lambda: go_on.wait(30))
+    passes = Passes(lambda: not go_on.wait(30))
     beside = Aside(passes)
     assert [beside.run(0, [], epoch) for epoch in (1, 2, 3)] == [False] * 3
     assert passes.begun == [1]
     go_on.set()
-    wait_until(lambda: beside.run(0, [], 4), description="its answer is heard")
-    assert passes.begun == [1]
-    assert beside.run(0, [], 5)
-    assert passes.begun == [1, 5]
+    wait_until(lambda: passes.forgotten, description="it ends")
+    wait_until(lambda: beside.run(0, [], 4) or len(passes.begun) == 2, description="another begins")
+    assert passes.begun == [1, 4]
+
+
+def test_one_that_was_left_behind_goes_on_by_itself_while_more_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "PATIENCE_SECONDS", 0.01)
+    go_on = threading.Event()
+    more = [False, True, True]
+
+    def work() -> bool:
+        assert go_on.wait(30)
+        return more.pop()
+
+    passes = Passes(work)
+    beside = Aside(passes)
+    assert not beside.run(0, [], 1)
+    assert not beside.run(0, [], 2)
+    go_on.set()
+    wait_until(lambda: passes.forgotten == 3, description="nothing is left")
+    assert passes.begun == [1, 2, 2], "it goes by what is known by now"
+
+
+def test_an_outage_of_the_store_that_is_over_is_none_of_beats_any_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(aside, "PATIENCE_SECONDS", 0.01)
+    go_on = threading.Event()
+
+    def fail() -> bool:
+        if not go_on.wait(30) or len(passes.begun) > 1:
+            return True
+        raise redis.ConnectionError("gone")
+
+    passes = Passes(fail)
+    beside = Aside(passes)
+    assert not beside.run(0, [], 1)
+    go_on.set()
+    wait_until(lambda: beside.run(0, [], 2), description="the next pass begins at once")
+    assert "while the store was away: gone" in caplog.text
 
 
 def test_an_outage_of_the_store_passes_and_whatever_else_goes_wrong_rests_a_while(
