@@ -10,6 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from dkronpy.api.peer import SOCKET, inode_of
+
 
 class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """One connection, looked at now and then. Times are in seconds."""
@@ -23,8 +25,9 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     look_every = 2.0
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to look."""
+        """Begin to look; requests say by which socket they came."""
         super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, SOCKET: inode_of(transport.get_extra_info("socket"))}
         self._ready: float = self.loop.time()
         self._came = self._went = self._ready
         self._unread: int = 0

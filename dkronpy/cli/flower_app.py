@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dkronpy.api.peer import Ends
+from dkronpy.api.peer import NOWHERE, Ends, inode_of, is_forwarded
 from dkronpy.web.places import BASE
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ def flower_class(flower: Any, door: FlowerDoor | None, pages: str) -> Any:
 
 def _ends_of(request: Any) -> Ends:
     connected = request.connection.stream.socket
-    return Ends(connected.getpeername()[:2], connected.getsockname()[:2])
+    if connected is None or is_forwarded(request.headers):
+        return NOWHERE
+    try:
+        return Ends(connected.getpeername()[:2], connected.getsockname()[:2], inode_of(connected))
+    except OSError:  # whoever asked is gone
+        return NOWHERE
 
 
 def _refused(handler: Any, pages: str, *, provided: bool) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dkronpy.api.peer import Ends, owner
+from dkronpy.api.peer import Ends, inode_of, is_ours, owner
 from dkronpy.api.services import Services
 from tests.api.site import Api, Site, definition, site_on
 from tests.support import StoreServer, free_port, spawn, wait_until
@@ -48,6 +49,12 @@ def connect(url: str) -> http.client.HTTPConnection:
 def site(tmp_path: Path) -> Iterator[Site]:
     with StoreServer() as server, site_on(server, tmp_path) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def api_of_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with StoreServer() as server, site_on(server, tmp_path_factory.mktemp("site")) as site:
+        yield site.serve()[1]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
@@ -114,3 +121,28 @@ def test_whose_socket_it_is(family: socket.AddressFamily, address: str, peer: so
                 asking.close()
                 assert owner(ends) is None
     assert owner(Ends(("testclient", 50_000), ("", 0))) is None
+
+
+def test_who_comes_by_the_port_of_one_that_has_hung_up_does_not_vouch_for_them() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with another_user(), socket.socket() as theirs:
+            theirs.connect(listening.getsockname())
+            answering, client = listening.accept()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset: no TIME_WAIT
+        ends = Ends(client, answering.getsockname(), inode_of(answering))
+        with answering, socket.socket() as ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            ours.bind(client)
+            ours.connect(listening.getsockname())
+            second, again = listening.accept()
+            with second:
+                assert again == client
+                assert not is_ours(ends)
+                assert is_ours(Ends(again, second.getsockname(), inode_of(second)))
+                assert not is_ours(Ends(again, second.getsockname())), "nobody can tell which socket is meant"
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_a_proxy_of_the_server_s_own_user_vouches_for_nobody(api_of_root: Api, header: str) -> None:
+    assert api_of_root.get("/v1/jobs").status_code == 200
+    assert api_of_root.get("/v1/jobs", headers={header: "192.0.2.7"}).status_code == 401

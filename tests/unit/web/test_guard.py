@@ -11,6 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from dkronpy.api.app import make_api
+from dkronpy.api.peer import SOCKET, inode_of
 from dkronpy.api.services import Services
 from dkronpy.cli.pages import pages_of
 from dkronpy.client import Client
@@ -27,12 +28,14 @@ def guarded(services: Services) -> Iterator[Browser]:
     """The whole server, as a browser of this machine and user sees it: what asks has a socket of ours."""
     served: Any = make_api(services, hosts=["dkronpy.local"], pages=pages_of(services))
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as peer:
+        answering, _ = listening.accept()
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             scope |= {"client": peer.getsockname(), "server": peer.getpeername()}
+            scope["state"] = {**scope.get("state", {}), SOCKET: inode_of(answering)}
             await served(scope, receive, send)
 
-        with TestClient(app, base_url="http://dkronpy.local") as test_client:
+        with answering, TestClient(app, base_url="http://dkronpy.local") as test_client:
             yield Browser(test_client)
 
 
