@@ -34,7 +34,7 @@ REASONS: dict[str, str] = {
     "executor_error": "the executor reported an error",
     "bad_definition": "the definition could not be used on the node",
     "bad_signature": "the definition's signature did not fit",
-    "lease_lost_killed": "the node lost touch with the store and ended the work before its lease ran out",
+    "lease_lost_killed": "the node lost touch with the store, or had no thread for it before its lease ran out",
     "shutdown": "the agent was stopped and its grace period was over",
     "lease_expired": "the node stopped reporting while it ran; the outcome is unknown",
     "attempts_exhausted": "every attempt was lost",

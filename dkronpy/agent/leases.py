@@ -58,6 +58,10 @@ class Leases:
         """Until when work may go on whose lease was good at *renewed*, both in seconds of the monotonic clock."""
         return renewed + VOUCHED * self.lease_seconds
 
+    def over(self, renewed: float) -> bool:
+        """Whether a lease that was good at *renewed*, in seconds of the monotonic clock, is over."""
+        return time.monotonic() >= renewed + self.lease_seconds
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -71,6 +75,8 @@ class Leases:
         """An attempt has begun."""
         with self._lock:
             self._held[execution_id, held.token] = held
+            if time.monotonic() > held.renewed + self.renew_seconds:  # it has waited for a thread meanwhile
+                self._next = 0.0
 
     def remove(self, execution_id: str, token: int) -> None:
         """It has ended."""
@@ -107,12 +113,14 @@ class Leases:
     def _see_to_them(self) -> None:
         now = time.monotonic()
         with self._lock:
-            held = dict(self._held)
+            held, due = dict(self._held), now >= self._next
+            if due:
+                self._next = now + self.renew_seconds
         for one in held.values():
             if one.context.remaining() == 0.0:
                 one.context.cancel("timeout")
         try:
-            if now >= self._next:
+            if due:
                 self._renew(held)
         finally:
             self._give_up(held)
@@ -130,7 +138,7 @@ class Leases:
         self.renewed += bool(held)
         if self._away:
             log.warning("leases are renewed again")
-        self._away, self._next = False, asked + self.renew_seconds
+        self._away = False
         for (key, one), code in zip(held.items(), codes, strict=True):
             if code in {GO_ON, CANCEL, END_AT_ONCE}:
                 one.renewed = asked

@@ -47,6 +47,7 @@ from dkronpy.tracer import Tracer
 log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 2_000
+LATE = "its lease was over before a thread took it up, and nothing was started"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,9 @@ class Runner:
             return self._refuse(claim, error), ()
         job, options = prepared.job, prepared.options
         masker = Masker(prepared.masked)
+        if self.leases.over(asked):  # another may have it by now, here or elsewhere
+            late = Outcome(success=False, reason="lease_lost_killed", message=LATE)
+            return self._report(claim, job, late, masker, Output(), run_time), ()
         writer = OutputWriter(self.store, execution.id, claim.attempt, job.output_limit)
         # Times are the store's, as all others of a record; only how much has passed is this machine's word.
         output = AttemptOutput(writer, masker, lambda: claim.now_ms + round((time.monotonic() - taken) * 1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
@@ -46,6 +47,9 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
         self._over = False
         self._gatherer = threading.Thread(target=self._gather, name="claims")
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        # One for each call that is still to be made or under way. What Celery has as reserved is something else: after
+        # a reconnect it forgets what has not begun. Both ends of a deque are safe without a lock.
+        self._open: deque[None] = deque()
         self._threads: list[threading.Thread] = []
         self._hub: Any = None
         self._told = False
@@ -63,9 +67,10 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
         self._bells.put(bell)
 
     def call(self, call: Call) -> None:
-        """Let a thread make *call*. What is reserved, this one among it, is what threads are needed for."""
-        if len(self._threads) < min(self.limit, len(reserved_requests)) + REPORTING:
+        """Let a thread make *call*: one that is idle, else a further one as long as there may be more."""
+        if len(self._threads) < min(self.limit + REPORTING, len(self._open) + 1):
             self._start_one()
+        self._open.append(None)
         self._calls.put(call)
 
     def _start_one(self) -> None:
@@ -144,6 +149,8 @@ class Threads(BasePool):  # type: ignore[misc]  # no types there
                 call()
             except Exception:
                 log.exception("a call of the worker failed")  # its thread goes on: nobody would start another
+            finally:
+                self._open.pop()
             del call  # an idle thread holds nothing
 
     def _apply(self, *task: Any) -> None:

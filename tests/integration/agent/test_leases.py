@@ -59,6 +59,21 @@ def test_an_executor_that_fails_when_it_is_to_end_costs_no_other_execution_its_l
     expect_renewal(desk, other.execution.id)
 
 
+def test_what_has_waited_for_a_thread_is_renewed_at_once(desk: Desk) -> None:
+    patient = Leases(desk.ledger, lease_seconds=60, renew_seconds=20)
+    first, late = desk.claimed(due_ms=60_000), desk.claimed(due_ms=120_000)
+    patient.add(first.execution.id, held(desk, first))
+    patient.start()
+    try:
+        expect_renewal(desk, first.execution.id)  # the next is in 20 s
+        waited = held(desk, late)
+        waited.renewed -= 30
+        patient.add(late.execution.id, waited)
+        expect_renewal(desk, late.execution.id)
+    finally:
+        patient.stop()
+
+
 def test_when_the_agent_stops_each_attempt_is_told_whatever_an_executor_does_then(desk: Desk, leases: Leases) -> None:
     several = [held(desk, desk.claimed(due_ms=minute * 60_000)) for minute in (1, 2, 3)]
     for one in several:

@@ -114,6 +114,19 @@ def test_what_cannot_be_told_of_a_failure_before_it_began_is_its_kind_alone(
     assert desk.state(job) == ("failed", "executor_error")
 
 
+def test_what_waited_for_a_thread_until_its_lease_was_over_does_not_begin(desk: Desk, agent: Agent, job: str) -> None:
+    told: SimpleQueue[Ran] = SimpleQueue()
+    (granted,) = agent.runner.claim([(job, 1)])
+    assert isinstance(granted, Granted)
+    executor = agent.runner._executors["shell"] = Strange(outcome(success=True))
+
+    agent.runner.answer(granted._replace(asked=granted.asked - 61), told.put)
+
+    assert told.get(timeout=30).message == "its lease was over before a thread took it up, and nothing was started"
+    assert desk.state(job) == ("failed", "lease_lost_killed")
+    assert executor.called == 0
+
+
 def test_what_was_granted_and_finds_no_thread_ends_on_record(desk: Desk, agent: Agent, job: str) -> None:
     told: SimpleQueue[Ran] = SimpleQueue()
     (granted,) = agent.runner.claim([(job, 1)])

@@ -93,7 +93,6 @@ def test_what_has_no_place_is_not_claimed_until_another_has_ended(gate: threadin
     assert sum(bells[0].answered) == 3, "and what has none at the end is left to others"
 
 
-@pytest.mark.usefixtures("bells")
 def test_there_are_as_many_threads_as_there_is_work_and_hardly_more_than_the_limit(gate: threading.Event) -> None:
     pool, done = started(2), []
 
@@ -113,7 +112,7 @@ def test_an_idle_thread_is_used_again() -> None:
     pool, done = started(4), []
     for number in range(3):
         pool.call(lambda: done.append(threading.get_ident()))
-        wait_until(lambda: len(done) == number + 1, description="it is done")  # noqa: B023
+        wait_until(lambda: len(done) == number + 1 and not pool._open, description="it is done")  # noqa: B023
     pool.stop()
     assert len(set(done)) == 1
 
@@ -127,7 +126,6 @@ def test_a_call_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> 
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.usefixtures("bells")
 def test_where_the_system_gives_no_further_thread_those_that_are_there_do_it(
     gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,6 +149,19 @@ def test_celerys_own_tasks_pass_through_it() -> None:
     pool.apply_async(max, (3, 7), callback=told.append, accept_callback=lambda *_: told.append("accepted"), timeout=9)
     pool.stop()
     assert told == ["accepted", 7]
+
+
+def test_what_celery_forgets_when_it_connects_anew_has_a_thread_all_the_same(
+    gate: threading.Event, bells: list[Bell]
+) -> None:
+    pool = started(8)
+    reserved_requests.clear()  # as its consumer does
+    for _ in bells:
+        pool.call(gate.wait)  # type: ignore[arg-type]
+    threads = pool.info["threads"]
+    gate.set()
+    pool.stop()
+    assert threads == len(bells)
 
 
 @pytest.mark.usefixtures("bells")
