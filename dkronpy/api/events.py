@@ -19,6 +19,7 @@ from dkronpy.api.answers import AnyRequest
 from dkronpy.api.handlers import opt_of
 from dkronpy.api.services import Services, identity_of, services_of
 from dkronpy.api.sse import QUIET, entries, streamed
+from dkronpy.client.client import events_of
 from dkronpy.store.events import changes_of
 from dkronpy.wire.deployment import EventList, event_out
 
@@ -39,24 +40,30 @@ async def list_events(
     wait: Annotated[int, QueryParameter(ge=0, le=_LONGEST_MS, description="How many ms to wait for the first.")] = 0,
 ) -> EventList:
     """Changes of state since a position, the oldest first. Ask again from the ``position`` of the answer."""
-    look = functools.partial(_look, services_of(request), identity_of(request), after, limit)
-    page = await anyio.to_thread.run_sync(look)
+    look = functools.partial(_look, services_of(request), identity_of(request), limit)
+    page = await anyio.to_thread.run_sync(look, after)
     with anyio.move_on_after(wait / 1000):
         while not page.items and not page.missed and after:
-            await anyio.sleep(_LOOK_SECONDS)
-            page = await anyio.to_thread.run_sync(look)
+            if page.position == after:
+                await anyio.sleep(_LOOK_SECONDS)
+            after = page.position  # behind what is none of one's business
+            page = await anyio.to_thread.run_sync(look, after)
     return page
 
 
-def _look(services: Services, identity: Identity, after: str, limit: int) -> EventList:
-    client = services.client
+def _look(services: Services, identity: Identity, limit: int, after: str) -> EventList:
+    """What came after a position, of at most *limit* entries. Only where that one is known no more was some missed."""
     if not after:
-        return EventList(items=[], position=client.position(), missed=False)
-    found = client.changes(after, limit)
-    if found is None:
-        return EventList(items=[], position=client.position(), missed=True)
+        return EventList(items=[], position=services.client.position(), missed=False)
+    store = services.store
+    with store.errors():
+        rows = store.client.xrange(store.keys.events, min=after, count=limit + 1)
+    if after != "0" and (not rows or rows[0][0].decode() != after):
+        return EventList(items=[], position=services.client.position(), missed=True)
+    rows = [row for row in rows if row[0].decode() != after][:limit]
+    found = [event for row in rows for event in events_of(*row)]
     seen = [event_out(one) for one in found if not identity.jobs or identity.sees(one.fields.get("job", ""))]
-    return EventList(items=seen, position=found[-1].id if found else after, missed=False)
+    return EventList(items=seen, position=rows[-1][0].decode() if rows else after, missed=False)
 
 
 follow_events = HTTPRouteHandler(

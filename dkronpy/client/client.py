@@ -306,7 +306,7 @@ class Client(JobsClient):
             rows = store.client.xrange(store.keys.events, min=after, count=most + 2)
         if len(rows) > most + 1 or (after != "0" and (not rows or rows[0][0].decode() != after)):
             return None
-        return [event for row in rows if row[0].decode() != after for event in _events_of(*row)]
+        return [event for row in rows if row[0].decode() != after for event in events_of(*row)]
 
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
         """Changes of state from this call on, as they come, for ever; None whenever nothing came for a while."""
@@ -328,7 +328,7 @@ class Client(JobsClient):
                 continue
             for entry_id, fields in _entries(answer):
                 last = entry_id
-                yield from _events_of(entry_id, fields)
+                yield from events_of(entry_id, fields)
 
     def ping(self) -> None:
         """Raise StoreUnavailableError, or StoreRefusedError for a store that is not ours to use."""
@@ -347,7 +347,8 @@ def _leader(row: dict[bytes, bytes]) -> Leader | None:
     return Leader(holder=row[b"holder"].decode(), epoch=int(row[b"epoch"]), since_ms=int(row.get(b"since_ms", 0)))
 
 
-def _events_of(entry_id: bytes, row: dict[bytes, bytes]) -> list[Event]:
+def events_of(entry_id: bytes, row: dict[bytes, bytes]) -> list[Event]:
+    """The changes of state that an entry of the event stream tells of."""
     return [
         Event(id=entry_id.decode(), kind=fields.pop("event", ""), fields=fields) for fields in changes_of(row)
     ]  # fmt: skip

@@ -277,17 +277,29 @@ class Client(StoreClient):
         return self.connection.get(EventList, "/api/v1/events").position
 
     def changes(self, after: str, most: int) -> list[Event] | None:
-        page = self.connection.get(EventList, "/api/v1/events", after=after, limit=most)
-        return None if page.missed else [event_in(one) for one in page.items]
+        found: list[Event] = []
+        while len(found) <= most:
+            page = self.connection.get(EventList, "/api/v1/events", after=after, limit=min(most, PAGE))
+            if page.missed:
+                return None
+            if page.position == after:
+                return found
+            after = page.position
+            found += map(event_in, page.items)
+        return None
 
     def _events(self, last: str | bytes, block_ms: int) -> Iterator[Event | None]:
         position = last.decode() if isinstance(last, bytes) else last
-        wait = min(block_ms, _LONGEST_WAIT_MS)
+        wait, before = min(block_ms, _LONGEST_WAIT_MS), (0, 0)
         while True:
             page = self.connection.get(EventList, "/api/v1/events", after=position, wait=wait)
+            if page.missed:  # what came next is known no more: it goes on with the oldest that is, as on the store
+                before, position = _place(position), "0"
+                continue
             position = page.position
-            yield from map(event_in, page.items)
-            if not page.items:
+            events = [one for one in map(event_in, page.items) if _place(one.id) > before]
+            yield from events
+            if not events:
                 yield None
 
     def events(self, *, after: str = "$", block_ms: int = 1000) -> Iterator[Event | None]:
@@ -303,6 +315,12 @@ class Client(StoreClient):
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _place(position: str) -> tuple[int, int]:
+    """Where an entry stands among others."""
+    ms, _, number = position.partition("-")
+    return int(ms), int(number or 0)
 
 
 def _key() -> dict[str, str]:

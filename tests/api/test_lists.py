@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
 import requests
 
+import dkronpy
 from dkronpy.schedule.calendar import Calendar
 from dkronpy.wire.runs import time_in
 from tests.api.site import Api, Site
@@ -157,6 +160,32 @@ def lines_until(api: Api, path: str, last: str, enough: Any, act: Any) -> list[s
             if enough(found):
                 return found
     return found
+
+
+def test_more_events_than_a_page_holds_are_read_page_by_page(empty: Site) -> None:
+    _, api = empty.serve()
+    api.create("one")
+    start = api.get("/api/v1/events").json()["position"]
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        api.create(name)
+    read, after = [], start
+    for _ in names[:3]:
+        page = api.get(f"/api/v1/events?after={after}&limit=2").json()
+        assert page["missed"] is False
+        read.append([one["fields"]["job"] for one in page["items"]])
+        after = page["position"]
+    assert read == [["a", "b"], ["c", "d"], ["e"]]
+
+    with contextlib.closing(dkronpy.Client(api.url)) as remote:
+        assert [one.fields["job"] for one in remote.changes(start, 5) or []] == names
+        assert remote.changes(start, 4) is None
+        store = empty.client.deployment.store
+        store.client.xtrim(store.keys.events, maxlen=2, approximate=False)
+        assert remote.changes(start, 5) is None
+        for client in (remote, empty.client):
+            told = islice(client.events(after=start, block_ms=10), 2)
+            assert [one and one.fields["job"] for one in told] == ["d", "e"], "what is known of what was missed"
 
 
 def test_changes_come_as_events_and_are_taken_up_where_they_broke_off(site: Site, api: Api) -> None:
