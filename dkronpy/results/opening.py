@@ -11,6 +11,8 @@ from dkronpy.settings.redis_url import SCHEMES as REDIS_SCHEMES
 
 LIFETIME = timedelta(days=90)
 PREFIX = "dkronpy:results:"
+HURRIED_PATIENCE_S = 40.0
+"""Longer than a statement of beat's may take where the server is alive."""
 
 
 def open_results(
@@ -20,7 +22,8 @@ def open_results(
 
     *lifetime* and *prefix* are for Redis, where every key expires: how long after its last save a run lives at the
     most, and what every key starts with. One that is *hurried* is for beat: in SQL it waits for no lock longer than two
-    seconds. Raises ``ConfigError`` for a bad URL and ``PluginError`` when the extra ``sql`` is missing.
+    seconds, nor for ever for a server that stands still. Raises ``ConfigError`` for a bad URL and ``PluginError`` when
+    the extra ``sql`` is missing.
     """
     scheme, colon, _ = url.partition("://")
     if colon and scheme in REDIS_SCHEMES:
@@ -31,6 +34,7 @@ def open_results(
         from dkronpy.results.engine import make_engine
         from dkronpy.results.sql import SqlResults
 
-        return SqlResults(make_engine(url, hurried=hurried), shown=mask(url))
+        patience_s = HURRIED_PATIENCE_S if hurried else None
+        return SqlResults(make_engine(url, hurried=hurried), shown=mask(url), patience_s=patience_s)
     close = difflib.get_close_matches(scheme, [*REDIS_SCHEMES, *SQL_SCHEMES], 1) if colon else []
     raise bad_url(url, "no results backend has this scheme", hint=f"did you mean {close[0]}://?" if close else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from dkronpy.results.backend import (
     rank_of_run,
     storable,
 )
+from dkronpy.results.cutting import Cutter
 from dkronpy.results.keep import Keep
 from dkronpy.results.schema import EXECUTION, OUTPUT, RUN, create
 from dkronpy.results.surplus import surplus
@@ -43,11 +44,14 @@ _REFUSALS = ("authentication failed", "no password supplied", "does not exist", 
 class SqlResults:
     """A ``ResultsBackend`` on an SQLAlchemy engine. It creates its tables at its first use.
 
-    *shown* is the URL without its password, for messages.
+    *shown* is the URL without its password, for messages. With *patience_s* a server that stands still counts as away
+    after so many seconds.
     """
 
-    def __init__(self, engine: sa.Engine, *, shown: str) -> None:
+    def __init__(self, engine: sa.Engine, *, shown: str, patience_s: float | None = None) -> None:
         self._engine = engine
+        self._patience_s = patience_s
+        self._cutter = Cutter(engine) if patience_s and engine.dialect.name == "postgresql" else None
         self._shown = shown
         self._lock = threading.Lock()
         self._created = False
@@ -252,10 +256,14 @@ class SqlResults:
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         """A transaction. A write has to be its first statement: SQLite then waits for its turn."""
+        limit: AbstractContextManager[None] = (
+            nullcontext() if self._cutter is None else self._cutter.within(self._patience_s or 0)
+        )
         try:
-            self._prepare()
-            with self._engine.begin() as connection:
-                yield connection
+            with limit:
+                self._prepare()
+                with self._engine.begin() as connection:
+                    yield connection
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
             raise self._named(error, away=not any(words in str(error) for words in _REFUSALS)) from error
         except sa.exc.SQLAlchemyError as error:

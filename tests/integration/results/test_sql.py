@@ -11,10 +11,11 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from dkronpy.errors import StoreRefusedError
+from dkronpy.errors import StoreRefusedError, StoreUnavailableError
 from dkronpy.execution import Output
 from dkronpy.results.engine import make_engine
 from dkronpy.results.schema import VERSION
+from dkronpy.results.sql import SqlResults
 from tests.integration.results.conftest import Opener, Place
 from tests.integration.results.records import a_run, an_execution, save_all, save_in_processes
 from tests.services_postgres import PostgresServer
@@ -43,6 +44,22 @@ def test_beat_waits_for_no_lock_for_long(postgresql_place: Place) -> None:
             assert connection.scalar(sa.text("SHOW lock_timeout")) == "0", "of the transaction alone"
         engine.dispose()
     assert patience == {False: ["0", "0"], True: ["2s", "30s"]}
+
+
+def test_a_server_that_stands_still_counts_as_away_after_a_while(
+    postgres_server: PostgresServer, postgresql_place: Place
+) -> None:
+    results = SqlResults(make_engine(postgresql_place.url, hurried=True), shown="here", patience_s=0.5)
+    assert results.runs() == []
+    postgres_server.freeze()
+    try:
+        for _ in range(2):  # on the connection that it holds, then on none
+            with pytest.raises(StoreUnavailableError, match="not reachable"):
+                results.runs()
+    finally:
+        postgres_server.thaw()
+    assert results.runs() == []
+    results.close()
 
 
 def test_rows_can_be_read_by_anything_that_speaks_sql(sql_place: Place, open_place: Opener) -> None:
