@@ -15,7 +15,7 @@ from dkronpy.api.failures import ApiError
 from dkronpy.api.handlers import route
 from dkronpy.api.services import identity_of, note_of, services_of
 from dkronpy.client import Client
-from dkronpy.clock import aware, to_ms
+from dkronpy.clock import aware, iso_ms, ms_of_iso, to_ms
 from dkronpy.errors import NotFoundError
 from dkronpy.execution import Execution, Run
 from dkronpy.wire.runs import (
@@ -34,6 +34,8 @@ from dkronpy.wire.runs import (
 _State = Literal["running", "success", "failed", "partially_failed", "skipped", "lost"]
 _FARTHEST = 50_000
 """So many runs are looked at for a page, of which some or all may be none of one's business."""
+_MOMENT, _LAST = "@", chr(0x10FFFF)
+"""Before a moment that stands for a place in the list, and what comes behind the id of every run."""
 
 
 @route("GET", "/api/v1/runs", action="read", listing=True, tags=["runs"])
@@ -58,12 +60,17 @@ def list_runs(
         return services.client.runs(job=of, state=in_state, limit=most, before_ms=behind_ms)
 
     place = _place(services.client, after) if after else None
-    found = _runs(fetch, lambda run: identity.sees(run.job), limit + 1, before_ms, place)
+    found, farther = _runs(fetch, lambda run: identity.sees(run.job), limit + 1, before_ms, place)
     page = found[:limit]
-    return RunList(items=[run_out(run) for run in page], after=page[-1].id if len(found) > limit else None)
+    return RunList(items=[run_out(run) for run in page], after=page[-1].id if len(found) > limit else farther)
 
 
 def _place(client: Client, after: str) -> tuple[int, str]:
+    if after.startswith(_MOMENT):
+        try:
+            return ms_of_iso(after[len(_MOMENT) :]), _LAST
+        except ValueError:
+            raise ApiError(422, f"after: {after!r} is no place in this list", hint="begin again without it") from None
     try:
         return client.run(after).run.due_ms, after
     except NotFoundError:
@@ -76,17 +83,25 @@ def _runs(
     wanted: int,
     before_ms: int | None,
     place: tuple[int, str] | None,
-) -> list[Run]:
-    """The newest runs behind *place*, as many as are wanted: others are left out, so that it may take further looks."""
+) -> tuple[list[Run], str | None]:
+    """The newest runs behind *place*, as many as are wanted: others are left out, so that it may take further looks.
+
+    And where to look on where that would have been too many looks: a moment, since a run may be none of one's business.
+    """
     if place is not None:
         before_ms = place[0] + 1 if before_ms is None else min(before_ms, place[0] + 1)
     most = wanted + 1
     while True:
         known = fetch(most, before_ms)
         found = [run for run in known if seen(run) and (place is None or (run.due_ms, run.id) < place)]
-        if len(found) >= wanted or len(known) < most or most >= _FARTHEST:
-            return found[:wanted]
-        most *= 4
+        if len(found) >= wanted or len(known) < most:
+            return found[:wanted], None
+        if most >= _FARTHEST:
+            last = known[-1].due_ms
+            if known[0].due_ms == last:  # as many as that were due at one moment
+                return found, f"{_MOMENT}{iso_ms(last - 1)}"
+            return [run for run in found if run.due_ms > last], f"{_MOMENT}{iso_ms(last)}"
+        most = min(most * 4, _FARTHEST)
 
 
 @route("GET", "/api/v1/runs/{run:str}", action="read", tags=["runs"])

@@ -22,7 +22,7 @@ from dkronpy.clock import from_ms, to_ms
 from dkronpy.dispatch.courier import NoCourier
 from dkronpy.dispatch.targets import Planner
 from dkronpy.errors import NotFoundError, StoreRefusedError
-from dkronpy.execution import Execution, Output, Run, run_id
+from dkronpy.execution import Execution, Output, Run, due_of, run_id, run_of
 from dkronpy.job.chain import Link
 from dkronpy.node import Node
 from dkronpy.settings import Settings
@@ -31,6 +31,8 @@ from dkronpy.store.output import Piece, follow_output, read_output
 from dkronpy.store.quarantine import Quarantine
 from dkronpy.why import why_nothing, why_run
 
+MOST_OPEN = 10_000
+"""So many open executions are looked at for a list of runs; of those, no more runs are read than the list may have."""
 __all__ = ["Client", "Event", "JobView", "Leader", "RunView", "Status"]
 
 
@@ -130,11 +132,24 @@ class Client(JobsClient):
         """
         with self.deployment.store.errors():
             live = self.deployment.ledger.recent_runs(job, max(limit, 200) if state or before_ms else limit)
+            if state in (None, "running"):
+                live += self._open_runs(job, limit, before_ms)
         kept = self.deployment.results.runs(job=job, state=state, limit=limit, before_ms=before_ms)
         found = {run.id: run for run in kept}
         found.update({run.id: run for run in live if state is None or run.state == state})
         wanted = [run for run in found.values() if before_ms is None or run.due_ms < before_ms]
         return sorted(wanted, key=lambda run: (run.due_ms, run.id), reverse=True)[:limit]
+
+    def _open_runs(self, job: str | None, limit: int, before_ms: int | None) -> list[Run]:
+        """The newest runs that go on: of these the results backend knows nothing, and what is recent is fired later."""
+        store = self.deployment.store
+        if job is None:
+            names = store.client.zrange(store.keys.open, 0, MOST_OPEN - 1)
+        else:
+            names = store.client.smembers(store.keys.job_active(job))
+        found = ((due_of(run), run) for run in {run_of(name.decode()) for name in names})
+        places = sorted((place for place in found if before_ms is None or place[0] < before_ms), reverse=True)
+        return self.deployment.ledger.runs([run for _, run in places[:limit]])
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         """Those of the named runs that the ledger still knows."""

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 import requests
+from litestar.testing import TestClient
 
 import dkronpy
+from dkronpy.api.app import make_api
+from dkronpy.api.services import Services
 from dkronpy.schedule.calendar import Calendar
 from dkronpy.wire.runs import time_in
 from tests.api.site import Api, Site
@@ -160,6 +163,47 @@ def lines_until(api: Api, path: str, last: str, enough: Any, act: Any) -> list[s
             if enough(found):
                 return found
     return found
+
+
+def ended_runs(site: Site, job: str, count: int) -> None:
+    """So many runs of a job that are over, none of which ever started."""
+    site.client.save_job(dkronpy.Job(name=job, schedule="@manually", run=dkronpy.Shell("true")))
+    for _ in range(count):
+        site.client.cancel_run(site.client.run_job(job).run.id)
+
+
+def test_a_run_that_goes_on_is_listed_however_many_were_fired_since(empty: Site) -> None:
+    client = empty.client
+    client.save_job(dkronpy.Job(name="long", schedule="@manually", run=dkronpy.Shell("true"), history_limit=2))
+    going = client.run_job("long").run.id
+    ended_runs(empty, "short", 250)
+    old = f"long@2026-01-01T00:00:00.000Z-{going.rpartition('-')[2]}"
+    for _ in range(3):
+        client.cancel_run(client.run_job("long").run.id)
+    client.starts.start(old, by="me", params={})  # as a rerun of an old due time is
+    _, api = empty.serve()
+    running = [[run["id"] for run in page] for page in pages(api, "/api/v1/runs", 1, state="running")]
+    assert running == [[going], [old]]
+    assert {going, old} <= {run["id"] for run in api.get("/api/v1/runs?job=long").json()["items"]}
+    assert [run["id"] for run in api.get("/api/v1/runs?limit=500").json()["items"]][-2:] == [going, old]
+
+
+def test_who_may_see_few_of_very_many_runs_comes_to_them(empty: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dkronpy.api.runs._FARTHEST", 10)
+    ended_runs(empty, "mine", 1)
+    ended_runs(empty, "other", 40)
+    services = Services(empty.client)
+    secret = services.tokens.create("limited", role="viewer", jobs=["mine"])[1]
+    found: list[str] = []
+    after, looks = "", 0
+    with TestClient(make_api(services, hosts=["jobs.local"]), base_url="http://jobs.local") as api:
+        while after is not None:
+            asked = {"limit": "2", **({"after": after} if after else {})}
+            page = api.get("/api/v1/runs", params=asked, headers={"Authorization": f"Bearer {secret}"}).json()
+            found += [run["job"] for run in page["items"]]
+            after, looks = page["after"], looks + 1
+            assert "other" not in str(page)
+    assert (found, looks > 3) == (["mine"], True)
 
 
 def test_more_events_than_a_page_holds_are_read_page_by_page(empty: Site) -> None:
