@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from urllib.parse import unquote
 
 import pytest
 
@@ -226,3 +228,21 @@ def test_a_node_whose_clock_is_wrong_is_told_of(browser: Browser, client: Client
     assert re.search(r"! clock 6[1-9]\.\d s behind", text)
     assert "Clock as the store's" in visible(browser.get("/nodes/right"))
     assert re.search(r"Clock ! 6[1-9]\.\d s behind compared with the store's", visible(browser.get("/nodes/wrong")))
+
+
+def test_older_runs_of_one_moment_are_each_shown_once(browser: Browser, client: Client) -> None:
+    for number in range(120):
+        save(client, f"hourly-{number:03}")
+        client.starts.start(f"hourly-{number:03}@2026-11-26T12:00:00.000Z-{number:06}", by="me", params={})
+        client.cancel_run(f"hourly-{number:03}@2026-11-26T12:00:00.000Z-{number:06}")
+    client.starts.start("hourly-000@2026-11-26T11:00:00.000Z-rerun", by="me", params={})
+    client.cancel_run("hourly-000@2026-11-26T11:00:00.000Z-rerun")
+    shown, path = [], "/runs"
+    while path:
+        html = browser.get(path)
+        shown += list(dict.fromkeys(re.findall(r'href="/ui/runs/(hourly-[^"?#]+)"', html.partition("<tbody")[2])))
+        older = re.search(r'href="/ui(/runs[^"]*)" rel="next"', html)
+        path = unescape(older[1]) if older else ""
+    assert len(shown) == 121
+    assert len(set(map(unquote, shown))) == 121
+    assert "T11" in shown[-1], "the earliest due time comes last, whenever it was fired"
