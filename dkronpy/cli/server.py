@@ -67,6 +67,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
     from dkronpy.api.services import Services
     from dkronpy.cli.pages import pages_of
     from dkronpy.client import Client
+    from dkronpy.web.places import BASE
 
     log = logging.getLogger("dkronpy.server")
     for name in ("uvicorn", "uvicorn.error"):
@@ -87,6 +88,7 @@ def run_server(settings: Settings, *, next_port: bool = False) -> int:
         if not _check_access(services, settings, log, stopping):
             return 0
         log.info("the API is at %s", url_of(listening))
+        log.info("the pages are at %s%s/", url_of(listening), BASE)
         serving.run(sockets=[listening])
     log.info("stopped")
     return 0
