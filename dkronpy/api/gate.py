@@ -20,6 +20,7 @@ from dkronpy.api.traffic import Traffic
 log = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FROM_ELSEWHERE = frozenset({"cross-site", "same-site"})
 _ALLOWED = b"GET, POST, PUT, PATCH, DELETE"
 _EXPOSED = b"X-Total-Count, X-Whom, Location, ETag, Link"
 _HARDENING = [
@@ -56,7 +57,7 @@ class Gate:
         scope[NOTE] = note  # type: ignore[literal-required]
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         reply = _Reply(send, self._extra(note, headers, scope))
-        refused = self._refuse(scope["method"], headers)
+        refused = self._refuse(scope["method"], scope["path"], headers)
         if scope["method"] == "OPTIONS":
             await self._preflight(reply, headers, refused)
         elif _in_disguise(scope):
@@ -69,13 +70,16 @@ class Gate:
         self._traffic.count(scope, reply.status)
         await self._record(scope, note, reply.status, refused[1] if refused else "")
 
-    def _refuse(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Why the request is not served: DNS that was rebound, or another site's page that posts."""
+    def _refuse(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
+        """Why the request is not served: DNS that was rebound, or another site's page that posts, or pings by an image."""
         host = headers.get("host", "")
         if not self._known(host):
             return 400, f"this server does not answer to host {host[:100]!r}; http_hosts names those that it answers to"
         origin = headers.get("origin")
-        if origin and method not in _SAFE and not self._trusted(origin, host):
+        trusted = bool(origin) and self._trusted(str(origin), host)
+        if path.startswith("/ping/") and headers.get("sec-fetch-site") in _FROM_ELSEWHERE and not trusted:
+            return 403, "a page of another site sent this ping, so that nothing was done"
+        if origin and method not in _SAFE and not trusted:
             return 403, f"pages of {origin[:100]!r} may not use this server; http_origins names those that may"
         return None
 

@@ -50,6 +50,14 @@ def test_strange_hosts_and_strange_pages_stay_out(empty: Site) -> None:
     assert api.get("/v1/jobs").headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_an_image_of_another_site_pings_no_job(empty: Site) -> None:
+    _, api = empty.serve()
+    api.create("backup")
+    for site, status in {"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200, "": 200}.items():
+        headers = {"Sec-Fetch-Site": site} if site else {}
+        assert api.get("/ping/backup", headers=headers).status_code == status, site
+
+
 def test_an_open_server_says_so_and_closes_with_the_first_token_for_good(empty: Site) -> None:
     process, api = empty.serve()
     assert "NO TOKEN WAS MADE YET" in process.output
