@@ -71,7 +71,7 @@ class Gate:
         await self._record(scope, note, reply.status, refused[1] if refused else "")
 
     def _refuse(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Why the request is not served: DNS that was rebound, or another site's page that posts, or pings by an image."""
+        """Why it is not served: a name that was bound anew, or another site's page that posts, or pings by an image."""
         host = headers.get("host", "")
         if not self._known(host):
             return 400, f"this server does not answer to host {host[:100]!r}; http_hosts names those that it answers to"
