@@ -53,14 +53,26 @@ def bells(gate: threading.Event) -> Iterator[list[Bell]]:
         reserved_requests.discard(bell)
 
 
-def started(limit: int) -> Threads:
-    pool = Threads(limit)
-    pool.start()
-    return pool
+@pytest.fixture
+def start(gate: threading.Event) -> Iterator[Callable[[int], Threads]]:
+    """Starts pools, which end with the test whatever becomes of it: their threads would keep pytest from ending."""
+    pools = []
+
+    def started(limit: int) -> Threads:
+        pools.append(Threads(limit))
+        pools[-1].start()
+        return pools[-1]
+
+    yield started
+    gate.set()
+    for pool in pools:
+        pool.stop()
 
 
-def test_what_comes_while_others_are_claimed_is_claimed_together(gate: threading.Event, bells: list[Bell]) -> None:
-    pool = started(8)
+def test_what_comes_while_others_are_claimed_is_claimed_together(
+    start: Callable[[int], Threads], gate: threading.Event, bells: list[Bell]
+) -> None:
+    pool = start(8)
     pool.bring(bells[0])
     wait_until(lambda: bells[0].answered, description="the first is being claimed")
     for bell in bells[1:]:
@@ -70,8 +82,10 @@ def test_what_comes_while_others_are_claimed_is_claimed_together(gate: threading
     assert bells[0].answered == [1, 4]
 
 
-def test_what_was_brought_before_the_end_is_still_run(gate: threading.Event, bells: list[Bell]) -> None:
-    pool = started(8)
+def test_what_was_brought_before_the_end_is_still_run(
+    start: Callable[[int], Threads], gate: threading.Event, bells: list[Bell]
+) -> None:
+    pool = start(8)
     for bell in bells:
         pool.bring(bell)
     pool.terminate()
@@ -80,8 +94,10 @@ def test_what_was_brought_before_the_end_is_still_run(gate: threading.Event, bel
     assert all(bell.called.is_set() for bell in bells)
 
 
-def test_what_has_no_place_is_not_claimed_until_another_has_ended(gate: threading.Event, bells: list[Bell]) -> None:
-    pool = started(2)
+def test_what_has_no_place_is_not_claimed_until_another_has_ended(
+    start: Callable[[int], Threads], gate: threading.Event, bells: list[Bell]
+) -> None:
+    pool = start(2)
     gate.set()
     for bell in bells:
         pool.bring(bell)
@@ -93,8 +109,10 @@ def test_what_has_no_place_is_not_claimed_until_another_has_ended(gate: threadin
     assert sum(bells[0].answered) == 3, "and what has none at the end is left to others"
 
 
-def test_there_are_as_many_threads_as_there_is_work_and_hardly_more_than_the_limit(gate: threading.Event) -> None:
-    pool, done = started(2), []
+def test_there_are_as_many_threads_as_there_is_work_and_hardly_more_than_the_limit(
+    start: Callable[[int], Threads], gate: threading.Event
+) -> None:
+    pool, done = start(2), []
 
     def call() -> None:
         assert gate.wait(60)
@@ -108,8 +126,8 @@ def test_there_are_as_many_threads_as_there_is_work_and_hardly_more_than_the_lim
     assert len(done) == 5
 
 
-def test_an_idle_thread_is_used_again() -> None:
-    pool, done = started(4), []
+def test_an_idle_thread_is_used_again(start: Callable[[int], Threads]) -> None:
+    pool, done = start(4), []
     for number in range(3):
         pool.call(lambda: done.append(threading.get_ident()))
         wait_until(lambda: len(done) == number + 1 and not pool._open, description="it is done")  # noqa: B023
@@ -117,8 +135,8 @@ def test_an_idle_thread_is_used_again() -> None:
     assert len(set(done)) == 1
 
 
-def test_a_call_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> None:
-    pool, done = started(1), []
+def test_a_call_that_fails_costs_no_thread(start: Callable[[int], Threads], caplog: pytest.LogCaptureFixture) -> None:
+    pool, done = start(1), []
     pool.call(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
     pool.call(lambda: done.append(1))
     pool.stop()
@@ -127,10 +145,10 @@ def test_a_call_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_where_the_system_gives_no_further_thread_those_that_are_there_do_it(
-    gate: threading.Event, caplog: pytest.LogCaptureFixture
+    start: Callable[[int], Threads], gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)  # a worker in the tests of another file lets errors pass alone
-    pool, done = started(2), []
+    pool, done = start(2), []
     pool.call(gate.wait)  # type: ignore[arg-type]
     usual = threading.stack_size(1 << 47)  # more than there are addresses
     try:
@@ -143,18 +161,18 @@ def test_where_the_system_gives_no_further_thread_those_that_are_there_do_it(
     assert done == [1]
 
 
-def test_celerys_own_tasks_pass_through_it() -> None:
+def test_celerys_own_tasks_pass_through_it(start: Callable[[int], Threads]) -> None:
     told: list[object] = []
-    pool = started(1)
+    pool = start(1)
     pool.apply_async(max, (3, 7), callback=told.append, accept_callback=lambda *_: told.append("accepted"), timeout=9)
     pool.stop()
     assert told == ["accepted", 7]
 
 
 def test_what_celery_forgets_when_it_connects_anew_has_a_thread_all_the_same(
-    gate: threading.Event, bells: list[Bell]
+    start: Callable[[int], Threads], gate: threading.Event, bells: list[Bell]
 ) -> None:
-    pool = started(8)
+    pool = start(8)
     reserved_requests.clear()  # as its consumer does
     for _ in bells:
         pool.call(gate.wait)  # type: ignore[arg-type]
