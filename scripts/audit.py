@@ -44,7 +44,7 @@ HELD = {
 TIME_TO_UPGRADE = timedelta(days=14)
 """For so long after a newer version came the one before it may stay."""
 RECORD = Path(__file__).with_name("audited.txt")
-"""What was looked up, a line each: name, version, day (UTC). Nothing was known against any; of ``HELD`` no page tells."""
+"""What was looked up, a line each: name, version, day (UTC). Nothing was known of any; of ``HELD`` no page tells."""
 STANDS = timedelta(days=30)
 """For so long what was looked up is not asked again: an advisory may come later than its version."""
 _TRIES, _PAUSE_SECONDS, _AT_ONCE = 4, 2.0, 6
