@@ -68,6 +68,19 @@ def store_binary(kind: Kind) -> Path:
     return Path(found)
 
 
+class HandClock:
+    """A ``Clock`` that a test turns by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 @final
 class StoreServer:
     """A real Redis or Valkey in its own folder: append-only file, no eviction, unix socket, loopback port.

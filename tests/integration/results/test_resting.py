@@ -9,24 +9,11 @@ import pytest
 from dkronpy.errors import StoreUnavailableError
 from dkronpy.results.opening import open_results
 from dkronpy.results.resting import REST_SECONDS, resting
-from tests.support import StoreServer
-
-
-class Hands:
-    """A clock that a test turns by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now_ms(self) -> int:
-        return int(self.seconds * 1000)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.support import HandClock, StoreServer
 
 
 def test_one_that_failed_is_not_asked_before_it_has_rested(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Hands()
+    clock = HandClock()
     with StoreServer(kind="valkey") as server, caplog.at_level(logging.WARNING):
         results = open_results(server.url)
         rested = resting(results, clock)

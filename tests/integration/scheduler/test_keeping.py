@@ -10,19 +10,7 @@ import redis
 from dkronpy.scheduler.keeping import FRESH_SECONDS, Keeping
 from dkronpy.store.ledger import FILED_TTL_MS, RECORD_TTL_MS
 from tests.integration.scheduler.site import Site
-from tests.support import StoreServer
-
-
-class Hands:
-    """A clock that is turned by hand."""
-
-    seconds = 0.0
-
-    def now_ms(self) -> int:
-        return int(self.seconds * 1000)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.support import HandClock, StoreServer
 
 
 @pytest.fixture
@@ -32,8 +20,8 @@ def site(store: redis.Redis, store_server: StoreServer) -> Iterator[Site]:
 
 
 @pytest.fixture
-def clock(site: Site) -> Hands:
-    clock, deployment = Hands(), site.deployment
+def clock(site: Site) -> HandClock:
+    clock, deployment = HandClock(), site.deployment
     site.farewell.keep_of = Keeping(deployment.jobs, deployment.settings, clock)
     return clock
 
@@ -57,7 +45,7 @@ def test_a_run_that_is_filed_makes_room_by_what_its_job_says(site: Site) -> None
     assert {one.run.id for one in site.client.history("chatty")} == {runs[3], runs[2], failed}
 
 
-def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: Hands) -> None:
+def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: HandClock) -> None:
     site.save("steady")
     runs = [run(site, "steady") for _ in range(3)]
     site.save("steady", history_limit=1)
@@ -69,7 +57,7 @@ def test_a_change_is_heeded_soon_also_for_what_is_there(site: Site, clock: Hands
     assert [one.id for one in kept.runs(job="steady")] == runs[2:]
 
 
-def test_what_is_asked_for_ahead_is_read_once_for_all(site: Site, clock: Hands) -> None:
+def test_what_is_asked_for_ahead_is_read_once_for_all(site: Site, clock: HandClock) -> None:
     site.save("chatty", history_limit=2)
     site.save("steady")
     keeping = Keeping(site.deployment.jobs, site.deployment.settings, clock)

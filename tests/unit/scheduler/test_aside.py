@@ -14,20 +14,7 @@ from dkronpy.scheduler import aside
 from dkronpy.scheduler.aside import REST_SECONDS, Aside
 from dkronpy.scheduler.chains import SupersededError
 from dkronpy.scheduler.farewell import Farewell
-from tests.support import wait_until
-
-
-class Hands:
-    """A clock that a test turns by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now_ms(self) -> int:
-        return int(self.seconds * 1000)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.support import HandClock, wait_until
 
 
 class Passes(Farewell):
@@ -115,7 +102,7 @@ def test_an_outage_of_the_store_passes_and_whatever_else_goes_wrong_rests_a_whil
             raise errors.pop(0)
         return True
 
-    clock = Hands()
+    clock = HandClock()
     passes = Passes(fail)
     beside = Aside(passes, clock)
     with pytest.raises(redis.ConnectionError, match="gone"):
