@@ -44,16 +44,14 @@ class _Pass(threading.Thread):
         try:
             going_on = True
             while going_on:
-                given = self.given
-                self.more = self._farewell.run(*given)
-                self._farewell.forget(given[0])
+                self.more = self._farewell.look(*self.given)
                 going_on = self.more and self.left_behind
         except Exception as error:  # noqa: BLE001 - whoever asks for the next pass sees to it
             self.error = error
 
 
 class Aside:
-    """Takes the place of a ``Farewell``; ``run`` is called by one thread alone."""
+    """Takes the place of a ``Farewell``; ``look`` is called by one thread alone."""
 
     def __init__(self, farewell: Farewell, clock: Clock | None = None) -> None:
         self._farewell = farewell
@@ -61,7 +59,7 @@ class Aside:
         self._pass: _Pass | None = None
         self._next = float("-inf")
 
-    def run(self, now_ms: int, nodes: Sequence[Node], epoch: int) -> bool:
+    def look(self, now_ms: int, nodes: Sequence[Node], epoch: int) -> bool:
         """Make a pass, or look after the one that goes on; True when more waits. redis-py's errors pass through."""
         if self._clock.monotonic() < self._next:
             return False
@@ -87,6 +85,3 @@ class Aside:
         log.error("what has ended could not be seen to; once more in %g s", REST_SECONDS, exc_info=done.error)
         self._next = self._clock.monotonic() + REST_SECONDS
         return False
-
-    def forget(self, now_ms: int) -> None:
-        """Nothing: each pass does that as well."""

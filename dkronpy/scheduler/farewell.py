@@ -67,6 +67,12 @@ class Farewell:
         self.leading = leading
         self._forgetting = Forgetting(results, self.clock)
 
+    def look(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
+        """One pass: see off what has ended, then forget what is not to be kept. As ``run`` says."""
+        more = self.run(now_ms, nodes, epoch)
+        self.forget(now_ms)
+        return more
+
     def run(self, now_ms: int, nodes: Sequence[Node], epoch: int | None = None) -> bool:
         """See off up to BUDGET runs, those that ended first before others; True when more wait.
 

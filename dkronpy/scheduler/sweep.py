@@ -58,8 +58,7 @@ class Sweep:
             log.info("closed %d executions that were lost or came too late", closed)
         if due and self.reachable():  # else it is looked at again soon, and no delivery was counted for nothing
             self._send(due, nodes)
-        more = self.farewell.run(now_ms, nodes, epoch)
-        self.farewell.forget(now_ms)
+        more = self.farewell.look(now_ms, nodes, epoch)
         self.drain.run(now_ms, nodes)
         return more or len(due) + closed >= BUDGET
 
